@@ -1,0 +1,72 @@
+package call
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Type names an event; a closed set, so it may be a metric label.
+type Type string
+
+// The events that stand in events.jsonl, in the order in which a call usually meets them.
+const (
+	EventCallStarted   Type = "call_started"
+	EventLegAnswered   Type = "leg_answered"  // our 200 went out; facts: sip_call_id, source
+	EventTrackOpened   Type = "track_opened"  // facts: party_id, role, codec, srtp
+	EventTrackStarted  Type = "track_started" // the first packet came
+	EventTrackPlaced   Type = "track_placed"  // facts: offset_samples, offset_method
+	EventTrackUpdated  Type = "track_updated" // re-offer took effect; facts: what changed
+	EventTrackEpoch    Type = "track_epoch"   // new SSRC or timestamp base; facts: epoch, ssrc, why
+	EventTrackStray    Type = "track_stray"   // packets from a source that is not the track's; facts: packets
+	EventHold          Type = "hold"
+	EventResume        Type = "resume"
+	EventDTMF          Type = "dtmf" // facts: digit, duration_samples
+	EventNoMedia       Type = "no_media"
+	EventMaskOn        Type = "mask_on"
+	EventMaskOff       Type = "mask_off"
+	EventLegEnded      Type = "leg_ended" // facts: cause
+	EventTrackEnded    Type = "track_ended"
+	EventStreamStarted Type = "stream_started"
+	EventStreamDropped Type = "stream_dropped" // a consumer was too slow; facts: samples
+	EventStreamEnded   Type = "stream_ended"
+	EventDropped       Type = "events_dropped" // a full mailbox; facts: events
+	EventCallEnded     Type = "call_ended"     // facts: cause
+)
+
+// Event is one thing that happened to a call. Track is 0 where no track is meant; Pos is in samples on that track.
+// Facts holds what else is known under JSON names; values are strings, numbers, booleans or lists of them, never secrets,
+// and nobody changes the map after the event was handed on.
+type Event struct {
+	Time  time.Time
+	Type  Type
+	Call  string
+	Leg   string // SIP Call-ID of the dialog
+	Track uint32
+	Pos   int64
+	Facts map[string]any
+}
+
+// MarshalJSON writes the flat form of events.jsonl: {"time","type","call","leg","track","pos",...facts}. A fact can't
+// take the place of one of these names.
+func (e Event) MarshalJSON() ([]byte, error) {
+	m := make(map[string]any, len(e.Facts)+6)
+	for k, v := range e.Facts {
+		m[k] = v
+	}
+	m["time"] = e.Time.UTC().Format(time.RFC3339Nano)
+	m["type"] = e.Type
+	m["call"] = e.Call
+	if e.Leg != "" {
+		m["leg"] = e.Leg
+	}
+	if e.Track != 0 {
+		m["track"] = e.Track
+		m["pos"] = e.Pos
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", e.Type, err)
+	}
+	return b, nil
+}

@@ -1,0 +1,22 @@
+package call
+
+import "time"
+
+// Info is what is known of a call when its media begins. It is copied, never shared.
+type Info struct {
+	// ID names the call everywhere: the first telephony session's id, else the SIP Call-ID; as received, not cleaned.
+	ID string
+	// Sessions are RingCentral's telephony session ids, oldest first; empty on a plain registrar.
+	Sessions []string
+	// SIPCallIDs are the Call-IDs of the dialogs known so far.
+	SIPCallIDs []string
+	// Started is the wall time of the first answer, UTC; sample 0 of the recording.
+	Started time.Time
+	// Expected are the streams that the plan or the offer promises, in channel order where roles are unknown. Two or
+	// more make a stereo recording; a promised one that never comes is a silent channel.
+	Expected []Party
+	// Agent is the monitored agent's extension number, empty on a plain registrar.
+	Agent string
+	// Mode is how RingCentral was asked: "party", "session", or "" on a plain registrar.
+	Mode string
+}

@@ -1,0 +1,77 @@
+package media
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// How a track's offset was found; stands in the manifest as offset_method.
+const (
+	OffsetArrival = "arrival" // minimum transit over the first 500 ms
+	OffsetRTCP    = "rtcp"    // sender reports on a common clock
+)
+
+// TrackState is what is known of one track at a sweep: plain data, copied freely.
+type TrackState struct {
+	ID    TrackID
+	Leg   string // SIP Call-ID of its dialog
+	Line  int    // index of its m= line
+	Party call.Party
+	Law   Law  // of the newest audio packet; LawNone before the first
+	SRTP  bool // keys were agreed
+	// OpenedAt is when the track became live, since the engine's start.
+	OpenedAt time.Duration
+	// Length is the number of samples from Pos 0 to the end of what was given out.
+	Length int64
+	// Placed tells that Offset is fixed; until then a sink that needs it keeps the frames (at most 500 ms and a
+	// live wait of them come before).
+	Placed bool
+	// Offset is where Pos 0 lies on the call's timeline, in samples from the timeline's start; never negative, never
+	// moved once Placed. Pos + Offset is the index in the recording.
+	Offset int64
+	// OffsetMethod is one of the Offset constants.
+	OffsetMethod string
+	// OffsetEstimate is the newest estimate of Offset, and DriftPPM the track's rate error, for the manifest.
+	OffsetEstimate int64
+	DriftPPM       float64
+	// Epochs counts stretches under one SSRC and timestamp base, from 0 before the first packet.
+	Epochs []Epoch
+	Ended  bool
+	Counts Counts
+}
+
+// Epoch is a stretch of a track under one SSRC and one timestamp base.
+type Epoch struct {
+	SSRC uint32
+	// Pos is where the epoch begins on the track; Timestamp is the RTP timestamp of that sample.
+	Pos       int64
+	Timestamp uint32
+	// Why is "first", "ssrc", or "jump".
+	Why string
+}
+
+// Counts are a track's counters. Samples by kind sum to the track's Length, Late being a part of what was Lost before.
+type Counts struct {
+	Packets           int64 // datagrams that were taken as RTP of this track
+	Octets            int64 // of payload
+	ReceivedSamples   int64 // received and late
+	LateSamples       int64 // of these, came late
+	LostSamples       int64 // never came, or after Final
+	GapSamples        int64
+	MaskedSamples     int64
+	DuplicatePackets  int64
+	ReorderedPackets  int64
+	LostPackets       int64
+	LatePackets       int64
+	TooLatePackets    int64 // came after Final: not in the recording
+	AuthFailedPackets int64 // SRTP did not verify, or a replay
+	StrayPackets      int64 // from a source that is not the track's
+	MalformedPackets  int64 // not RTP, or a payload that can't be G.711
+	UnknownPTPackets  int64 // payload type that was not agreed
+	EventPackets      int64 // telephone-event
+	ComfortPackets    int64 // comfort noise
+	SSRCChanges       int64
+	JitterSamples     float64 // RFC 3550 appendix A.8, over the newest epoch
+	SentPackets       int64   // our silence
+}
