@@ -1,0 +1,156 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// HasRingCentral tells whether a login is configured, so that supervise has work.
+func (c Config) HasRingCentral() bool {
+	return c.RingCentral.ClientID != "" || c.RingCentral.ClientSecret != "" || c.RingCentral.JWT != "" || len(c.Supervise.Supervisors) > 0
+}
+
+// HasSIP tells whether the account stands in the configuration itself.
+func (c Config) HasSIP() bool {
+	return c.SIP.Domain != "" || c.SIP.Username != "" || c.SIP.Password != ""
+}
+
+// SocketPath is where the daemon's control socket lies.
+func (c Config) SocketPath() string {
+	if c.Control.Socket != "" {
+		return c.Control.Socket
+	}
+	return filepath.Join(c.Record.Dir, "earshot.sock")
+}
+
+// check looks at what no single key can tell. All texts name key and cure.
+func (l *Loaded) check() []error {
+	var bad []error
+	c := &l.Config
+	fail := func(key, format string, a ...any) {
+		src := l.Source(key)
+		if src == "default" {
+			src = "configuration"
+		}
+		bad = append(bad, fmt.Errorf("%s: %s: %s", src, key, fmt.Sprintf(format, a...)))
+	}
+	need := func(key, got, cure string) {
+		if got == "" {
+			fail(key, "missing: %s", cure)
+		}
+	}
+	if c.HasRingCentral() {
+		l.checkRingCentral(fail, need)
+	}
+	switch {
+	case c.HasSIP():
+		need("sip.domain", c.SIP.Domain, "set it, or SIP_INFO_DOMAIN")
+		need("sip.username", c.SIP.Username, "set it, or SIP_INFO_USERNAME")
+		need("sip.password", c.SIP.Password.Reveal(), "set it, or sip.password_file, or SIP_INFO_PASSWORD")
+	case !c.HasRingCentral():
+		fail("sip.domain", "missing: set sip (domain, outbound_proxy, username, password), or ringcentral (client_id, client_secret, jwt)")
+	}
+	for _, p := range c.SIP.OutboundProxy {
+		if bad := badHostPort(p); bad != "" {
+			fail("sip.outbound_proxy", "%s: %s", p, bad)
+		}
+	}
+	l.checkAddresses(fail)
+	if c.Record.Channels.Customer == c.Record.Channels.Agent {
+		fail("record.channels.agent", "%s: the customer is there: put one left and one right", c.Record.Channels.Agent)
+	}
+	if c.SIP.TLS.CAFile != "" {
+		if _, err := os.Stat(c.SIP.TLS.CAFile); err != nil {
+			fail("sip.tls.ca_file", "%s: can't be read: name a PEM file", c.SIP.TLS.CAFile)
+		}
+	}
+	if _, err := time.LoadLocation(c.Timezone); err != nil {
+		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
+	}
+	for i, s := range c.Stream {
+		key := fmt.Sprintf("stream[%d].command", i)
+		if len(s.Command) == 0 {
+			fail(key, "missing: want the program and its arguments as a list")
+		}
+	}
+	return bad
+}
+
+func (l *Loaded) checkRingCentral(fail func(string, string, ...any), need func(string, string, string)) {
+	c := &l.Config
+	need("ringcentral.client_id", c.RingCentral.ClientID, "set it, or RINGCENTRAL_CLIENT_ID")
+	need("ringcentral.client_secret", c.RingCentral.ClientSecret.Reveal(), "set it, or RINGCENTRAL_CLIENT_SECRET")
+	if len(c.Supervise.Supervisors) == 0 {
+		need("ringcentral.jwt", c.RingCentral.JWT.Reveal(), "set it, or ringcentral.jwt_file, or RINGCENTRAL_JWT")
+	}
+	if len(c.Supervise.Supervisors) > 1 {
+		fail("supervise.supervisors", "%d of them: one is what this version can work with", len(c.Supervise.Supervisors))
+	}
+	for i, s := range c.Supervise.Supervisors {
+		need(fmt.Sprintf("supervise.supervisors[%d].jwt", i), s.JWT.Reveal(), "each supervisor needs a JWT of its own")
+		if len(s.Devices) > 1 {
+			fail(fmt.Sprintf("supervise.supervisors[%d].devices", i), "%d of them: one is what this version can work with", len(s.Devices))
+		}
+	}
+	u, err := url.Parse(c.RingCentral.Server)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		fail("ringcentral.server", "%s: want a URL such as https://platform.ringcentral.com", c.RingCentral.Server)
+	}
+}
+
+func (l *Loaded) checkAddresses(fail func(string, string, ...any)) {
+	c := &l.Config
+	for _, a := range c.SIP.AcceptFrom {
+		if _, err := ParsePrefix(a); err != nil {
+			fail("sip.accept_from", "%s: want an address such as 192.0.2.1 or a prefix such as 192.0.2.0/24", a)
+		}
+	}
+	for _, a := range [...]struct{ key, ip string }{{"media.listen_ip", c.Media.ListenIP}, {"media.advertise_ip", c.Media.AdvertiseIP}} {
+		if _, err := netip.ParseAddr(a.ip); a.ip != "" && err != nil {
+			fail(a.key, "%s: want an IP address", a.ip)
+		}
+	}
+	if c.SIP.Listen != "" {
+		if _, err := netip.ParseAddrPort(c.SIP.Listen); err != nil {
+			fail("sip.listen", "%s: want ip:port", c.SIP.Listen)
+		}
+	}
+	if c.Console.Listen != "off" {
+		if _, port, err := net.SplitHostPort(c.Console.Listen); err != nil || port == "" {
+			fail("console.listen", "%s: want host:port, or off", c.Console.Listen)
+		}
+	}
+}
+
+// ParsePrefix reads an address or a prefix.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		return netip.ParsePrefix(s)
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
+
+func badHostPort(s string) string {
+	if !strings.Contains(s, ":") {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return "want host:port"
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "want a port from 1 to 65535"
+	}
+	return ""
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/internal/secret"
+)
+
+// Config is the whole configuration. Tags: key is the YAML name, default the value of an absent key, env the variables of
+// RingCentral's own that fill it, help its line in docs/configuration.md, oneof its legal words.
+type Config struct {
+	RingCentral RingCentral `key:"ringcentral"`
+	SIP         SIP         `key:"sip"`
+	Media       Media       `key:"media"`
+	Supervise   Supervise   `key:"supervise"`
+	Record      Record      `key:"record"`
+	Stream      []Stream    `key:"stream"`
+	Console     Console     `key:"console"`
+	Control     Control     `key:"control"`
+	Log         Log         `key:"log"`
+	Timezone    string      `key:"timezone" default:"UTC" help:"time zone of days, schedules and reports (IANA name); what is stored is UTC"`
+}
+
+// RingCentral is the REST login of the supervisor.
+type RingCentral struct {
+	Server       string      `key:"server" default:"https://platform.ringcentral.com" env:"RINGCENTRAL_SERVER_URL" help:"RingCentral's API; http:// too, for the simulator"`
+	ClientID     string      `key:"client_id" env:"RINGCENTRAL_CLIENT_ID" help:"the app's client id"`
+	ClientSecret secret.Text `key:"client_secret" env:"RINGCENTRAL_CLIENT_SECRET" help:"the app's client secret"`
+	JWT          secret.Text `key:"jwt" env:"RINGCENTRAL_JWT,RINGCENTRAL_JWT_TOKEN" help:"the supervisor's JWT credential"`
+}
+
+// SIP is the device that earshot registers as.
+type SIP struct {
+	Domain          string      `key:"domain" env:"SIP_INFO_DOMAIN" help:"SIP domain: From, To, Request-URI and digest realm; absent with ringcentral: from the device's sip-info"`
+	OutboundProxy   []string    `key:"outbound_proxy" env:"SIP_INFO_OUTBOUND_PROXY" help:"host:port to connect to, or several in order; default the domain"`
+	Transport       string      `key:"transport" default:"tls" oneof:"tls,tcp,udp" help:"how the flow is carried"`
+	Username        string      `key:"username" env:"SIP_INFO_USERNAME" help:"user part of the address of record"`
+	Password        secret.Text `key:"password" env:"SIP_INFO_PASSWORD" help:"digest password"`
+	AuthorizationID string      `key:"authorization_id" env:"SIP_INFO_AUTHORIZATION_ID" help:"digest user name; default the username"`
+	Listen          string      `key:"listen" help:"local ip:port of the UDP socket; default by the route to the proxy"`
+	MaxCalls        int         `key:"max_calls" default:"0" min:"0" help:"dialogs at once, more get 486; 0: no limit but the ports"`
+	AcceptFrom      []string    `key:"accept_from" help:"addresses or prefixes that may send requests besides the proxies (UDP)"`
+	Keepalive       Duration    `key:"keepalive" default:"25s" min:"1s" help:"CRLF on an idle flow"`
+	TLS             TLS         `key:"tls"`
+}
+
+// TLS is how the registrar's certificate is checked.
+type TLS struct {
+	CAFile             string `key:"ca_file" help:"PEM file of the authorities to trust instead of the system's"`
+	InsecureSkipVerify bool   `key:"insecure_skip_verify" default:"false" help:"accept any certificate: for tests only"`
+}
+
+// Media is the RTP side.
+type Media struct {
+	ListenIP       string   `key:"listen_ip" help:"local address of RTP sockets; default by the route to the far side"`
+	AdvertiseIP    string   `key:"advertise_ip" help:"address to name in SDP instead, behind a NAT with fixed ports"`
+	Ports          Ports    `key:"ports" default:"20000-29999" help:"UDP ports for RTP and RTCP"`
+	Codecs         []string `key:"codecs" default:"PCMU,PCMA" oneof:"PCMU,PCMA" help:"G.711 laws to accept, in the order of our own offers"`
+	LiveWait       Duration `key:"live_wait" default:"60ms" min:"0s" max:"1s" help:"how long a hole waits for its packet before it is given out as lost"`
+	ArchiveWindow  Duration `key:"archive_window" default:"2s" min:"100ms" max:"30s" help:"how long a late packet is still put in its place"`
+	Keepalive      Duration `key:"keepalive" default:"15s" help:"a silent packet to the far side this often"`
+	NoMediaTimeout Duration `key:"no_media_timeout" default:"30s" min:"1s" help:"a live track without packets for so long is told"`
+}
+
+// Supervise is whom to hear.
+type Supervise struct {
+	Supervisors   []Supervisor `key:"supervisors" help:"several supervisors, each with a login and devices; the short form is ringcentral.jwt and device_id"`
+	Agents        []string     `key:"agents" help:"extension numbers (or ids) of the agents to hear"`
+	Groups        []string     `key:"groups" help:"call monitoring groups (ids or names) whose monitored members to hear"`
+	Mode          string       `key:"mode" default:"party" oneof:"party,session" help:"party: a stream per party; session: one mixed stream"`
+	DeviceID      string       `key:"device_id" help:"the supervisor's device; default the only fitting one"`
+	Poll          Duration     `key:"poll" default:"8s" min:"100ms" max:"10m" help:"how often presence is looked at (a heavy request: 10 a minute at most)"`
+	RejoinTimeout Duration     `key:"rejoin_timeout" default:"30s" min:"0s" help:"how long a call stays open after its last BYE while RingCentral still shows it"`
+}
+
+// Supervisor is one login with its devices.
+type Supervisor struct {
+	JWT     secret.Text `key:"jwt" help:"this supervisor's JWT credential"`
+	Devices []Device    `key:"devices" help:"its devices"`
+	Groups  []string    `key:"groups" help:"groups it may monitor"`
+}
+
+// Device is one device of a supervisor.
+type Device struct {
+	ID         string `key:"id" help:"device id"`
+	MaxDialogs int    `key:"max_dialogs" default:"0" min:"0" help:"dialogs at once; 0: no limit known"`
+}
+
+// Record is where and how calls are recorded.
+type Record struct {
+	Dir      string   `key:"dir" default:"recordings" help:"folder of the recordings"`
+	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, in a WAV file"`
+	Channels Channels `key:"channels"`
+	Fill     string   `key:"fill" default:"silence" oneof:"silence" help:"what stands in a hole"`
+}
+
+// Channels says which side goes where.
+type Channels struct {
+	Customer string `key:"customer" default:"left" oneof:"left,right" help:"the customer's channel"`
+	Agent    string `key:"agent" default:"right" oneof:"left,right" help:"the agent's channel"`
+}
+
+// Stream is one consumer of live audio.
+type Stream struct {
+	Name        string   `key:"name" help:"name in logs and metrics; default the program's"`
+	Type        string   `key:"type" default:"exec" oneof:"exec" help:"exec: a program with the audio on its standard input"`
+	Command     []string `key:"command" help:"program and arguments; no shell"`
+	Per         string   `key:"per" default:"track" oneof:"track,call" help:"a program per track, or one per call"`
+	Format      string   `key:"format" default:"s16le" oneof:"s16le,mulaw" help:"samples on standard input"`
+	Rate        int      `key:"rate" default:"8000" oneof:"8000,16000" help:"samples a second"`
+	Channels    int      `key:"channels" default:"0" oneof:"0,1,2" help:"per call: 1 mixed, 2 interleaved customer and agent; 0: 2 where two sides are expected"`
+	Restart     string   `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"when a program that ended is started again"`
+	MaxRestarts int      `key:"max_restarts" default:"5" min:"0" help:"then it is given up for that call"`
+	Buffer      Duration `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow program; the oldest is lost first"`
+	Env         []string `key:"env" help:"NAME=value, added to the program's environment"`
+}
+
+// Console is the HTTP side.
+type Console struct {
+	Listen string `key:"listen" default:"127.0.0.1:8080" help:"address of /livez, /readyz and /metrics; off: none"`
+}
+
+// Control is the socket that other commands use.
+type Control struct {
+	Socket string `key:"socket" help:"unix socket of the running daemon; default record.dir/earshot.sock"`
+}
+
+// Log is what goes to standard error.
+type Log struct {
+	Level  string `key:"level" default:"info" oneof:"debug,info,warn,error" help:"least level"`
+	Format string `key:"format" default:"text" oneof:"text,json" help:"form of a line"`
+}
+
+// Duration is a time.Duration written as 60ms or 2s.
+type Duration = time.Duration
+
+// Ports is a range of UDP ports, written as 20000-29999; 0-0 leaves the choice to the kernel.
+type Ports struct{ Min, Max uint16 }
