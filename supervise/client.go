@@ -1,0 +1,5 @@
+package supervise
+
+type client struct{}
+
+type repeats struct{}

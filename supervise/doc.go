@@ -1,0 +1,47 @@
+// Package supervise talks to RingCentral's REST API: it finds the calls of the monitored agents and asks RingCentral to
+// let the supervisor's device listen to them.
+//
+// It knows no SIP and no audio. It says which calls should be heard, asks for them, and names the INVITEs that follow;
+// endpoint answers those and reports back which dialogs are up.
+//
+// The way of the data: [Supervisor.Run] looks at the account's presence, the pure core in reconcile.go compares what
+// should be heard with what is heard and answers with actions, the shell in run.go performs them (session GET, supervise
+// POST, calls of the [Handler]) and hands the results back to the core. [Supervisor.Match] names the party that an INVITE
+// carries, also when the INVITE overtakes the answer to the POST; [Supervisor.Answered] and [Supervisor.Ended] close the
+// circle: a dialog that ends while the call goes on is asked for again.
+//
+// The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
+// change or end a session or a party of others.
+//
+// # Usage
+//
+//	s, err := supervise.New(supervise.Config{
+//		Server: "https://platform.ringcentral.com", ClientID: id, ClientSecret: clientSecret, JWT: jwt,
+//		Agents: []string{"108"}, Registered: account.Registered, Handler: h,
+//	})
+//	info, err := s.SIPInfo(ctx)   // register the device with it, then
+//	err = s.Run(ctx)              // until ctx ends
+//
+// # Concurrency
+//
+// New starts nothing. Run starts one goroutine that looks at presence, agents and device, and eight that perform
+// requests; all end before Run returns. The [Handler] is called from Run's own goroutine, one call at a time. All other
+// methods may be called from any goroutine, before, during and after Run; none of them blocks on the network except
+// those that take a context.
+//
+// # Limits
+//
+// One Supervisor is one JWT, so one budget of requests. Calls are found by polling the account's presence, which
+// RingCentral limits to 10 requests a minute: a call is known after at most Config.Poll (8 s). Answers over 16 MiB
+// and requests over 10 s are errors.
+//
+// # Standards
+//
+// RFC 6749 (OAuth 2.0), RFC 7523 section 2.1 (JWT as authorization grant), RFC 9110 section 10.2.3 (Retry-After). The
+// REST API is RingCentral's; where it is not documented the comment says which reading is accepted.
+//
+// # Testing
+//
+// The core is tested by tables without sockets. The client and the loop are tested against an HTTP server in the test
+// files, those with timers on an in-memory connection under testing/synctest. JSON decoders are fuzzed.
+package supervise

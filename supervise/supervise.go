@@ -1,0 +1,220 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/secret"
+)
+
+// The two ways to ask for a call's audio.
+const (
+	ModeParty   = "party"   // one request, one stream per party
+	ModeSession = "session" // one request, one stream with all parties
+)
+
+const (
+	defaultPoll         = 8 * time.Second
+	minPoll             = 100 * time.Millisecond
+	defaultInviteWithin = 10 * time.Second
+	defaultUserAgent    = "earshot"
+)
+
+// Config says whose calls are heard and how RingCentral is reached.
+type Config struct {
+	// Server is RingCentral's base URL, https or http (simulator), without a path.
+	Server string
+	// ClientID and ClientSecret name the app, JWT the user; the user must own the device.
+	ClientID     string
+	ClientSecret secret.Text
+	JWT          secret.Text
+	// DeviceID is the supervisor's device; empty means the user's only OtherPhone.
+	DeviceID string
+	// Agents are extension numbers or ids. Groups are call monitoring groups, by id or name, whose monitored members
+	// count as agents. With neither, Run logs in and joins nothing.
+	Agents []string
+	Groups []string
+	// Mode is ModeParty (default) or ModeSession.
+	Mode string
+	// MediaSDP is the request's mediaSDP field, sendOnly or sendRecv; empty leaves it away.
+	MediaSDP string
+	// Poll is the time between two looks at presence, default 8 s, at least 100 ms. The server's rate limit can
+	// stretch it.
+	Poll time.Duration
+	// InviteWithin is how long an INVITE may take after the request was granted, default 10 s.
+	InviteWithin time.Duration
+	// Registered says whether the device is registered; while it is not, nothing is asked. Nil means always. It is
+	// called from Run's goroutine and must not block.
+	Registered func() bool
+	// Handler learns of changes; may be nil.
+	Handler Handler
+	// HTTP is the client to use; nil means one of our own. Redirects are never followed.
+	HTTP *http.Client
+	// UserAgent is the header of that name, default "earshot".
+	UserAgent string
+	// Log takes the log, nil discards it.
+	Log *slog.Logger
+}
+
+// check applies the defaults and reports all mistakes at once.
+func (c *Config) check() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("supervise: %s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	u, err := url.Parse(c.Server)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Host == "", u.User != nil, u.RawQuery != "", strings.Trim(u.Path, "/") != "":
+		bad("server", "got %q, want a URL such as https://platform.ringcentral.com", redactURL(c.Server))
+	default:
+		c.Server = u.Scheme + "://" + u.Host
+	}
+	if c.ClientID == "" {
+		bad("client_id", "got none, want the app's client id")
+	}
+	if c.JWT == "" {
+		bad("jwt", "got none, want the supervisor's JWT credential")
+	}
+	if c.Mode == "" {
+		c.Mode = ModeParty
+	}
+	if c.Mode != ModeParty && c.Mode != ModeSession {
+		bad("mode", "got %q, want %s or %s", c.Mode, ModeParty, ModeSession)
+	}
+	if c.Poll == 0 {
+		c.Poll = defaultPoll
+	}
+	if c.Poll < minPoll {
+		bad("poll", "got %s, want %s or more", c.Poll, minPoll)
+	}
+	if c.InviteWithin == 0 {
+		c.InviteWithin = defaultInviteWithin
+	}
+	if c.InviteWithin < 0 {
+		bad("invite_within", "got %s, want more than 0s", c.InviteWithin)
+	}
+	if c.Registered == nil {
+		c.Registered = func() bool { return true }
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = defaultUserAgent
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return errors.Join(errs...)
+}
+
+// redactURL cuts what may be a password or token out of a URL that is shown in an error.
+func redactURL(s string) string {
+	if i := strings.LastIndex(s, "@"); i >= 0 {
+		s = "…" + s[i:]
+	}
+	if i := strings.IndexByte(s, '?'); i >= 0 {
+		s = s[:i] + "?…"
+	}
+	return s
+}
+
+// Handler learns what the loop decides. It is called from one goroutine and must not block; it may call the
+// Supervisor.
+type Handler interface {
+	// Wanted tells of a call that is to be heard; again, with the same session, when its parties are better known.
+	Wanted(Call)
+	// Failed tells that a join did not succeed; it may be tried again while the call lives. err is an *APIError where
+	// RingCentral refused, nil where nothing came.
+	Failed(session string, c call.Cause, err error)
+	// Gone tells that RingCentral no longer shows the call and no dialog of it is up.
+	Gone(session string)
+}
+
+// Agent is a monitored extension.
+type Agent struct {
+	Extension string // short number, such as 108
+	ID        string
+	Name      string // a person's data: debug logs and the record only
+}
+
+// Call is one telephony session that is to be heard.
+type Call struct {
+	Session  string
+	Agent    Agent
+	Customer call.Party // zero until the session was read
+	Mode     string     // how it will be asked for; ModeSession also where ModeParty is not possible
+	Since    time.Time  // when it was first seen
+}
+
+// Ref names a party of a session, as the headers of an INVITE do; either half may be empty.
+type Ref struct{ Session, Party string }
+
+// Join is one supervise request together with the INVITE that answers it. Session and Party.ID are its key for Answered
+// and Ended.
+type Join struct {
+	Session string
+	// Party is whose audio comes: in session mode a mix without an id.
+	Party call.Party
+	Agent Agent
+	Mode  string
+	// Expected are all streams of the plan: customer and agent, or one mix.
+	Expected []call.Party
+	// OwnParty is the supervisor's party of this join; empty until RingCentral named it.
+	OwnParty string
+}
+
+// Supervisor is one RingCentral login that listens to calls on one device.
+type Supervisor struct {
+	// Set by New, then constant.
+	cfg    Config
+	client *client
+	log    *repeats
+	wake   chan struct{} // size 1: the core has work for Run
+
+	// mu guards the fields below. It is never held during I/O, logging or a callback.
+	mu sync.Mutex
+}
+
+// New checks the configuration. It opens nothing: the first request logs in.
+func New(cfg Config) (*Supervisor, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return &Supervisor{cfg: cfg}, nil
+}
+
+// Run finds calls and joins them until ctx ends; then it revokes the login. It may be called once.
+func (s *Supervisor) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+
+// Close revokes the login of a Supervisor that was not run; safe twice, and after Run.
+func (s *Supervisor) Close() error { return nil }
+
+// Match names the join that an INVITE answers, by the parties in its headers p-rc-api-ids (own) and
+// p-rc-api-monitoring-ids (monitored): the monitored party; else our own party as the REST answer named it; else the
+// session's only open request. It works before the POST has returned. The join counts as invited from then on.
+func (s *Supervisor) Match(own, monitored Ref) (Join, bool) { return Join{}, false }
+
+// Await is Match for an INVITE that overtook the answers which would name it: it waits for the session's requests that
+// are under way, until ctx ends and at most two seconds (RingCentral cancels an INVITE after about three).
+func (s *Supervisor) Await(ctx context.Context, own, monitored Ref) (Join, bool) {
+	return Join{}, false
+}
+
+// MatchLine names the party of an m= line by the ids in its i= line. It answers false for a session or party that is not known; the caller then goes by the order of the lines.
+func (s *Supervisor) MatchLine(session, party string) (Join, bool) { return Join{}, false }
+
+// Answered reports that the dialog of a join is up; party is Join.Party.ID, empty in session mode.
+func (s *Supervisor) Answered(session, party string) {}
+
+// Ended reports that the dialog of a join ended, or that its INVITE came to nothing. If RingCentral still shows the
+// call, it is asked for again, unless the cause is that a user or a shutdown wanted the end.
+func (s *Supervisor) Ended(session, party string, c call.Cause) {}
+
+// InCall says whether RingCentral's newest answer still shows a monitored agent in that call.
+func (s *Supervisor) InCall(session string) bool { return false }
