@@ -1,0 +1,2 @@
+// Package recorder writes calls to disk.
+package recorder
