@@ -34,7 +34,9 @@ type limited struct {
 }
 
 // Enabled reports what the wrapped handler does.
-func (l *limited) Enabled(ctx context.Context, level slog.Level) bool { return l.next.Enabled(ctx, level) }
+func (l *limited) Enabled(ctx context.Context, level slog.Level) bool {
+	return l.next.Enabled(ctx, level)
+}
 
 // Handle passes the record on, or counts it.
 func (l *limited) Handle(ctx context.Context, r slog.Record) error {

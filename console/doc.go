@@ -1,0 +1,30 @@
+// Package console shows what earshot does: [Server] answers health checks and Prometheus over HTTP, [Control] answers the
+// command line over a unix socket, and [Client] is the command line's side of that.
+//
+// It decides nothing and knows no room but call: what it shows comes from a [Source] and a [Backend], which endpoint
+// implements.
+//
+// # Usage
+//
+//	s, err := console.New(console.Config{Listen: "127.0.0.1:8080", Source: source})
+//	c, err := console.NewControl(console.ControlConfig{Socket: "recordings/earshot.sock", Backend: backend})
+//	go s.Run(ctx)
+//	go c.Run(ctx)
+//
+//	client, err := console.Dial(ctx, "recordings/earshot.sock")
+//	err = client.Listen(ctx, console.ListenRequest{Agent: "108"}, os.Stdout)
+//
+// # Concurrency
+//
+// [New] and [NewControl] open their sockets; Run serves until its context ends and awaits every request. [Source] and
+// [Backend] are called from many goroutines.
+//
+// # Limits
+//
+// 64 connections each, 8 KiB of request header within 5 s; HTTP answers have 10 s to go out, a listener's audio has no
+// limit but its ring.
+//
+// # Standards
+//
+// The metrics are in the Prometheus text format.
+package console

@@ -1,0 +1,48 @@
+package console
+
+import "time"
+
+// Source gives what health checks and metrics show. Snapshot is called at each request, from any goroutine.
+type Source interface {
+	Snapshot() Snapshot
+}
+
+// Check is one line of /readyz.
+type Check struct {
+	Name string // such as "registered", "logged in", "disk"
+	OK   bool
+	Text string // why not, or what is well
+}
+
+// Snapshot is the state of the process as plain data. Map keys are closed sets; they become metric labels.
+type Snapshot struct {
+	// Checks decide /readyz: ready when all are OK.
+	Checks []Check
+	// SweepAge is the time since the media engine's last sweep; negative: it does not run yet.
+	SweepAge time.Duration
+
+	Registered int // accounts that are registered
+	Accounts   int // accounts there are
+
+	Calls      map[string]int64 // by state: wanted, joining, live, held, ended
+	CallsEnded map[string]int64 // by call.Code, since start
+	SIP        map[string]int64 // by event, since start
+
+	MediaSamples map[string]int64 // by kind, since start
+	MediaDrops   map[string]int64 // packets by reason, since start
+	Tracks       int64            // open now
+
+	DiskFreeBytes  int64 // of the recordings' file system; negative: not known
+	RecorderErrors int64
+	Recordings     int64 // open now
+	Repaired       int64 // recordings finished after a crash
+
+	StreamDroppedSamples int64
+	StreamLateSamples    int64
+	StreamPrograms       int64 // running now
+	StreamRestarts       int64
+	StreamGivenUp        int64
+
+	SuperviseRequests map[string]int64 // REST requests by class: 2xx, 4xx, 429, 5xx, error
+	LoggedIn          bool
+}

@@ -1,0 +1,40 @@
+// Package stream brings a call's audio to live consumers: programs that read PCM from their standard input, and listeners
+// over the control socket.
+//
+// It does not record, and it is never in the recording's way: a [Hub] gives each call one [media.Sink] that copies samples
+// into a bounded ring per consumer; from there on a consumer may hang, crawl or die.
+//
+// Data goes media.Batch -> lane (a gap-free run of samples in call time: one track, the mix, or stereo) -> ring (bounded in
+// time, oldest audio lost first) -> rate and format -> program or listener.
+//
+// # Usage
+//
+//	hub, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Command: []string{"transcribe"}, Per: stream.PerTrack}}})
+//	go hub.Run(ctx)
+//	detach := timeline.Attach(hub.Open(info, stream.Options{Notify: func(e call.Event) { timeline.Post(e) }}))
+//
+// # Call time
+//
+// What a consumer reads has no holes: lost, gap and masked frames are silence of the same length, so sample n of a stream
+// is sample n of the call (a [Hub]'s stream of a call begins with the recording's first sample, its stream of a track with
+// the track's Pos 0, a [Listener] with the moment it came). A frame that comes late is not put in; the recording has it.
+// Nothing waits for the alignment of the tracks, which is known 500 ms after a track's first packet: until a track is placed,
+// the mix uses the arrival of its first packet, and moves it when the offset is known. When one side falls silent on the wire
+// (hold, a stalled network) and another goes on, the stream waits 100 ms (two sweeps and a live wait) for it, then goes on with
+// silence in its place; when all are silent, it waits 1 s, so that a short stall costs nothing. What comes for a place that is
+// gone is counted in [Totals] as LateSamples.
+//
+// # Concurrency
+//
+// A sink belongs to the shard that calls it; it copies and returns. [Hub.Run] starts and awaits a goroutine per program and
+// its helpers. A [Listener] starts none: who calls [Listener.WriteTo] lends it his.
+//
+// # Limits
+//
+// A ring holds 5 s unless configured; two sides of a mix may lie at most 2 s apart. A program of which 64 KiB stand in
+// the kernel's pipe has those besides its ring. At most 256 programs wait to be started.
+//
+// # Testing
+//
+// Lanes are tested against a model with random batches, programs as real child processes whose bytes are compared.
+package stream
