@@ -1,0 +1,160 @@
+package ringsim
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Off closes a listener of [Config].
+const Off = "off"
+
+// Config of a [Sim]. The zero Config is a whole RingCentral on 127.0.0.1 with ports of the kernel's choice.
+type Config struct {
+	// REST, UDP, TCP and TLS are listen addresses; default "127.0.0.1:0". [Off] closes one of the SIP listeners. UDP and
+	// TCP share one port number where both leave it open, as RingCentral's 5090 does.
+	REST, UDP, TCP, TLS string
+	// Host is the name or address that URLs, proxies and the certificate carry, and that media is sent from; default is
+	// REST's own address. Needed where that is 0.0.0.0.
+	Host string
+	// Account is who exists; default DefaultAccount(Agents).
+	Account Account
+	// Agents is the number of agents in the default account; default 3.
+	Agents int
+	// Form is how calls are supervised that don't say so themselves; default FormTwoDialogs.
+	Form Form
+	// Limits are the request rates; default RingCentral's documented ones. See [Unlimited].
+	Limits Limits
+	// Switches choose where the facts leave a choice.
+	Switches Switches
+	// Seed of the identifiers; default 1.
+	Seed uint64
+	// Out is the folder for ca.pem; default a temporary one, removed at the end.
+	Out string
+	// AllowViolations keeps [Start] from failing the test that broke a rule.
+	AllowViolations bool
+	// Log, nil discards.
+	Log *slog.Logger
+}
+
+// Switches choose between behaviours where RingCentral's facts are open or contradict each other.
+type Switches struct {
+	// LegacyBody says where the body of 2019 (extensionNumber, deviceId) is taken; default at session level only.
+	LegacyBody LegacyBody
+	// InviteFirst sends the INVITE before the REST answer, which then waits for the device (at most a second).
+	InviteFirst bool
+	// InviteDelay between POST and INVITE; default 50 to 150 ms at random, negative means none.
+	InviteDelay time.Duration
+	// ReverseInvites holds the first of two party-level INVITEs back until the second is answered (at most a second).
+	ReverseInvites bool
+	// SessionFirst writes "session-id=...; party-id=..." with a space, instead of "party-id=...;session-id=...".
+	SessionFirst bool
+	// RefuseTwice answers 409 when a device supervises the same party again; default a second INVITE.
+	RefuseTwice bool
+	// ForeignLineIDs puts party ids into i= lines that no session shows.
+	ForeignLineIDs bool
+	// DialogsPerDevice is how many calls a device may have; more are never sent. Default 0: unlimited.
+	DialogsPerDevice int
+	// AccessTTL is an access token's life; default 3600 s.
+	AccessTTL time.Duration
+	// ActiveCallsLag is how late a call shows up in active-calls; default 5 s, negative means none.
+	ActiveCallsLag time.Duration
+	// EndedLinger is how long an ended session can still be read; default 60 s, negative means not at all.
+	EndedLinger time.Duration
+}
+
+// LegacyBody says where a supervise body with the field names of 2019 is taken.
+type LegacyBody string
+
+// The places.
+const (
+	LegacySession LegacyBody = "session" // at session level, beside today's names; the default
+	LegacyNever   LegacyBody = "never"   // nowhere
+	LegacyOnly    LegacyBody = "only"    // everywhere, and today's names are unknown
+)
+
+// Form is how the audio of a supervised call comes.
+type Form string
+
+// The forms. A session-level request always gives one mixed line, but for FormTwoLines, where it gives both.
+const (
+	FormTwoDialogs Form = "two_dialogs" // an INVITE for each party-level request, with that party's audio
+	FormTwoLines   Form = "two_lines"   // one INVITE with two m= lines after the second request
+	FormMixed      Form = "mixed"       // each INVITE has both parties' audio in one line
+)
+
+const (
+	defaultListen = "127.0.0.1:0"
+	defaultAgents = 3
+)
+
+// check applies the defaults and refuses what can't be served.
+func (c *Config) check() error {
+	for _, a := range []*string{&c.REST, &c.UDP, &c.TCP, &c.TLS} {
+		if *a == "" {
+			*a = defaultListen
+		}
+	}
+	if c.UDP == Off && c.TCP == Off && c.TLS == Off {
+		return errors.New("config: UDP, TCP and TLS are all off")
+	}
+	host, _, err := net.SplitHostPort(c.REST)
+	if err != nil {
+		return fmt.Errorf("config: REST: %w", err)
+	}
+	if c.Host == "" {
+		c.Host = host
+	}
+	if a, err := netip.ParseAddr(c.Host); c.Host == "" || err == nil && a.IsUnspecified() {
+		return fmt.Errorf("config: REST %s: Host is needed beside an unspecified address", c.REST)
+	}
+	if c.Agents == 0 {
+		c.Agents = defaultAgents
+	}
+	if c.Account.ID == "" {
+		c.Account = DefaultAccount(c.Agents)
+	}
+	if err := c.Account.check(); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	switch c.Form {
+	case "":
+		c.Form = FormTwoDialogs
+	case FormTwoDialogs, FormTwoLines, FormMixed:
+	default:
+		return fmt.Errorf("config: Form: %q, want two_dialogs, two_lines or mixed", c.Form)
+	}
+	if c.Seed == 0 {
+		c.Seed = 1
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.Limits.check()
+	return c.Switches.check()
+}
+
+func (w *Switches) check() error {
+	switch w.LegacyBody {
+	case "":
+		w.LegacyBody = LegacySession
+	case LegacySession, LegacyNever, LegacyOnly:
+	default:
+		return fmt.Errorf("config: LegacyBody: %q, want session, never or only", w.LegacyBody)
+	}
+	def := func(d *time.Duration, v time.Duration) {
+		switch {
+		case *d == 0:
+			*d = v
+		case *d < 0:
+			*d = 0
+		}
+	}
+	def(&w.AccessTTL, accessTTL)
+	def(&w.ActiveCallsLag, 5*time.Second)
+	def(&w.EndedLinger, time.Minute)
+	return nil
+}
