@@ -1,6 +1,9 @@
 package supervise
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 // Status is what a Supervisor does at a moment, for people.
 type Status struct {
@@ -17,11 +20,56 @@ type CallStatus struct {
 	Session   string
 	Agent     string // extension number
 	Mode      string
-	State     string // wanted, asking, asked, joined, failed
+	State     string // wanted, asking, asked, joined, failed: of the join that is furthest behind
 	Confirmed bool   // presence shows all our parties
 	Cause     string // the newest failure; empty if none
 	Since     time.Time
 }
 
 // Status tells what is heard, what not and why.
-func (s *Supervisor) Status() Status { return Status{} }
+func (s *Supervisor) Status() Status {
+	in := s.client.auth.good(time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{LoggedIn: in, Device: s.device, Agents: s.agents.size(), LastLook: s.core.lastLook}
+	for _, c := range s.core.sorted() {
+		cs := CallStatus{Session: c.id, Agent: c.agent.Extension, Mode: c.mode, State: c.state().String(), Confirmed: c.confirmed, Since: c.since}
+		if c.cause.Code != "" {
+			cs.Cause = c.cause.String()
+		}
+		st.Calls = append(st.Calls, cs)
+	}
+	for what, text := range s.errs {
+		st.Errors = append(st.Errors, what+": "+text)
+	}
+	sort.Strings(st.Errors)
+	return st
+}
+
+// progress orders the states by how far they are from being heard.
+var progress = [stateCount]int{stateFailed: 0, stateWanted: 1, stateAsking: 2, stateAsked: 3, stateJoined: 4}
+
+// state is that of the join that is furthest behind.
+func (s *session) state() joinState {
+	if len(s.joins) == 0 {
+		return stateWanted
+	}
+	worst := s.joins[0].state
+	for _, j := range s.joins {
+		if progress[j.state] < progress[worst] {
+			worst = j.state
+		}
+	}
+	return worst
+}
+
+// size counts the agents: before they are resolved each stands in both maps.
+func (a agentSet) size() int {
+	n := len(a.ids)
+	for number := range a.numbers {
+		if !a.ids[number] {
+			n++
+		}
+	}
+	return n
+}

@@ -26,6 +26,7 @@ const (
 	minPoll             = 100 * time.Millisecond
 	defaultInviteWithin = 10 * time.Second
 	defaultUserAgent    = "earshot"
+	awaitWithin         = 2 * time.Second
 )
 
 // Config says whose calls are heard and how RingCentral is reached.
@@ -176,9 +177,15 @@ type Supervisor struct {
 	client *client
 	log    *repeats
 	wake   chan struct{} // size 1: the core has work for Run
+	urge   chan struct{} // size 1: a look at presence may be worth it
 
 	// mu guards the fields below. It is never held during I/O, logging or a callback.
-	mu sync.Mutex
+	mu      sync.Mutex
+	core    *core
+	agents  agentSet
+	device  Device
+	errs    map[string]string // what fails at present
+	answers chan struct{}     // closed and replaced when a supervise POST has returned
 }
 
 // New checks the configuration. It opens nothing: the first request logs in.
@@ -186,35 +193,80 @@ func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Supervisor{cfg: cfg}, nil
+	return &Supervisor{
+		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
+		core: newCore(cfg.Mode, cfg.InviteWithin), agents: configured(cfg.Agents), errs: map[string]string{}, answers: make(chan struct{}),
+	}, nil
 }
-
-// Run finds calls and joins them until ctx ends; then it revokes the login. It may be called once.
-func (s *Supervisor) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Close revokes the login of a Supervisor that was not run; safe twice, and after Run.
-func (s *Supervisor) Close() error { return nil }
 
 // Match names the join that an INVITE answers, by the parties in its headers p-rc-api-ids (own) and
 // p-rc-api-monitoring-ids (monitored): the monitored party; else our own party as the REST answer named it; else the
 // session's only open request. It works before the POST has returned. The join counts as invited from then on.
-func (s *Supervisor) Match(own, monitored Ref) (Join, bool) { return Join{}, false }
+func (s *Supervisor) Match(own, monitored Ref) (Join, bool) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, j, by := s.core.match(now, own, monitored)
+	if j == nil {
+		return Join{}, false
+	}
+	return found.joinOf(j, j.party, by), true
+}
 
 // Await is Match for an INVITE that overtook the answers which would name it: it waits for the session's requests that
 // are under way, until ctx ends and at most two seconds (RingCentral cancels an INVITE after about three).
 func (s *Supervisor) Await(ctx context.Context, own, monitored Ref) (Join, bool) {
-	return Join{}, false
+	id := own.Session
+	if id == "" {
+		id = monitored.Session
+	}
+	limited, cancel := context.WithTimeout(ctx, awaitWithin)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		asking, answers := s.core.asking(id), s.answers
+		s.mu.Unlock()
+		if j, ok := s.Match(own, monitored); ok || !asking {
+			return j, ok
+		}
+		select {
+		case <-limited.Done():
+			return s.Match(own, monitored)
+		case <-answers:
+		}
+	}
 }
 
-// MatchLine names the party of an m= line by the ids in its i= line. It answers false for a session or party that is not known; the caller then goes by the order of the lines.
-func (s *Supervisor) MatchLine(session, party string) (Join, bool) { return Join{}, false }
+// MatchLine names the party of an m= line by the ids in its i= line. It answers false for a session or party that is not
+// known; the caller then goes by the order of the lines, which is that of Join.Expected in party mode.
+func (s *Supervisor) MatchLine(session, party string) (Join, bool) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, j, p, ok := s.core.line(now, session, party)
+	if !ok {
+		return Join{}, false
+	}
+	return found.joinOf(j, p, call.ByMediaTitle), true
+}
 
-// Answered reports that the dialog of a join is up; party is Join.Party.ID, empty in session mode.
-func (s *Supervisor) Answered(session, party string) {}
+// Answered reports that the dialog of a join is up; party is Join.Party.ID, empty for a mix. Each Answered wants one
+// Ended.
+func (s *Supervisor) Answered(session, party string) {
+	s.change(func(now time.Time) { s.core.answered(now, session, party) })
+}
 
 // Ended reports that the dialog of a join ended, or that its INVITE came to nothing. If RingCentral still shows the
 // call, it is asked for again, unless the cause is that a user or a shutdown wanted the end.
-func (s *Supervisor) Ended(session, party string, c call.Cause) {}
+func (s *Supervisor) Ended(session, party string, c call.Cause) {
+	s.change(func(now time.Time) { s.core.ended(now, session, party, c) })
+}
 
-// InCall says whether RingCentral's newest answer still shows a monitored agent in that call.
-func (s *Supervisor) InCall(session string) bool { return false }
+// InCall says whether RingCentral's newest answer still shows a monitored agent in that call. After the end of a dialog
+// the session is read within about half a second, so the answer soon is as new.
+func (s *Supervisor) InCall(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.core.sessions[session]
+	return c != nil && c.inCall
+}

@@ -1,0 +1,232 @@
+package supervise
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// text is a JSON string or number as text, and empty for anything else: RingCentral gives the same id as a number in
+// older resources and as a string in newer ones, sometimes both in one document.
+type text string
+
+// UnmarshalJSON never fails: an unexpected type is an empty text, not the loss of a whole page.
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	b = bytes.TrimSpace(b)
+	switch {
+	case len(b) == 0:
+	case b[0] == '"':
+		var s string
+		if json.Unmarshal(b, &s) == nil {
+			*t = text(s)
+		}
+	case b[0] == '-', b[0] >= '0' && b[0] <= '9':
+		*t = text(b)
+	}
+	return nil
+}
+
+// list is a JSON array of which only the readable elements are kept; anything else is an empty list.
+type list[T any] []T
+
+// UnmarshalJSON never fails.
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	var raw []json.RawMessage
+	if json.Unmarshal(b, &raw) != nil {
+		return nil
+	}
+	for _, r := range raw {
+		var v T
+		if !bytes.Equal(bytes.TrimSpace(r), []byte("null")) && json.Unmarshal(r, &v) == nil {
+			*l = append(*l, v)
+		}
+	}
+	return nil
+}
+
+// parseTime reads RingCentral's two forms, 2026-11-23T10:16:29.629+0000 (REST) and ...Z (events); zero if it is neither.
+func parseTime(s string) time.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// paging is what a list says about its pages.
+type paging struct {
+	TotalPages text
+	Next       text
+}
+
+func (p paging) more(page int) bool {
+	if p.Next != "" {
+		return true
+	}
+	n, err := strconv.Atoi(string(p.TotalPages))
+	return err == nil && page < n
+}
+
+type pagingDoc struct {
+	Paging struct {
+		TotalPages text `json:"totalPages"`
+	} `json:"paging"`
+	Navigation struct {
+		NextPage struct {
+			URI text `json:"uri"`
+		} `json:"nextPage"`
+	} `json:"navigation"`
+}
+
+func parsePaging(raw []byte) paging {
+	var d pagingDoc
+	if json.Unmarshal(raw, &d) != nil {
+		return paging{}
+	}
+	return paging{TotalPages: d.Paging.TotalPages, Next: d.Navigation.NextPage.URI}
+}
+
+// parseList reads {"records":[...]}, or a document that is itself the one record.
+func parseList[T any](raw []byte) ([]T, error) {
+	var d struct {
+		Records *list[T] `json:"records"`
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	if d.Records != nil {
+		return *d.Records, nil
+	}
+	var one T
+	if err := json.Unmarshal(raw, &one); err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return []T{one}, nil
+}
+
+// extensionRef is how other resources name an extension.
+type extensionRef struct {
+	ID     text `json:"id"`
+	Number text `json:"extensionNumber"`
+	Name   text `json:"name"`
+}
+
+// presenceRecord is one extension's presence. Its overall telephonyStatus is not read: it may say NoCall although a call
+// is connected.
+type presenceRecord struct {
+	Extension   extensionRef     `json:"extension"`
+	ActiveCalls list[activeCall] `json:"activeCalls"`
+}
+
+type activeCall struct {
+	Direction  text `json:"direction"`
+	From       text `json:"from"`
+	FromName   text `json:"fromName"`
+	To         text `json:"to"`
+	ToName     text `json:"toName"`
+	Telephony  text `json:"telephonyStatus"`
+	Start      text `json:"startTime"`
+	PartyID    text `json:"partyId"`
+	SessionID  text `json:"telephonySessionId"` // not sessionId: that is another, older number
+	Terminated text `json:"terminationType"`
+}
+
+// peerDoc is the from or to of a party.
+type peerDoc struct {
+	Number      text `json:"phoneNumber"`
+	Name        text `json:"name"`
+	Extension   text `json:"extensionNumber"`
+	ExtensionID text `json:"extensionId"`
+}
+
+type partyDoc struct {
+	ID          text    `json:"id"`
+	Direction   text    `json:"direction"`
+	ExtensionID text    `json:"extensionId"`
+	From        peerDoc `json:"from"`
+	To          peerDoc `json:"to"`
+	Owner       struct {
+		ExtensionID text `json:"extensionId"`
+	} `json:"owner"` // deprecated in favour of extensionId, and still the only one in some answers
+	Status struct {
+		Code   text `json:"code"`
+		Reason text `json:"reason"`
+	} `json:"status"`
+}
+
+// partyState is one participant as the session GET shows it.
+type partyState struct {
+	ID          string
+	ExtensionID string // empty for a party that is not of this account
+	Status      string
+	Supervising bool
+	Name        string
+	Number      string
+	Extension   string
+}
+
+func (d partyDoc) state() partyState {
+	p := partyState{ID: string(d.ID), ExtensionID: string(d.ExtensionID), Status: string(d.Status.Code)}
+	if p.ExtensionID == "" {
+		p.ExtensionID = string(d.Owner.ExtensionID)
+	}
+	p.Supervising = strings.EqualFold(string(d.Status.Reason), "Supervising")
+	// The direction is technical: the caller's party is Outbound and described by from, the callee's by to.
+	self := d.To
+	if strings.EqualFold(string(d.Direction), "Outbound") {
+		self = d.From
+	}
+	p.Name, p.Number, p.Extension = string(self.Name), string(self.Number), string(self.Extension)
+	return p
+}
+
+// parseSession reads a session GET, also in the wrapped form {"session":{...}}.
+func parseSession(raw []byte) ([]partyState, error) {
+	type doc struct {
+		Parties *list[partyDoc] `json:"parties"`
+	}
+	var d struct {
+		doc
+		Session doc `json:"session"`
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	parties := d.Parties
+	if parties == nil {
+		parties = d.Session.Parties
+	}
+	if parties == nil {
+		return nil, fmt.Errorf("session: got no parties")
+	}
+	states := make([]partyState, 0, len(*parties))
+	for _, p := range *parties {
+		if p.ID != "" {
+			states = append(states, p.state())
+		}
+	}
+	return states, nil
+}
+
+// parseSupervised reads our own party's id from the answer to a supervise request.
+func parseSupervised(raw []byte) string {
+	var d struct {
+		ID    text `json:"id"`
+		Party struct {
+			ID text `json:"id"`
+		} `json:"party"`
+	}
+	if json.Unmarshal(raw, &d) != nil {
+		return "" // granted all the same; the INVITE names it
+	}
+	if d.ID == "" {
+		return string(d.Party.ID)
+	}
+	return string(d.ID)
+}

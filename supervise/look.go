@@ -1,0 +1,119 @@
+package supervise
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// look takes a complete look at presence.
+func (c *core) look(now time.Time, snap snapshot) {
+	c.lastLook = now
+	for id, t := range c.tombs {
+		if now.After(t.until) {
+			delete(c.tombs, id)
+		}
+	}
+	shown := map[string]bool{}
+	for _, a := range snap.calls {
+		t, dead := c.tombs[a.session]
+		if shown[a.session] || (dead && t.party == a.party) {
+			continue // a second monitored agent in the same call: one join is enough
+		}
+		s := c.sessions[a.session]
+		if s == nil {
+			if a.held {
+				continue // asked for when it is taken up again
+			}
+			s = c.want(now, a)
+		}
+		shown[a.session] = true
+		c.shown(now, s, a, snap.taken)
+	}
+	for _, s := range c.sorted() {
+		if !shown[s.id] && s.freshAt.Before(snap.taken) {
+			s.inCall = false
+		}
+		c.confirm(now, s, snap)
+	}
+}
+
+// want begins a session.
+func (c *core) want(now time.Time, a agentCall) *session {
+	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, customer: a.customer, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
+	c.sessions[a.session] = s
+	c.emit(actWanted{s.call()})
+	return s
+}
+
+// shown updates a session that a look shows.
+func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
+	if !s.freshAt.After(taken) {
+		s.inCall = true
+	}
+	if a.agent.ID != s.agent.ID && !s.alive() {
+		s.agent, s.hint, s.dirty = a.agent, a.party, true
+		c.emit(actWanted{s.call()})
+	}
+	if a.agent.ID == s.agent.ID && a.party != "" && a.party != s.hint {
+		s.hint, s.dirty = a.party, true
+		s.anew(now)
+	}
+	if s.held && !a.held {
+		s.dirty = true
+		s.anew(now) // taken up again: what was refused then may be granted now
+	}
+	s.held = a.held
+	if s.dirty && !a.held && s.readAt.IsZero() {
+		s.readAt = now
+	}
+}
+
+// anew gives what was given up for good another chance, because the call has changed.
+func (s *session) anew(now time.Time) {
+	s.tries = 0
+	for _, j := range s.joins {
+		if j.state == stateFailed && j.next.IsZero() && j.cause.Code == call.CodeRefused {
+			j.next = now
+		}
+	}
+}
+
+// confirm looks whether presence shows our parties.
+func (c *core) confirm(now time.Time, s *session, snap snapshot) {
+	if s.confirmed || len(s.joins) == 0 {
+		return
+	}
+	all, waiting := true, false
+	for _, j := range s.joins {
+		j.seen = j.seen || (j.own != "" && snap.any[j.own])
+		all = all && j.seen
+		waiting = waiting || (j.state == stateJoined && !j.seen && snap.taken.Sub(j.joinedAt) >= confirmAfter)
+	}
+	if all {
+		s.confirmed = true
+		c.emit(actConfirmed{s.id, s.agent.Extension, true})
+		return
+	}
+	if waiting {
+		if s.confirms++; s.confirms == maxConfirms {
+			c.emit(actConfirmed{s.id, s.agent.Extension, false})
+		}
+	}
+}
+
+// unconfirmed says from when on a look would be worth a request of its own, to see our parties; zero: not.
+func (c *core) unconfirmed() time.Time {
+	var at time.Time
+	for _, s := range c.sessions {
+		if s.confirmed || s.confirms >= maxConfirms {
+			continue
+		}
+		for _, j := range s.joins {
+			if t := j.joinedAt.Add(confirmAfter); j.state == stateJoined && !j.seen && (at.IsZero() || t.Before(at)) {
+				at = t
+			}
+		}
+	}
+	return at
+}

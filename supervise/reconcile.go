@@ -1,0 +1,287 @@
+package supervise
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+const (
+	// RingCentral's telephony side may lag behind: 404 and 409 are asked again within this time, then given up.
+	laterWithin = 2 * time.Second
+	quickFirst  = 400 * time.Millisecond
+	slowFirst   = 15 * time.Second
+	slowMost    = time.Minute
+	// A session's parties are read anew before asking if they are older than that.
+	freshFor = 3 * time.Second
+	// notReadyTries are the quick readings of a session in which the agent is not yet on the line with somebody.
+	notReadyTries = 3
+	notReadyFirst = 300 * time.Millisecond
+	// endedSettle is the time between the end of a dialog and the look whether the call goes on: RingCentral ends our
+	// dialogs and the parties in any order.
+	endedSettle = 500 * time.Millisecond
+	rejoinFirst = time.Second
+	rejoinMost  = time.Minute
+	// stableAfter is how long a dialog lives before its join counts as well again.
+	stableAfter     = 30 * time.Second
+	maxNoInvites    = 3
+	noInviteFirst   = 5 * time.Second
+	unclearSettle   = time.Second
+	maxUnclear      = 5
+	registeredAgain = 250 * time.Millisecond
+	// answerWithin is how long an invited dialog may take to be up: 64*T1 until our 200 is given up (RFC 3261 section
+	// 13.3.1.4), and some more.
+	answerWithin = 40 * time.Second
+	// tombstoneFor is how long presence may still show a call that the session GET said is over.
+	tombstoneFor = 15 * time.Second
+	confirmAfter = time.Second
+	maxConfirms  = 3
+)
+
+// core decides what to do. It is data: no socket, clock, lock, goroutine or log; times and results come in, actions go
+// out through take.
+//
+// Invariant: per join at most one POST is in flight, per session at most one GET.
+type core struct {
+	mode         string
+	inviteWithin time.Duration
+	own          string // the supervisor's extension id, once known
+	sessions     map[string]*session
+	tombs        map[string]tomb
+	lastLook     time.Time
+	out          []action
+}
+
+// session is one call that is, or was a moment ago, wanted.
+type session struct {
+	id        string
+	agent     Agent
+	hint      string // the agent's party, as presence names it
+	since     time.Time
+	customer  call.Party
+	mode      string
+	planned   []call.Party // the streams of the plan
+	known     []call.Party // agent and customer of the newest GET
+	inCall    bool
+	held      bool
+	joins     []*join // in channel order
+	heard     bool    // a dialog was up once
+	confirmed bool
+	confirms  int // looks that did not show our parties
+	cause     call.Cause
+	freshness
+}
+
+// freshness is how well a session's parties are known.
+type freshness struct {
+	reading   bool      // a GET is under way
+	dirty     bool      // they must be read before anything is asked
+	readAt    time.Time // when they may be read; zero: with the next look
+	readFails int
+	tries     int       // readings in a row that found the call not ready
+	freshAt   time.Time // the newest reading
+}
+
+type tomb struct {
+	party string
+	until time.Time
+}
+
+// The actions.
+type (
+	action  any
+	actRead struct{ session string }
+	actAsk  struct {
+		session, party string
+		agent          Agent
+		again          bool // not the first attempt
+	}
+	actWanted struct{ call Call }
+	actFailed struct {
+		session, agent string
+		party          call.Party
+		cause          call.Cause
+		err            error
+		device         bool // add what the device's status says before it is told
+	}
+	actGone      struct{ session, agent string }
+	actAsked     struct{ session, agent, mode, role string }
+	actJoined    struct{ session, agent, mode, role string }
+	actConfirmed struct {
+		session, agent string
+		seen           bool
+	}
+)
+
+func newCore(mode string, inviteWithin time.Duration) *core {
+	return &core{mode: mode, inviteWithin: inviteWithin, sessions: map[string]*session{}, tombs: map[string]tomb{}}
+}
+
+func (c *core) emit(a action) { c.out = append(c.out, a) }
+
+// take hands the decided actions over.
+func (c *core) take() []action {
+	out := c.out
+	c.out = nil
+	return out
+}
+
+// sorted gives the sessions oldest first, so that actions come in a fixed order.
+func (c *core) sorted() []*session {
+	all := make([]*session, 0, len(c.sessions))
+	for _, s := range c.sessions {
+		all = append(all, s)
+	}
+	sort.Slice(all, func(i, k int) bool {
+		if !all[i].since.Equal(all[k].since) {
+			return all[i].since.Before(all[k].since)
+		}
+		return all[i].id < all[k].id
+	})
+	return all
+}
+
+func (s *session) call() Call {
+	return Call{Session: s.id, Agent: s.agent, Customer: s.customer, Mode: s.mode, Since: s.since}
+}
+
+func (s *session) alive() bool {
+	for _, j := range s.joins {
+		if j.alive() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) join(party string) *join {
+	for _, j := range s.joins {
+		if j.party.ID == party {
+			return j
+		}
+	}
+	return nil
+}
+
+// tick does what is due and says when to come back; zero means only after something has happened.
+func (c *core) tick(now time.Time, registered bool) time.Time {
+	var next time.Time
+	for _, s := range c.sorted() {
+		for _, j := range s.joins {
+			c.expire(now, s, j)
+		}
+		if !s.inCall && !s.alive() && !s.reading {
+			delete(c.sessions, s.id)
+			c.emit(actGone{s.id, s.agent.Extension})
+			continue
+		}
+		c.ask(now, s, registered)
+		next = earlier(next, s.due(now, registered))
+	}
+	return next
+}
+
+// expire ends the waiting for an INVITE or a dialog.
+func (c *core) expire(now time.Time, s *session, j *join) {
+	switch {
+	case j.state == stateFailed && !j.next.IsZero() && !now.Before(j.next) && s.inCall:
+		j.retry(now)
+	case j.state != stateAsked || j.deadline.IsZero() || now.Before(j.deadline):
+	case j.invited:
+		j.noInvite++
+		c.again(now, s, j, call.Cause{Code: call.CodeNoACK, Text: "an INVITE came, its dialog did not"})
+	case !s.inCall:
+		j.giveUp(call.Cause{}, time.Time{}) // the call ended first: nothing is missing
+	default:
+		j.noInvite++
+		c.again(now, s, j, call.Cause{Code: call.CodeNoInvite, Text: fmt.Sprintf("RingCentral granted the request, and no INVITE came within %s "+
+			"(attempt %d of %d)", c.inviteWithin, j.noInvite, maxNoInvites)})
+	}
+}
+
+// again tells a failure and plans the next attempt, if there is to be one.
+func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
+	next := time.Time{}
+	if j.noInvite < maxNoInvites {
+		next = now.Add(backoff(noInviteFirst, slowMost, j.noInvite-1))
+	}
+	s.dirty, s.readAt = true, now
+	c.fail(s, j, cause, nil, next)
+}
+
+// ask reads the session's parties where that is due, or asks for the joins that are.
+func (c *core) ask(now time.Time, s *session, registered bool) {
+	if s.reading {
+		return
+	}
+	due := false
+	for _, j := range s.joins {
+		due = due || j.due(now)
+	}
+	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
+	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (registered || s.heard || s.alive()) {
+		s.reading = true
+		c.emit(actRead{s.id})
+		return
+	}
+	if s.dirty || !due || !registered || !s.inCall || s.held {
+		return
+	}
+	if now.Sub(s.freshAt) > freshFor {
+		s.dirty, s.reading = true, true
+		c.emit(actRead{s.id})
+		return
+	}
+	for _, j := range s.joins {
+		if !j.due(now) || !j.enter(stateAsking) {
+			continue
+		}
+		if j.firstAsk.IsZero() {
+			j.firstAsk = now
+		}
+		j.inFlight = true
+		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, again: j.asks > 0})
+		j.asks++
+	}
+}
+
+func (j *join) due(now time.Time) bool {
+	return j.state == stateWanted && !j.inFlight && !j.unclear && !now.Before(j.next)
+}
+
+// due is when the session needs a tick.
+func (s *session) due(now time.Time, registered bool) time.Time {
+	var next time.Time
+	if s.dirty && !s.reading && !s.readAt.IsZero() {
+		next = s.readAt
+	}
+	for _, j := range s.joins {
+		switch {
+		case j.state == stateAsked:
+			next = earlier(next, j.deadline)
+		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):
+			next = earlier(next, j.next)
+		}
+	}
+	if !next.IsZero() && !registered {
+		next = later(next, now.Add(registeredAgain))
+	}
+	return next
+}
+
+// earlier gives the earlier of two times, of which zero means none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,358 @@
+package supervise
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	// workers are the requests of joins that may be under way at once.
+	workers       = 8
+	agentsEvery   = 5 * time.Minute
+	deviceEvery   = time.Minute
+	upkeepRetry   = 15 * time.Second
+	urgentSpacing = 2 * time.Second
+	revokeTimeout = 3 * time.Second
+)
+
+// Run finds calls and joins them until ctx ends; then it revokes the login. It may be called once. Errors of RingCentral
+// and of the network don't end it: they are logged, stand in Status, and are tried again.
+func (s *Supervisor) Run(ctx context.Context) error {
+	work := make(chan action)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() { s.serve(ctx, work) })
+	}
+	ready := make(chan struct{})
+	group.Go(func() { s.upkeep(ctx, ready) })
+	if len(s.cfg.Agents)+len(s.cfg.Groups) > 0 {
+		group.Go(func() { s.watch(ctx, ready) })
+	}
+	s.loop(ctx, work)
+	group.Wait()
+	s.log.flush(true)
+	return s.Close()
+}
+
+// Close revokes the login of a Supervisor that was not run; safe twice, and after Run.
+func (s *Supervisor) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), revokeTimeout)
+	defer cancel()
+	s.client.auth.end(ctx)
+	s.client.close()
+	return nil
+}
+
+// loop is the core's owner while Run lasts: it ticks it, calls the Handler and hands requests to the workers.
+func (s *Supervisor) loop(ctx context.Context, work chan<- action) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var pending []action // bounded by the core: one GET a session, one POST a join
+	for ctx.Err() == nil {
+		registered := s.cfg.Registered()
+		now := time.Now()
+		s.mu.Lock()
+		next := s.core.tick(now, registered)
+		actions := s.core.take()
+		s.mu.Unlock()
+		for _, a := range actions {
+			if !s.tell(a) {
+				pending = append(pending, a)
+			}
+		}
+		if !next.IsZero() {
+			timer.Reset(max(time.Until(next), time.Millisecond))
+		}
+		var out chan<- action
+		var first action
+		if len(pending) > 0 {
+			out, first = work, pending[0]
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		case <-timer.C:
+		case out <- first:
+			pending = pending[1:]
+		}
+	}
+}
+
+// kick has the loop look at the core again. It must be called without s.mu.
+func (s *Supervisor) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// change does something to the core and wakes the loop.
+func (s *Supervisor) change(f func(now time.Time)) {
+	now := time.Now()
+	s.mu.Lock()
+	f(now)
+	s.mu.Unlock()
+	s.kick()
+}
+
+// tell logs an action or hands it to the Handler; false means that it is a request, for a worker.
+func (s *Supervisor) tell(a action) bool {
+	h := s.cfg.Handler
+	switch a := a.(type) {
+	case actWanted:
+		s.cfg.Log.Debug("call wanted", slog.String("call", a.call.Session), slog.String("agent", a.call.Agent.Extension))
+		if h != nil {
+			h.Wanted(a.call)
+		}
+	case actGone:
+		s.cfg.Log.Debug("call gone", slog.String("call", a.session), slog.String("agent", a.agent))
+		if h != nil {
+			h.Gone(a.session)
+		}
+	case actAsked:
+		s.cfg.Log.Info("join asked", slog.String("call", a.session), slog.String("agent", a.agent), slog.String("mode", a.mode), slog.String("party", a.role))
+	case actJoined:
+		s.cfg.Log.Info("join joined", slog.String("call", a.session), slog.String("agent", a.agent), slog.String("mode", a.mode), slog.String("party", a.role))
+		s.hurry()
+	case actConfirmed:
+		if a.seen {
+			s.cfg.Log.Info("join confirmed", slog.String("call", a.session), slog.String("agent", a.agent))
+		} else {
+			s.log.say(slog.LevelWarn, "unconfirmed", "join not confirmed", slog.String("call", a.session), slog.String("agent", a.agent),
+				slog.String("reason", "presence does not show the supervisor's party, although its dialog is up"))
+		}
+	case actFailed:
+		if a.device {
+			return false // the worker asks for the device's status first
+		}
+		s.failed(a)
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *Supervisor) failed(a actFailed) {
+	attrs := []slog.Attr{slog.String("call", a.session), slog.String("agent", a.agent), slog.String("party", a.party.Role.String()),
+		slog.String("cause", string(a.cause.Code))}
+	if a.err != nil {
+		attrs = append(attrs, slog.String("err", a.err.Error()))
+	} else {
+		attrs = append(attrs, slog.String("reason", a.cause.Text))
+	}
+	if hint := hintOf(a.err); hint != "" {
+		attrs = append(attrs, slog.String("hint", hint))
+	}
+	key := string(a.cause.Code)
+	if e, ok := errors.AsType[*APIError](a.err); ok {
+		key += " " + e.Op + " " + e.Code
+	}
+	s.log.say(slog.LevelWarn, "join "+key, "join failed", attrs...)
+	if s.cfg.Handler != nil {
+		s.cfg.Handler.Failed(a.session, a.cause, a.err)
+	}
+}
+
+// serve performs requests until ctx ends.
+func (s *Supervisor) serve(ctx context.Context, work <-chan action) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-work:
+			s.perform(ctx, a)
+		}
+	}
+}
+
+func (s *Supervisor) perform(ctx context.Context, a action) {
+	switch a := a.(type) {
+	case actRead:
+		parties, err := s.readSession(ctx, a.session)
+		o, until := judge(err, time.Now())
+		if o == outcomeUnclear || o == outcomeRefused {
+			s.failing("session", err)
+		} else if o == outcomeDone {
+			s.failing("session", nil)
+		}
+		s.change(func(now time.Time) { s.core.read(now, a.session, parties, o, until, err) })
+	case actAsk:
+		own, err := s.supervise(ctx, a)
+		o, until := judge(err, time.Now())
+		s.change(func(now time.Time) {
+			s.core.asked(now, a.session, a.party, own, o, until, err)
+			close(s.answers) // Await looks again
+			s.answers = make(chan struct{})
+		})
+	case actFailed:
+		a.device = false
+		a.cause.Text += s.deviceText(ctx)
+		s.change(func(time.Time) { s.core.emit(a) })
+	}
+}
+
+// deviceText says what there is to know of the device when an INVITE did not come.
+func (s *Supervisor) deviceText(ctx context.Context) string {
+	const check = "; see that the registration is this program's alone and its connection lives, and that the device has room for one call more"
+	d, err := s.Device(ctx)
+	if err != nil {
+		return "; the device's status could not be read" + check
+	}
+	return "; RingCentral shows device " + d.ID + " as " + d.Status + check
+}
+
+// watch looks at presence, as often as configured and the request budget allows.
+func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
+	if len(s.cfg.Agents) == 0 { // groups only: before their members are known, a look shows nothing of interest
+		select {
+		case <-ctx.Done():
+			return
+		case <-ready:
+		}
+	}
+	fails := 0
+	wait := time.Duration(0)
+	for {
+		if !s.pause(ctx, wait) {
+			return
+		}
+		pages, err := s.look(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.failing("presence", err)
+		wait = max(s.cfg.Poll, time.Duration(pages)*s.client.limits.spacing(groupHeavy, shareLook))
+		if err == nil {
+			fails = 0
+			continue
+		}
+		wait = max(wait, backoff(firstRetryWait, maxRetryWait, fails))
+		fails++
+		if _, until := judge(err, time.Now()); !until.IsZero() {
+			wait = max(wait, time.Until(until))
+		}
+	}
+}
+
+// pause waits until the next look is due: after wait, or earlier if a new dialog is to be confirmed.
+func (s *Supervisor) pause(ctx context.Context, wait time.Duration) bool {
+	start := time.Now()
+	for {
+		left := wait - time.Since(start)
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		s.mu.Lock()
+		urgent := s.core.unconfirmed()
+		s.mu.Unlock()
+		if !urgent.IsZero() {
+			// One look serves all dialogs that wait for it; the budget has more for looks than the steady ones use.
+			left = min(left, max(time.Until(later(urgent, start.Add(urgentSpacing))), 0))
+			if left == 0 {
+				return ctx.Err() == nil
+			}
+		}
+		t := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return false
+		case <-s.urge:
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// hurry has watch think again about when to look.
+func (s *Supervisor) hurry() {
+	select {
+	case s.urge <- struct{}{}:
+	default:
+	}
+}
+
+// look reads all pages of presence and gives them to the core. A look that lacks a page says nothing: a call that is
+// missing there would seem to be over.
+func (s *Supervisor) look(ctx context.Context) (int, error) {
+	taken := time.Now()
+	var records []presenceRecord
+	r := request{op: opPresence, share: shareLook, query: url.Values{"detailedTelephonyState": {"true"}, "sipData": {"true"}}, patience: setupPatience}
+	pages, err := s.client.pages(ctx, r, func(raw json.RawMessage) (paging, error) {
+		page, err := parseList[presenceRecord](raw)
+		records = append(records, page...)
+		return parsePaging(raw), err
+	})
+	if err != nil {
+		return pages, err
+	}
+	s.change(func(now time.Time) {
+		s.core.look(now, makeSnapshot(records, s.agents, s.device.ExtensionID, taken))
+	})
+	return pages, nil
+}
+
+// upkeep keeps agents and device known, and lets the log's held back lines out. It closes ready once the agents are known
+// as well as they can be.
+func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
+	var agentsAt, deviceAt time.Time
+	for ctx.Err() == nil {
+		if now := time.Now(); !now.Before(deviceAt) {
+			d, err := s.Device(ctx)
+			s.failing("device", err)
+			deviceAt = now.Add(deviceEvery)
+			if err != nil {
+				deviceAt = now.Add(upkeepRetry)
+			} else {
+				s.checkDevice(d)
+			}
+		}
+		if now := time.Now(); !now.Before(agentsAt) {
+			s.refreshAgents(ctx)
+			if agentsAt.IsZero() {
+				close(ready)
+			}
+			agentsAt = now.Add(agentsEvery)
+		}
+		s.log.flush(false)
+		t := time.NewTimer(upkeepRetry)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// checkDevice warns of a device that RingCentral does not think registered although we are.
+func (s *Supervisor) checkDevice(d Device) {
+	if s.cfg.Registered() && d.Status != "" && d.Status != "Online" {
+		s.log.say(slog.LevelWarn, "device offline", "device offline", slog.String("reason", d.Status),
+			slog.String("hint", "RingCentral does not show device "+d.ID+" as Online: is it this device that registers?"))
+	}
+}
+
+// failing keeps for Status what fails at present, and logs it; nil means that it works.
+func (s *Supervisor) failing(what string, err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		s.mu.Lock()
+		delete(s.errs, what)
+		s.mu.Unlock()
+		return
+	}
+	text := err.Error()
+	attrs := []slog.Attr{slog.String("err", text)}
+	if hint := hintOf(err); hint != "" {
+		text += "; " + hint
+		attrs = append(attrs, slog.String("hint", hint))
+	}
+	s.mu.Lock()
+	s.errs[what] = text
+	s.mu.Unlock()
+	s.log.say(slog.LevelWarn, "failing "+what, what+" not read", attrs...)
+}

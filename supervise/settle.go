@@ -1,0 +1,220 @@
+package supervise
+
+import (
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// read takes the result of a session GET.
+func (c *core) read(now time.Time, id string, parties []partyState, o outcome, until time.Time, err error) {
+	s := c.sessions[id]
+	if s == nil {
+		return
+	}
+	s.reading = false
+	switch o {
+	case outcomeDone:
+	case outcomeBusy:
+		s.readAt = until
+		return
+	case outcomeLater: // 404: RingCentral knows no such session any more
+		c.over(now, s)
+		return
+	default:
+		s.readAt = later(until, now.Add(backoff(rejoinFirst, rejoinMost, s.readFails)))
+		s.readFails++
+		if cause := refusal(err); o == outcomeRefused && cause != s.cause {
+			s.cause = cause
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: cause, err: err})
+		}
+		return
+	}
+	s.readFails, s.dirty, s.freshAt = 0, false, now
+	c.clear(now, s, parties)
+	p := makePlan(c.mode, parties, s.agent, c.own, s.hint)
+	if p.over {
+		c.over(now, s)
+		return
+	}
+	if p.live {
+		s.inCall = true
+	}
+	if p.lone && s.tries >= notReadyTries && !s.heard {
+		// The other side is not of this account, say, and is not shown; the whole session can be heard all the same.
+		p.mode, p.ready = ModeSession, true
+		p.choose()
+	}
+	if !p.ready {
+		s.dirty, s.readAt = true, time.Time{}
+		if s.tries < notReadyTries {
+			s.readAt = now.Add(notReadyFirst << s.tries)
+		}
+		s.tries++
+		return
+	}
+	s.tries = 0
+	c.apply(now, s, p)
+}
+
+// over notes that the agent's part of the call has ended.
+func (c *core) over(now time.Time, s *session) {
+	s.inCall, s.dirty, s.freshAt = false, false, now
+	for _, j := range s.joins {
+		j.unclear = false
+	}
+	c.tombs[s.id] = tomb{party: s.hint, until: now.Add(tombstoneFor)}
+}
+
+// clear settles the joins whose last POST had no clear answer: those of our parties in the session that no other join
+// has, are theirs.
+func (c *core) clear(now time.Time, s *session, parties []partyState) {
+	taken := map[string]bool{}
+	var unclear []*join
+	for _, j := range s.joins {
+		if j.own != "" {
+			taken[j.own] = true
+		}
+		if j.unclear {
+			unclear = append(unclear, j)
+		}
+	}
+	var free []string
+	for _, p := range parties {
+		if p.Supervising && live(p) && !taken[p.ID] && (c.own == "" || p.ExtensionID == "" || p.ExtensionID == c.own) {
+			free = append(free, p.ID)
+		}
+	}
+	for _, j := range unclear {
+		j.unclear = false
+		if len(free) == 0 || j.state != stateWanted {
+			continue
+		}
+		// It was done, or another's was: whose party it is shows when the INVITE comes, or none does.
+		j.enter(stateAsked)
+		j.deadline = now.Add(c.inviteWithin)
+		if len(free) == 1 && len(unclear) == 1 {
+			j.own = free[0]
+		}
+	}
+}
+
+// apply makes the session's joins those of the plan. What is heard already is kept as it is.
+func (c *core) apply(now time.Time, s *session, p plan) {
+	before := s.call()
+	s.known = nil
+	for _, k := range []call.Party{p.agent, p.other} {
+		if k.ID != "" {
+			s.known = append(s.known, k)
+		}
+	}
+	if p.other.ID != "" {
+		if p.other.Name == "" {
+			p.other.Name = s.customer.Name
+		}
+		if p.other.Number == "" {
+			p.other.Number = s.customer.Number
+		}
+		s.customer = p.other
+		for i := range p.streams {
+			if p.streams[i].ID == p.other.ID {
+				p.streams[i] = p.other
+			}
+		}
+	}
+	if !s.alive() || p.mode == s.mode {
+		s.mode, s.planned = p.mode, p.streams
+		var joins []*join
+		for _, party := range p.streams {
+			j := s.join(party.ID)
+			if j == nil {
+				j = &join{next: now}
+			}
+			j.party = party
+			joins = append(joins, j)
+		}
+		for _, j := range s.joins {
+			if j.alive() && !slices.Contains(joins, j) {
+				joins = append(joins, j)
+			}
+		}
+		s.joins = joins
+	}
+	if s.call() != before {
+		c.emit(actWanted{s.call()})
+	}
+}
+
+// asked takes the result of a supervise POST; own is our party as the answer names it.
+func (c *core) asked(now time.Time, id, party, own string, o outcome, until time.Time, err error) {
+	s := c.sessions[id]
+	if s == nil {
+		return
+	}
+	j := s.join(party)
+	if j == nil || !j.inFlight {
+		return
+	}
+	j.inFlight = false
+	if o == outcomeDone && j.own == "" {
+		j.own = own
+	}
+	if j.state != stateAsking {
+		return // its INVITE came first, and says more than the answer
+	}
+	if j.invited {
+		j.enter(stateAsked)
+		return
+	}
+	switch o {
+	case outcomeDone:
+		j.enter(stateAsked)
+		j.deadline = now.Add(c.inviteWithin)
+		c.emit(actAsked{s.id, s.agent.Extension, s.mode, j.party.Role.String()})
+	case outcomeBusy:
+		j.retry(until)
+	case outcomeLater:
+		if wait := backoff(quickFirst, laterWithin, j.quick); now.Add(wait).Sub(j.firstAsk) <= laterWithin {
+			j.quick++
+			j.retry(now.Add(wait))
+			s.dirty, s.readAt = true, now.Add(wait)
+			return
+		}
+		s.dirty, s.readAt = true, now
+		c.fail(s, j, refusal(err), err, now.Add(backoff(slowFirst, slowMost, j.failures)))
+	case outcomeRefused:
+		c.fail(s, j, refusal(err), err, time.Time{})
+	case outcomeUnclear:
+		if j.asks > maxUnclear {
+			c.fail(s, j, refusal(err), err, now.Add(slowMost))
+			return
+		}
+		j.retry(later(until, now.Add(backoff(firstRetryWait, maxRetryWait, j.asks-1))))
+		j.unclear = true
+		s.dirty, s.readAt = true, now.Add(unclearSettle)
+	}
+}
+
+// refusal puts an error and its hint into a cause.
+func refusal(err error) call.Cause {
+	text := "no answer"
+	if err != nil {
+		text = err.Error()
+	}
+	if h := hintOf(err); h != "" {
+		text += "; " + h
+	}
+	return call.Cause{Code: call.CodeRefused, Text: text}
+}
+
+// fail gives a join up until next and tells so, if that is news.
+func (c *core) fail(s *session, j *join, cause call.Cause, err error, next time.Time) {
+	news := cause != j.cause || j.failures == 0
+	j.failures++
+	j.giveUp(cause, next)
+	s.cause = cause
+	if news {
+		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, device: cause.Code == call.CodeNoInvite})
+	}
+}
