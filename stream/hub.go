@@ -2,59 +2,23 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 )
 
-// What a consumer is started for.
 const (
-	PerTrack = "track" // one program per party's track, mono
-	PerCall  = "call"  // one program per call: interleaved stereo (customer left, agent right) or the mix
+	// maxWaiting bounds the programs that wait to be started.
+	maxWaiting = 256
+	// tellEvery is how often a call's record is told what a slow consumer lost.
+	tellEvery = time.Second
 )
-
-// When a program that ended is started again while its call lives.
-const (
-	RestartNever     = "never"
-	RestartOnFailure = "on-failure"
-	RestartAlways    = "always"
-)
-
-// Formats of samples.
-const (
-	FormatS16LE = "s16le"
-	FormatMulaw = "mulaw"
-	FormatWAV   = "wav" // listeners only: a header for pipes, then s16le
-)
-
-// TypeExec is a program that reads audio from its standard input.
-const TypeExec = "exec"
-
-// Consumer is one configured consumer.
-type Consumer struct {
-	// Type is TypeExec, the default.
-	Type string
-	// Name names it in logs and events; default: the base name of the program.
-	Name string
-	// Command is the program and its arguments; no shell is between.
-	Command []string
-	// Per is PerTrack, the default, or PerCall.
-	Per string
-	// Format is FormatS16LE, the default, or FormatMulaw.
-	Format string
-	// Rate is 8000, the default, or 16000.
-	Rate int
-	// Env is added to the program's environment; the names CALL_... are taken.
-	Env map[string]string
-	// Restart is RestartOnFailure, the default, RestartNever or RestartAlways.
-	Restart string
-	// MaxRestarts in a row, default 5, negative none; a program that held a minute begins anew.
-	MaxRestarts int
-	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
-	Buffer time.Duration
-}
 
 // Config is the hub's configuration.
 type Config struct {
@@ -65,18 +29,34 @@ type Config struct {
 
 // Hub starts the configured consumers for calls.
 type Hub struct {
-	cfg Config
+	// Set by New, then constant.
+	cfg    Config
+	log    *slog.Logger
+	pace   pace
+	starts chan *program
+	closed atomic.Bool
+
+	count counters
+
+	// mu guards running.
+	mu      sync.Mutex
+	running map[*program]struct{}
+}
+
+// counters are Totals, counted.
+type counters struct {
+	dropped, late, running, started, restarts, givenUp, refused atomic.Int64
 }
 
 // Totals counts since start, for metrics.
 type Totals struct {
-	DroppedSamples int64 // lost because a consumer was too slow
+	DroppedSamples int64 // lost because a consumer was too slow, or dead
 	LateSamples    int64 // came after their place in a live stream was gone
 	Running        int64 // programs that run
 	Started        int64 // programs that were started, restarts included
 	Restarts       int64
 	GivenUp        int64 // consumers that were given up in a call
-	Refused        int64 // consumers that could not even wait to be started
+	Refused        int64 // times that a consumer could not even wait to be started
 }
 
 // Options of one call's streams.
@@ -88,21 +68,93 @@ type Options struct {
 
 // New checks the configuration. The hub needs no Close: it owns nothing before Run.
 func New(cfg Config) (*Hub, error) {
-	return &Hub{cfg: cfg}, nil
+	consumers := make([]Consumer, len(cfg.Consumers))
+	var errs []error
+	for i, c := range cfg.Consumers {
+		if err := c.check(); err != nil {
+			errs = append(errs, fmt.Errorf("stream[%d]: %w", i, err))
+		}
+		consumers[i] = c
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	cfg.Consumers = consumers
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Hub{
+		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan *program, maxWaiting), running: map[*program]struct{}{},
+	}, nil
 }
 
-// Run starts programs as calls need them, until ctx ends; then it closes their standard inputs, awaits them as at the end
-// of a call, and returns nil.
+// Run starts programs as calls need them, until ctx ends; then it treats every call as ended, awaits the programs (5 s for
+// one that heeds the end of its input, 7 s for one that doesn't), and returns nil.
 func (h *Hub) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer h.closed.Store(true)
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case p := <-h.starts:
+			wg.Go(func() {
+				h.keep(p, true)
+				defer h.keep(p, false)
+				p.run(ctx)
+			})
+		case <-tick.C:
+			h.tell()
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
-// Open gives the sink that feeds all consumers of a call. It is attached before the call's first audio.
-func (h *Hub) Open(info call.Info, o Options) media.Sink { return discard{} }
+// keep has or has not p among those that are told what they lost.
+func (h *Hub) keep(p *program, runs bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if runs {
+		h.running[p] = struct{}{}
+	} else {
+		delete(h.running, p)
+	}
+}
+
+// tell puts what slow consumers lost into their calls' records.
+func (h *Hub) tell() {
+	h.mu.Lock()
+	all := make([]*program, 0, len(h.running))
+	for p := range h.running {
+		all = append(all, p)
+	}
+	h.mu.Unlock()
+	for _, p := range all {
+		p.tellLost()
+	}
+}
+
+// Open gives the sink that feeds all consumers of a call. It is attached before the call's first audio. Safe from anywhere.
+func (h *Hub) Open(info call.Info, o Options) media.Sink {
+	if len(h.cfg.Consumers) == 0 || h.closed.Load() {
+		return discard{}
+	}
+	if o.Notify == nil {
+		o.Notify = func(call.Event) {}
+	}
+	return newFeed(h, info, o)
+}
 
 // Totals gives the counters; safe from anywhere.
-func (h *Hub) Totals() Totals { return Totals{} }
+func (h *Hub) Totals() Totals {
+	c := &h.count
+	return Totals{
+		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), Running: c.running.Load(), Started: c.started.Load(),
+		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
+	}
+}
 
 // discard is a sink for nobody.
 type discard struct{}

@@ -1,7 +1,11 @@
 package stream
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -17,34 +21,107 @@ const (
 
 // ListenConfig is a listener's configuration.
 type ListenConfig struct {
-	// Track is HearMix, the default, HearAgent or HearCustomer.
+	// Track is HearMix, the default, HearAgent or HearCustomer. Where a call has no track of that role, there is silence.
 	Track string
 	// Format is FormatS16LE, the default, FormatMulaw or FormatWAV.
 	Format string
-	// Rate is 8000, the default, or 16000.
+	// Rate is 8000 Hz, the default, or 16000 Hz.
 	Rate int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
 }
 
-// Listener is a sink that a reader hears from now on until the call ends. A reader that is too slow loses the oldest
-// audio.
-type Listener struct{}
+// Listener is a sink that a reader hears from now on until the call ends, in mono. A reader that is too slow loses the
+// oldest audio.
+type Listener struct {
+	// Set by NewListener, then constant.
+	cfg     ListenConfig
+	ring    *ring
+	dropped atomic.Int64
+	close   sync.Once
+	quit    chan struct{} // closed by Close
+
+	// Owned by the shard.
+	lane *lane
+	// Owned by the caller of WriteTo.
+	used bool
+}
 
 // NewListener checks the configuration.
-func NewListener(cfg ListenConfig) (*Listener, error) { return &Listener{}, nil }
+func NewListener(cfg ListenConfig) (*Listener, error) {
+	lane := laneConfig{channels: 1, fromNow: true}
+	cfg.Track = or(cfg.Track, HearMix)
+	var bad error
+	switch cfg.Track {
+	case HearMix:
+	case HearAgent:
+		lane.wants = func(t *media.TrackState) bool { return t.Party.Role == call.RoleAgent }
+	case HearCustomer:
+		lane.wants = func(t *media.TrackState) bool { return t.Party.Role == call.RoleCustomer }
+	default:
+		bad = fmt.Errorf("track: got %q, want %s, %s or %s", cfg.Track, HearMix, HearAgent, HearCustomer)
+	}
+	form := checkForm(&cfg.Format, &cfg.Rate, FormatS16LE, FormatMulaw, FormatWAV)
+	if err := errors.Join(bad, form, checkBuffer(&cfg.Buffer)); err != nil {
+		return nil, err
+	}
+	l := &Listener{cfg: cfg, quit: make(chan struct{})}
+	l.ring = newRing(cfg.Buffer, 1, &l.dropped)
+	l.lane = newLane(lane, l.ring)
+	return l, nil
+}
 
 // Write implements media.Sink.
-func (l *Listener) Write(b *media.Batch) {}
+//
+//earshot:hot
+func (l *Listener) Write(b *media.Batch) {
+	l.lane.write(b)
+	l.ring.signal()
+}
 
 // End implements media.Sink: WriteTo returns when what is buffered has gone out.
-func (l *Listener) End(c call.Cause) {}
+func (l *Listener) End(call.Cause) {
+	l.lane.finish()
+	l.ring.end()
+}
 
-// WriteTo writes the audio to w until the call ends (nil), w fails, or Close (nil). One caller only.
-func (l *Listener) WriteTo(w io.Writer) (int64, error) { return 0, nil }
+// WriteTo implements io.WriterTo: it writes the audio to w until the call ends (nil), w fails, or Close (nil), and may be
+// called once. A WAV header goes out at once, audio as it comes, in pieces of at most 128 ms.
+func (l *Listener) WriteTo(w io.Writer) (int64, error) {
+	if l.used {
+		return 0, errors.New("listen: the listener has been read already")
+	}
+	l.used = true
+	defer l.ring.quit()
+	e := newEncoder(l.cfg.Format, l.cfg.Rate, 1)
+	pcm := make([]int16, chunkSamples)
+	buf := e.header(nil)
+	for sum := int64(0); ; {
+		if len(buf) > 0 {
+			n, err := w.Write(buf)
+			sum += int64(n)
+			if err != nil {
+				return sum, fmt.Errorf("listen: %w", err)
+			}
+		}
+		n := l.ring.next(pcm, l.quit)
+		buf = e.encode(buf[:0], pcm[:n], n == 0)
+		if n == 0 {
+			m, err := w.Write(buf)
+			return sum + int64(m), err
+		}
+	}
+}
 
-// Close ends WriteTo soon and makes the sink take nothing more. It may be called from anywhere, any number of times.
-func (l *Listener) Close() error { return nil }
+// Close ends WriteTo soon and makes the sink take nothing more. It may be called from anywhere, any number of times. It
+// doesn't detach the sink.
+func (l *Listener) Close() error {
+	l.close.Do(func() {
+		close(l.quit)
+		l.ring.quit()
+	})
+	return nil
+}
 
-// DroppedSamples counts what the reader was too slow for, per channel at 8000 Hz.
-func (l *Listener) DroppedSamples() int64 { return 0 }
+// DroppedSamples counts what the reader was too slow for, at 8000 Hz. Safe from anywhere.
+func (l *Listener) DroppedSamples() int64 { return l.dropped.Load() }

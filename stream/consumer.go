@@ -1,0 +1,125 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// What a consumer is started for.
+const (
+	PerTrack = "track" // one program per party's track, mono
+	PerCall  = "call"  // one program per call: interleaved stereo (customer left, agent right) or the mix
+)
+
+// When a program that ended is started again while its call lives.
+const (
+	RestartNever     = "never"
+	RestartOnFailure = "on-failure"
+	RestartAlways    = "always"
+)
+
+// Formats of samples.
+const (
+	FormatS16LE = "s16le"
+	FormatMulaw = "mulaw"
+	FormatWAV   = "wav" // listeners only: a header for pipes, then s16le
+)
+
+// TypeExec is a program that reads audio from its standard input.
+const TypeExec = "exec"
+
+// defaultMaxRestarts is how often in a row a program is started again.
+const defaultMaxRestarts = 5
+
+// Consumer is one configured consumer.
+type Consumer struct {
+	// Type is TypeExec, the default.
+	Type string
+	// Name names it in logs and events; default: the base name of the program.
+	Name string
+	// Command is the program and its arguments; no shell is between.
+	Command []string
+	// Per is PerTrack, the default, or PerCall.
+	Per string
+	// Format is FormatS16LE, the default, or FormatMulaw.
+	Format string
+	// Rate is 8000 Hz, the default, or 16000 Hz.
+	Rate int
+	// Env is added to the program's environment; the names CALL_... are taken.
+	Env map[string]string
+	// Restart is RestartOnFailure, the default, RestartNever or RestartAlways.
+	Restart string
+	// MaxRestarts in a row, default 5, negative none; a program that held a minute begins anew.
+	MaxRestarts int
+	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
+	Buffer time.Duration
+}
+
+// check completes the consumer, and tells all that is wrong with it.
+func (c *Consumer) check() error {
+	var errs []error
+	c.Type = or(c.Type, TypeExec)
+	if c.Type != TypeExec {
+		errs = append(errs, fmt.Errorf("type: got %q, want %s", c.Type, TypeExec))
+	}
+	c.Per = or(c.Per, PerTrack)
+	if c.Per != PerTrack && c.Per != PerCall {
+		errs = append(errs, fmt.Errorf("per: got %q, want %s or %s", c.Per, PerTrack, PerCall))
+	}
+	c.Restart = or(c.Restart, RestartOnFailure)
+	switch c.Restart {
+	case RestartNever, RestartOnFailure, RestartAlways:
+	default:
+		errs = append(errs, fmt.Errorf("restart: got %q, want %s, %s or %s", c.Restart, RestartNever, RestartOnFailure, RestartAlways))
+	}
+	if c.MaxRestarts == 0 {
+		c.MaxRestarts = defaultMaxRestarts
+	}
+	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw), checkBuffer(&c.Buffer), c.checkCommand())
+	for k, v := range c.Env {
+		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {
+			errs = append(errs, fmt.Errorf("env: %q: want a name without =, other than CALL_..., and no NUL", k))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkCommand looks whether the program is there: a call is a bad moment to find out.
+func (c *Consumer) checkCommand() error {
+	if len(c.Command) == 0 || c.Command[0] == "" {
+		return errors.New("command: got none, want a list: the program and its arguments")
+	}
+	for _, a := range c.Command {
+		if strings.ContainsRune(a, 0) {
+			return fmt.Errorf("command: %q: want no NUL", a)
+		}
+	}
+	path, err := exec.LookPath(c.Command[0])
+	if err != nil {
+		return fmt.Errorf("command: %w", err)
+	}
+	c.Name = or(c.Name, filepath.Base(path))
+	return nil
+}
+
+func checkBuffer(d *time.Duration) error {
+	if *d == 0 {
+		*d = defaultBuffer
+	}
+	if *d < minBuffer || *d > maxBuffer {
+		return fmt.Errorf("buffer: got %v, want %v to %v", *d, minBuffer, maxBuffer)
+	}
+	return nil
+}
+
+// or gives s, or what stands for an empty one.
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,96 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/earshot/earshot/media"
+	"github.com/zaf/g711"
+)
+
+// chunkSamples is how many samples per channel go through rate and format at a time, and through a lane.
+const chunkSamples = 1024
+
+// sizeUnknown stands in a WAV header that can't be gone back to; sox, ffmpeg and players read to the end then.
+const sizeUnknown = 0xFFFFFFFF
+
+// encoder turns samples at 8000 Hz into a consumer's bytes. One goroutine uses it.
+type encoder struct {
+	format   string
+	up       *upsampler // nil at 8000 Hz
+	doubled  []int16
+	channels int
+	rate     int
+}
+
+func newEncoder(format string, rate, channels int) *encoder {
+	e := &encoder{format: format, channels: channels, rate: rate}
+	if rate == 2*media.SampleRate {
+		e.up = newUpsampler(channels)
+	}
+	return e
+}
+
+// checkForm completes and checks format and rate.
+func checkForm(format *string, rate *int, allowed ...string) error {
+	if *format == "" {
+		*format = FormatS16LE
+	}
+	if *rate == 0 {
+		*rate = media.SampleRate
+	}
+	var errs []error
+	known := false
+	for _, f := range allowed {
+		known = known || f == *format
+	}
+	if !known {
+		errs = append(errs, fmt.Errorf("format: got %q, want one of %v", *format, allowed))
+	}
+	if *rate != media.SampleRate && *rate != 2*media.SampleRate {
+		errs = append(errs, fmt.Errorf("rate: got %d, want 8000 or 16000", *rate))
+	}
+	return errors.Join(errs...)
+}
+
+// header appends what stands before the first sample.
+func (e *encoder) header(out []byte) []byte {
+	if e.format != FormatWAV {
+		return out
+	}
+	group := 2 * e.channels
+	out = append(out, "RIFF"...)
+	out = binary.LittleEndian.AppendUint32(out, sizeUnknown)
+	out = append(out, "WAVEfmt "...)
+	out = binary.LittleEndian.AppendUint32(out, 16)
+	out = binary.LittleEndian.AppendUint16(out, 1) // PCM
+	out = binary.LittleEndian.AppendUint16(out, uint16(e.channels))
+	out = binary.LittleEndian.AppendUint32(out, uint32(e.rate))
+	out = binary.LittleEndian.AppendUint32(out, uint32(e.rate*group))
+	out = binary.LittleEndian.AppendUint16(out, uint16(group))
+	out = binary.LittleEndian.AppendUint16(out, 16)
+	out = append(out, "data"...)
+	return binary.LittleEndian.AppendUint32(out, sizeUnknown)
+}
+
+// encode appends the bytes of interleaved samples; last also those that were held back.
+func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
+	if e.up != nil {
+		e.doubled = e.up.next(e.doubled[:0], pcm)
+		if last {
+			e.doubled = e.up.flush(e.doubled)
+		}
+		pcm = e.doubled
+	}
+	if e.format == FormatMulaw {
+		for _, s := range pcm {
+			out = append(out, g711.EncodeUlawFrame(s))
+		}
+		return out
+	}
+	for _, s := range pcm {
+		out = binary.LittleEndian.AppendUint16(out, uint16(s))
+	}
+	return out
+}

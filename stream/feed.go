@@ -1,0 +1,146 @@
+package stream
+
+import (
+	"slices"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+)
+
+// feed is the sink of one call's consumers. The shard's goroutine owns it.
+type feed struct {
+	hub    *Hub
+	info   call.Info
+	opt    Options
+	calls  []*outlet // of consumers per call
+	tracks []*outlet // of consumers per track, while the track lives
+	// known is how many tracks have been given their outlets.
+	known []bool
+}
+
+// outlet is a lane with the program at its end.
+type outlet struct {
+	lane    *lane
+	program *program
+	track   media.TrackID
+	// begun: the lane had a frame, so there is something to start a program for.
+	begun  bool
+	queued bool
+	// told is how much of lane.late is in the hub's count.
+	told int64
+}
+
+func newFeed(h *Hub, info call.Info, o Options) *feed {
+	f := &feed{hub: h, info: info, opt: o}
+	for i := range h.cfg.Consumers {
+		c := &h.cfg.Consumers[i]
+		if c.Per != PerCall {
+			continue
+		}
+		channels := 1
+		if len(info.Expected) > 1 {
+			channels = 2
+		}
+		f.calls = append(f.calls, f.open(c, laneConfig{channels: channels, expected: len(info.Expected)}, nil))
+	}
+	return f
+}
+
+// open makes an outlet; track is nil for one per call.
+func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outlet {
+	r := newRing(c.Buffer, cfg.channels, &f.hub.count.dropped)
+	p := &program{
+		hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels,
+		env: environ(c, f.info, track, cfg.channels),
+	}
+	return &outlet{lane: newLane(cfg, r), program: p, track: cfg.track}
+}
+
+// Write implements media.Sink.
+//
+//earshot:hot
+func (f *feed) Write(b *media.Batch) {
+	f.meet(b)
+	for _, o := range f.calls {
+		f.pass(o, b)
+	}
+	for i := 0; i < len(f.tracks); {
+		o := f.tracks[i]
+		f.pass(o, b)
+		if int(o.track) <= len(b.Tracks) && b.Tracks[o.track-1].Ended {
+			f.close(o)
+			f.tracks = slices.Delete(f.tracks, i, i+1)
+			continue
+		}
+		i++
+	}
+}
+
+// pass gives a batch to an outlet, and sees to it that its program is started.
+//
+//earshot:hot
+func (f *feed) pass(o *outlet, b *media.Batch) {
+	o.lane.write(b)
+	if late := o.lane.late - o.told; late > 0 {
+		f.hub.count.late.Add(late)
+		o.told = o.lane.late
+	}
+	if !o.queued && o.begins(b) {
+		select {
+		case f.hub.starts <- o.program:
+			o.queued = true
+		default: // too many wait; the ring keeps the newest, the next batch tries again
+			f.hub.count.refused.Add(1)
+		}
+	}
+	o.program.ring.signal()
+}
+
+// begins tells whether there is something to hear: a call without media starts no program.
+func (o *outlet) begins(b *media.Batch) bool {
+	for i := range b.Frames {
+		o.begun = o.begun || o.track == 0 || b.Frames[i].Track == o.track
+	}
+	return o.begun
+}
+
+// meet opens the outlets of tracks that have their first frame in this batch.
+//
+//earshot:hot
+func (f *feed) meet(b *media.Batch) {
+	for i := range b.Frames {
+		id := b.Frames[i].Track
+		if id == 0 || int(id) > min(len(b.Tracks), maxTracks) {
+			continue
+		}
+		for len(f.known) < int(id) {
+			f.known = append(f.known, false)
+		}
+		if f.known[id-1] {
+			continue
+		}
+		f.known[id-1] = true
+		for c := range f.hub.cfg.Consumers {
+			if c := &f.hub.cfg.Consumers[c]; c.Per == PerTrack {
+				f.tracks = append(f.tracks, f.open(c, laneConfig{channels: 1, track: id}, &b.Tracks[id-1]))
+			}
+		}
+	}
+}
+
+// close ends an outlet: its program gets what is left, then the end of its input.
+func (f *feed) close(o *outlet) {
+	o.lane.finish()
+	o.program.ring.end()
+}
+
+// End implements media.Sink.
+func (f *feed) End(call.Cause) {
+	for _, o := range f.calls {
+		f.close(o)
+	}
+	for _, o := range f.tracks {
+		f.close(o)
+	}
+	f.calls, f.tracks = nil, nil
+}

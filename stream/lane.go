@@ -1,0 +1,396 @@
+package stream
+
+import (
+	"math"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+)
+
+const (
+	// companyWait is how long a side that goes on waits for one that doesn't: two sweeps of 20 ms and the 60 ms for which
+	// media holds a hole open. A track's first frames come that late, too.
+	companyWait = 100 * time.Millisecond
+	// aloneWait is how long all sides may say nothing before time goes on without them.
+	aloneWait = time.Second
+	// patience is how long a side may be late in all that comes before it is moved to the present.
+	patience = 2 * time.Second
+	// maxSkewSamples bounds what a lane keeps of one side while it waits for another. Two clocks 100 ppm apart need more
+	// than five hours for it.
+	maxSkewSamples = 2 * media.SampleRate
+	// maxTracks bounds what a lane keeps of the tracks that a call ever had.
+	maxTracks = 4096
+)
+
+// Sides of an interleaved pair, as bits.
+const (
+	left  = 1
+	right = 2
+	both  = left | right
+)
+
+// output takes what a lane assembles: interleaved samples in order, without holes. ring is one.
+type output interface {
+	begin(pos int64)
+	write(pcm []int16)
+	silence(samples int64)
+}
+
+// laneConfig says what a lane makes of a call.
+type laneConfig struct {
+	// channels is 1 for a track or a mix, 2 for customer left and agent right.
+	channels int
+	// track: only this one, on its own positions; 0: all that wants takes, on the call's timeline.
+	track media.TrackID
+	// wants chooses tracks; nil takes all.
+	wants func(*media.TrackState) bool
+	// expected is how many tracks the call is to have: the mix waits companyWait for one that isn't there.
+	expected int
+	// fromNow begins with the batch that comes first, not with the call.
+	fromNow bool
+}
+
+// lane assembles batches to a gap-free run of samples. It is pure: batches in, samples out; one goroutine uses it.
+type lane struct {
+	// Set by newLane, then constant.
+	cfg laneConfig
+	out output
+
+	// late counts samples that came when their place was gone.
+	late    int64
+	started bool
+	// zero is where the call's timeline begins on media's clock.
+	zero time.Duration
+	// base is the position of the next sample to go out.
+	base    int64
+	sources []source // by TrackID-1; with cfg.track only that one
+	scratch [2 * chunkSamples]int16
+}
+
+// source is one track in a lane. Positions are in call time.
+type source struct {
+	taken  bool // the lane wants this track
+	seen   bool // its first frame came
+	placed bool
+	ended  bool
+	sides  uint8
+	// offset is where the track's Pos 0 lies.
+	offset int64
+	// end is the position after the last sample given, or assumed.
+	end int64
+	// at is the sweep that brought the last frame.
+	at time.Duration
+	// lateSince is the sweep since which all that came was late; 0: it is not.
+	lateSince time.Duration
+	// buf holds samples from the lane's base on; what is missing up to end is silence.
+	// Invariant: len(buf) <= end-base, len(buf) <= maxSkewSamples.
+	buf []int16
+}
+
+func newLane(cfg laneConfig, out output) *lane { return &lane{cfg: cfg, out: out} }
+
+// write takes a batch.
+//
+//earshot:hot
+func (l *lane) write(b *media.Batch) {
+	l.look(b)
+	if !l.started && !l.start(b) {
+		return
+	}
+	for i := range b.Frames {
+		f := &b.Frames[i]
+		s := l.source(f.Track)
+		if s == nil || !s.taken {
+			continue
+		}
+		l.place(s, f, b.Now)
+		if l.cfg.track != 0 { // nobody else is waited for, so nothing need pile up
+			l.emit(s.end)
+		}
+	}
+	l.emit(l.frontier(b.Now))
+}
+
+// finish sends out all that is left.
+func (l *lane) finish() {
+	end := l.base
+	for i := range l.sources {
+		if l.sources[i].taken && l.sources[i].seen {
+			end = max(end, l.sources[i].end)
+		}
+	}
+	l.emit(end)
+}
+
+// source finds a track's; nil for one that no batch has named.
+func (l *lane) source(id media.TrackID) *source {
+	at := int64(id) - 1
+	if l.cfg.track != 0 {
+		at = int64(id) - int64(l.cfg.track)
+	}
+	if at < 0 || at >= int64(len(l.sources)) {
+		return nil
+	}
+	return &l.sources[at]
+}
+
+// look learns from the batch's track states.
+func (l *lane) look(b *media.Batch) {
+	tracks := b.Tracks[:min(len(b.Tracks), maxTracks)]
+	if l.cfg.track != 0 {
+		tracks = b.Tracks[min(int(l.cfg.track)-1, len(b.Tracks)):min(int(l.cfg.track), len(b.Tracks))]
+	}
+	for len(l.sources) < len(tracks) {
+		l.sources = append(l.sources, source{})
+	}
+	for i := range tracks {
+		s, t := &l.sources[i], &tracks[i]
+		if !s.seen {
+			s.taken = l.cfg.wants == nil || l.cfg.wants(t)
+			s.sides = sides(t, tracks)
+		}
+		s.ended = t.Ended
+		if l.cfg.track == 0 && t.Placed && !s.placed {
+			s.placed, s.offset = true, t.Offset
+		}
+	}
+}
+
+// start finds the first position; false: it can't be known yet.
+func (l *lane) start(b *media.Batch) bool {
+	if l.cfg.track != 0 {
+		return l.startTrack(b)
+	}
+	// The timeline's zero is the moment its first track became live.
+	zero := time.Duration(math.MaxInt64)
+	for i := range b.Tracks {
+		if at := b.Tracks[i].OpenedAt; at > 0 {
+			zero = min(zero, at)
+		}
+	}
+	if zero == math.MaxInt64 {
+		return false
+	}
+	l.zero, l.started = zero, true
+	if l.cfg.fromNow {
+		l.base = max(0, l.callTime(b.Now)-int64(companyWait/sampleTime))
+		for i := range b.Frames {
+			f := &b.Frames[i]
+			if s := l.source(f.Track); s != nil && s.taken && s.placed {
+				l.base = min(l.base, s.offset+f.Pos)
+			}
+		}
+	}
+	l.out.begin(l.base)
+	return true
+}
+
+// startTrack begins a track's own stream with its first frame.
+func (l *lane) startTrack(b *media.Batch) bool {
+	for i := range b.Frames {
+		if b.Frames[i].Track == l.cfg.track && b.Frames[i].Kind != media.KindLate {
+			l.started, l.base = true, b.Frames[i].Pos
+			l.out.begin(l.base)
+			return true
+		}
+	}
+	return false
+}
+
+// callTime turns media's clock into a position.
+func (l *lane) callTime(at time.Duration) int64 { return int64((at - l.zero) / sampleTime) }
+
+// place puts a frame where it belongs, if that place is still to come.
+//
+//earshot:hot
+func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
+	if f.Kind == media.KindLate {
+		l.late += f.Samples
+		return
+	}
+	if !s.seen {
+		l.meet(s, f)
+	}
+	from := s.offset + f.Pos
+	end := from + f.Samples
+	switch {
+	case f.Kind == media.KindReceived && len(f.PCM) > 0:
+		from = l.catchUp(s, from, end, now)
+		end = from + f.Samples
+		l.add(s, from, f.PCM)
+	case f.Kind == media.KindMasked && from < s.end:
+		l.mask(s, from, min(end, s.end))
+	}
+	if end >= s.end {
+		s.end, s.at = end, now
+	}
+}
+
+// meet places a source at its first frame.
+func (l *lane) meet(s *source, f *media.Frame) {
+	s.seen = true
+	if l.cfg.track == 0 && !s.placed {
+		// Arrival is the best guess there is. Media places a track by the least transit of its first 500 ms, so this one
+		// is too late by the first packet's delay over that, if at all.
+		s.offset = max(0, l.callTime(f.Captured)-f.Pos)
+	}
+	s.end = max(l.base, s.offset+f.Pos)
+}
+
+// catchUp moves a source that has been late for long: a stall's backlog comes within moments, so its sender's clock stood
+// still, and nothing of it would ever be heard again. It gives the frame's position.
+func (l *lane) catchUp(s *source, from, end int64, now time.Duration) int64 {
+	switch {
+	case end > l.base:
+		s.lateSince = 0
+	case s.lateSince == 0:
+		s.lateSince = now
+	case now-s.lateSince > patience:
+		s.offset += l.base - from
+		s.lateSince = 0
+		return l.base
+	}
+	return from
+}
+
+// add keeps samples until the lane gets there; what lies before its base, or where the source already was, is late.
+//
+//earshot:hot
+func (l *lane) add(s *source, from int64, pcm []int16) {
+	at := max(from, s.end, l.base)
+	if skip := at - from; skip > 0 {
+		skip = min(skip, int64(len(pcm)))
+		l.late += skip
+		pcm = pcm[skip:]
+	}
+	if len(pcm) == 0 {
+		return
+	}
+	if over := at + int64(len(pcm)) - l.base - maxSkewSamples; over > 0 {
+		l.emit(l.base + over)
+	}
+	if hole := at - l.base - int64(len(s.buf)); hole > 0 {
+		s.buf = append(s.buf, make([]int16, hole)...)
+	}
+	s.buf = append(s.buf, pcm...)
+}
+
+// mask silences what a source gave before and the lane still holds. For what is gone already the valve has events.
+func (l *lane) mask(s *source, from, end int64) {
+	from, end = max(from-l.base, 0), min(end-l.base, int64(len(s.buf)))
+	if from < end {
+		clear(s.buf[from:end])
+	}
+}
+
+// frontier is how far time has gone: up to the end of the side that is behind, unless that one has kept us waiting.
+//
+//earshot:hot
+func (l *lane) frontier(now time.Duration) int64 {
+	wait := aloneWait
+	missing := l.cfg.expected
+	for i := range l.sources {
+		s := &l.sources[i]
+		if s.taken {
+			missing--
+		}
+		if s.taken && s.seen && !s.ended && now-s.at <= companyWait {
+			wait = companyWait
+		}
+	}
+	limit := int64(math.MaxInt64)
+	for i := range l.sources {
+		s := &l.sources[i]
+		if !s.taken || s.ended {
+			continue
+		}
+		switch idle := now - s.at; {
+		case !s.seen:
+			missing++
+		case s.lateSince != 0: // it holds nobody up
+		case idle <= wait:
+			limit = min(limit, s.end)
+		default:
+			limit = min(limit, s.end+int64((idle-wait)/sampleTime))
+		}
+	}
+	if l.cfg.track == 0 && (missing > 0 || limit == math.MaxInt64) {
+		limit = min(limit, l.callTime(now-wait))
+	}
+	if limit == math.MaxInt64 {
+		return l.base
+	}
+	return limit
+}
+
+// emit sends out what lies before to. Silence that no side breaks goes out as one, however long.
+//
+//earshot:hot
+func (l *lane) emit(to int64) {
+	for l.base < to {
+		sound := 0
+		for i := range l.sources {
+			sound = max(sound, len(l.sources[i].buf))
+		}
+		n := to - l.base
+		if sound == 0 {
+			l.out.silence(n)
+			l.base = to
+			return
+		}
+		n = min(n, int64(sound), chunkSamples)
+		l.out.write(l.sum(int(n)))
+		l.base += n
+	}
+}
+
+// sum takes n samples from each source and adds them up.
+//
+//earshot:hot
+func (l *lane) sum(n int) []int16 {
+	ch := l.cfg.channels
+	out := l.scratch[:n*ch]
+	clear(out)
+	for i := range l.sources {
+		s := &l.sources[i]
+		have := s.buf[:min(n, len(s.buf))]
+		for c := range ch {
+			if ch == 1 || s.sides&(1<<c) != 0 {
+				for k, v := range have {
+					out[k*ch+c] = clip(int64(out[k*ch+c]) + int64(v))
+				}
+			}
+		}
+		s.buf = s.buf[:copy(s.buf, s.buf[len(have):])]
+	}
+	return out
+}
+
+// sides chooses a track's channel by its role, where that is known; else the first track goes left, the second right, but
+// not where the other's role says that it is.
+func sides(t *media.TrackState, others []media.TrackState) uint8 {
+	switch t.Party.Role {
+	case call.RoleCustomer, call.RoleOther:
+		return left
+	case call.RoleAgent:
+		return right
+	case call.RoleMix:
+		return both
+	}
+	for i := range others {
+		if others[i].Ended {
+			continue
+		}
+		switch others[i].Party.Role {
+		case call.RoleCustomer:
+			return right
+		case call.RoleAgent:
+			return left
+		}
+	}
+	if t.ID%2 == 1 {
+		return left
+	}
+	return right
+}

@@ -1,0 +1,242 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/media"
+)
+
+// Why a program's stream ended; the reason of stream_ended.
+const (
+	endedCall    = "call_ended" // it ended after its input had
+	endedExit    = "exited"     // it ended by itself, without an error
+	endedFailed  = "failed"     // it ended with an error, or could not be started
+	endedKilled  = "killed"     // it did not end after its input had
+	endedGivenUp = "given_up"   // it failed too often
+)
+
+// program is one consumer of one call or track: a ring, and the process that reads it, started again as configured.
+type program struct {
+	// Set by feed, then constant.
+	hub      *Hub
+	consumer *Consumer
+	ring     *ring
+	notify   func(call.Event)
+	call     string
+	track    media.TrackID
+	channels int
+	env      []string
+}
+
+// outcome is how one process ended.
+type outcome struct {
+	reason string
+	err    error
+	stderr string // its last line
+	ran    time.Duration
+}
+
+// run keeps the process going until the call ends, or it is given up.
+func (p *program) run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, p.ring.end)
+	defer stop()
+	r := restarts{policy: p.consumer.Restart, most: max(0, p.consumer.MaxRestarts), pace: p.hub.pace}
+	for {
+		o := p.once(ctx)
+		if o.reason == endedCall || o.reason == endedKilled {
+			p.leave(o, 0)
+			return
+		}
+		var wait time.Duration
+		again, givenUp := false, false
+		if !p.ringEnded() {
+			wait, again, givenUp = r.next(o.reason == endedFailed, o.ran)
+		}
+		if givenUp {
+			p.hub.count.givenUp.Add(1)
+			o.reason = endedGivenUp
+		}
+		p.leave(o, wait)
+		if !again || !p.rest(wait) {
+			return
+		}
+		p.hub.count.restarts.Add(1)
+	}
+}
+
+// rest waits before a restart; false: the call ended meanwhile.
+func (p *program) rest(wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-p.ring.ended:
+		p.ring.abandon()
+		p.tellLost()
+		return false
+	}
+}
+
+// once runs the process to its end. The goroutines it starts end before it does.
+func (p *program) once(ctx context.Context) outcome {
+	began := time.Now()
+	fail := func(err error) outcome { return outcome{reason: endedFailed, err: err, ran: time.Since(began)} }
+	in, audio, err := os.Pipe()
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = audio.Close() }() // closed below, in good order; this is for early returns
+	// What kills a process must outlive ctx: at its end the process still has its grace.
+	ctx, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	out, errs := p.lines("stdout"), p.lines("stderr")
+	cmd := exec.CommandContext(ctx, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.env, in, out, errs
+	cmd.WaitDelay = p.hub.pace.pipeWait
+	ownGroup(cmd)
+	err = cmd.Start()
+	_ = in.Close()
+	if err != nil {
+		return fail(err)
+	}
+	p.hub.count.started.Add(1)
+	p.hub.count.running.Add(1)
+	defer p.hub.count.running.Add(-1)
+	p.event(call.EventStreamStarted, map[string]any{"consumer": p.consumer.Name})
+
+	var wg sync.WaitGroup
+	exited, quit := make(chan struct{}), make(chan struct{})
+	wg.Go(func() { err = cmd.Wait(); close(exited) })
+	wg.Go(func() { p.pump(audio, quit) })
+	forced := p.await(cmd, exited, kill)
+	close(quit)
+	_ = audio.Close() // frees a write that hangs
+	wg.Wait()
+	return outcomeOf(err, forced, p.ringEnded(), errs.lastLine(), time.Since(began))
+}
+
+// outcomeOf names the way a process ended.
+func outcomeOf(err error, forced, callEnded bool, stderr string, ran time.Duration) outcome {
+	o := outcome{reason: endedExit, err: err, stderr: stderr, ran: ran}
+	if errors.Is(err, exec.ErrWaitDelay) { // it ended well, a child of its own holds its output
+		o.err = nil
+	}
+	switch {
+	case forced:
+		o.reason = endedKilled
+	case callEnded:
+		o.reason = endedCall
+	case o.err != nil:
+		o.reason = endedFailed
+	}
+	return o
+}
+
+// await returns when the process has ended, and sees to it that it does after the call has. forced: it had to be told.
+func (p *program) await(cmd *exec.Cmd, exited <-chan struct{}, kill func()) (forced bool) {
+	select {
+	case <-exited:
+		return false
+	case <-p.ring.ended:
+	}
+	if within(p.hub.pace.grace, exited) {
+		return false
+	}
+	terminate(cmd)
+	within(p.hub.pace.term, exited)
+	kill() // also when it ended: it may have left children in its group
+	killGroup(cmd)
+	<-exited
+	return true
+}
+
+// within waits for done, but not for long.
+func within(d time.Duration, done <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
+func (p *program) pump(audio *os.File, quit <-chan struct{}) {
+	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
+	pcm := make([]int16, chunkSamples*p.channels)
+	var buf []byte
+	for {
+		n := p.ring.next(pcm, quit)
+		buf = e.encode(buf[:0], pcm[:n], n == 0)
+		if _, err := audio.Write(buf); err != nil {
+			return // it closed its input, or ended: await sees which; the ring counts what it misses
+		}
+		if n == 0 {
+			_ = audio.Close()
+			return
+		}
+	}
+}
+
+// ringEnded tells whether the call is over.
+func (p *program) ringEnded() bool {
+	select {
+	case <-p.ring.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave tells how a process ended, and what comes next: wait > 0 is a restart.
+func (p *program) leave(o outcome, wait time.Duration) {
+	if wait == 0 {
+		p.ring.abandon()
+	}
+	p.tellLost()
+	facts := map[string]any{"consumer": p.consumer.Name, "reason": o.reason}
+	if o.err != nil {
+		facts["error"] = o.err.Error()
+		if o.stderr != "" {
+			facts["stderr"] = o.stderr
+		}
+	}
+	if wait > 0 {
+		facts["restart_in_ms"] = wait.Milliseconds()
+	}
+	p.event(call.EventStreamEnded, facts)
+	log := p.hub.log.With(attr.Call(p.call), attr.Track(p.track), attr.Sink(p.consumer.Name))
+	switch o.reason {
+	case endedExit, endedCall:
+		log.Debug("stream program ended", attr.Reason(o.reason), attr.Err(o.err))
+	default:
+		log.Warn("stream program failed", attr.Reason(o.reason), attr.Err(o.err), "stderr", o.stderr, "restart_in", wait)
+	}
+}
+
+// tellLost puts what the consumer lost since the last time into the call's record.
+func (p *program) tellLost() {
+	d := p.ring.takeLost()
+	if d.samples == 0 {
+		return
+	}
+	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
+		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,
+	})
+}
+
+func (p *program) event(t call.Type, facts map[string]any) { p.eventAt(t, 0, facts) }
+
+func (p *program) eventAt(t call.Type, pos int64, facts map[string]any) {
+	p.notify(call.Event{Time: time.Now(), Type: t, Call: p.call, Track: uint32(p.track), Pos: pos, Facts: facts})
+}

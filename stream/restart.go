@@ -1,0 +1,45 @@
+package stream
+
+import "time"
+
+// pace is how long things may take; tests are quicker.
+type pace struct {
+	grace    time.Duration // from the end of the call to SIGTERM
+	term     time.Duration // from SIGTERM to SIGKILL
+	backoff  time.Duration // before the first restart; doubles
+	longest  time.Duration // back-off's bound
+	steady   time.Duration // a program that ran so long begins anew
+	pipeWait time.Duration // for what an ended program's children still write
+}
+
+var defaultPace = pace{
+	grace: 5 * time.Second, term: 2 * time.Second, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute,
+	pipeWait: time.Second,
+}
+
+// restarts decides whether an ended program is started again. It is pure.
+type restarts struct {
+	policy string
+	most   int
+	pace   pace
+
+	inRow int
+	delay time.Duration
+}
+
+// next gives the wait before the next start. again is false when there is none; givenUp then tells that there would be, had
+// it not failed too often.
+func (r *restarts) next(failed bool, ran time.Duration) (wait time.Duration, again, givenUp bool) {
+	if r.policy == RestartNever || (r.policy == RestartOnFailure && !failed) {
+		return 0, false, false
+	}
+	if ran >= r.pace.steady {
+		r.inRow, r.delay = 0, 0
+	}
+	if r.inRow >= r.most {
+		return 0, false, true
+	}
+	r.inRow++
+	r.delay = min(max(2*r.delay, r.pace.backoff), r.pace.longest)
+	return r.delay, true, false
+}
