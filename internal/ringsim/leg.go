@@ -177,7 +177,7 @@ func (s *Sim) invite(l *leg) (trunk.Invite, []Stream) {
 	spec := &se.call.spec
 	in := trunk.Invite{
 		UserName: own.device.UserName, FromUser: own.agent.extension.Number, FromName: own.agent.extension.Name,
-		CallID: own.party.callID, Late: spec.Late, SRTP: s.srtp(spec, own.device.UserName), RingingIsRefusal: !own.silent,
+		CallID: own.party.callID, Late: spec.Late, SRTP: s.srtp(spec, own.device.UserName),
 	}
 	token := "<" + own.party.callID[:22] + "..>"
 	in.Headers = []trunk.Header{{Name: "p-rc-api-ids", Value: s.ids(own.party.id, se.id)}}
