@@ -1,2 +1,71 @@
-// Package recorder writes calls to disk.
+// Package recorder writes calls to disk: a [Store] owns a directory, each [Recording] one folder in it with audio.wav,
+// recording.json and events.jsonl.
+//
+// It doesn't receive, decode for listening, conceal, encrypt or delete. It never resamples and never moves a sample: a
+// sample's place is its track's offset plus its position on the track.
+//
+// A [media.Batch] is copied by [Recording.Write] into a bounded buffer. A worker lays the frames at their places in
+// audio.wav; what a frame says of its samples (late, lost, gap, masked) goes into the track's loss map, and from there
+// into the [Manifest]. [Recording.End] seals: the file is made durable and hashed, the manifest says what is there and what
+// is not, and the folder loses its .partial.
+//
+// # Usage
+//
+//	store, err := recorder.New(recorder.Config{Dir: "/var/lib/earshot"})
+//	go store.Run(ctx)
+//	rec, err := store.Open(info, recorder.Anchor{Wall: time.Now(), Mono: engine.Now()})
+//	timeline.Attach(rec)
+//	<-rec.Sealed() // after the timeline has called rec.End
+//	m, err := recorder.ReadManifest(rec.Result().Dir)
+//
+// # Concurrency
+//
+// New starts nothing. Run starts two writers, the group sync with at most eight files at a time, and the repair of what
+// earlier processes left; it awaits them all. A recording is worked on by one of them at a time. Write, End, Update,
+// Sealed and Result take a lock that is held for copying only, never over a system call, so a shard never waits for the
+// disk; [Store.Open] does.
+//
+// When Run's context ends, open recordings have 8 s to be ended by who opened them; then the store ends them.
+//
+// # Limits
+//
+// Of each track [Config].Buffer (8 s) may wait for the disk. What comes beyond is silence in the file, a span of kind disk
+// in the manifest, a line in events.jsonl, and state partial. The same holds for a disk that is full or broken; what was
+// written stays, and once the disk has room again the recording goes on at the right place.
+//
+// A kill -9 costs what was not handed to the kernel, at most two [Config].Sync; a power loss what was not made durable,
+// the same. A recording has at most 256 tracks; a loss map 100,000 spans, then totals; a file 4 GiB (37 h of stereo
+// PCM). A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
+// two for a million.
+//
+// # Standards
+//
+// The folder and the manifest are described in docs/format/recording.md; in short:
+//
+//	DIR/2026/11/23/20261123T101500Z_<call-id>[_<n>]/   .partial while the call lives; folders 0700, files 0600
+//
+//   - The time is [call.Info].Started, UTC. In <call-id> only [A-Za-z0-9_-] is kept, others become _, cut to 48; where that
+//     changed anything, _ and the first 8 hex digits of the original's SHA-256 follow. _<n>, from 2, tells recordings of one
+//     call and second apart.
+//   - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for mu-law fact, data. PCM: tag 1, 16 bit, samples at octet
+//     72. Mu-law: tag 7, 8 bit, samples at octet 86. The RIFF and data sizes (and fact's samples) are brought up after each sync.
+//   - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
+//     the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
+//     after the last manifest of a process that was killed: in the file as far as it was received). No spans touch that
+//     are of one kind. All but late and unknown are silence in the file.
+//   - cause is, of a partial recording, why: disk, crash, no_media (a promised stream never came), protocol (more parties
+//     at a time than channels), internal. end_cause is why the call ended. missing lists everything that is missing.
+//   - Channels are fixed when the part opens: two if two streams or more are expected. Left is the customer, right the
+//     agent, where roles are known when a track's place is fixed; else by m= line, else by order. A later track of a party goes on
+//     its channel; where two overlap the newer is heard, the older's overlaps say so. A third party at a time has channel -1
+//     and is not in the audio.
+//   - A later part of the same call names the one before in previous, with the SHA-256 of its recording.json.
+//   - events.jsonl holds one [call.Event] a line; a torn last line is cut off at the next start.
+//
+// WAV: "Multimedia Programming Interface and Data Specifications 1.0" (RIFF) and RFC 2361. Mu-law: ITU-T G.711.
+//
+// # Testing
+//
+// Tests compare whole files with arrays built from the same frames, kill a child process while it records, and put a slow,
+// a full and a broken disk behind the writer.
 package recorder

@@ -3,11 +3,24 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/media"
+)
+
+const (
+	rate     = media.SampleRate
+	fileMode = 0o600
+	dirMode  = 0o700
+	lockName = ".lock"
 )
 
 // Config holds a store's settings.
@@ -18,11 +31,11 @@ type Config struct {
 	Format string
 	// Left and Right are the roles of a stereo recording's channels; default customer and agent.
 	Left, Right call.Role
-	// Fill says what stands where nothing was received: FillSilence (default, and the only one).
+	// Fill says what stands where nothing was received: FillSilence, the default and the only one.
 	Fill string
-	// Sync is how often open recordings are made durable and their headers right; default 1 s, at least 100 ms.
+	// Sync is how often open recordings are made durable and their headers right; default 1 s, 100 ms to 5 s.
 	Sync time.Duration
-	// Buffer is how much audio of a track may wait for the disk; default 8 s, at least 1 s.
+	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s.
 	Buffer time.Duration
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
@@ -32,10 +45,55 @@ type Config struct {
 
 // The formats and fills.
 const (
-	FormatWAV   = "wav"
-	FormatMulaw = "mulaw"
+	FormatWAV   = "wav"   // PCM, 16 bit
+	FormatMulaw = "mulaw" // G.711 mu-law; PCMU octets are stored as they came
 	FillSilence = "silence"
 )
+
+func (c *Config) check() error {
+	if c.Dir == "" {
+		return errors.New("recorder: dir: empty, want a directory")
+	}
+	switch c.Format {
+	case "":
+		c.Format = FormatWAV
+	case FormatWAV, FormatMulaw:
+	default:
+		return fmt.Errorf("recorder: format: got %q, want wav or mulaw", c.Format)
+	}
+	if c.Left == call.RoleUnknown && c.Right == call.RoleUnknown {
+		c.Left, c.Right = call.RoleCustomer, call.RoleAgent
+	}
+	if c.Left == call.RoleUnknown || c.Right == call.RoleUnknown || c.Left == c.Right {
+		return fmt.Errorf("recorder: channels: got %s left and %s right, want two different roles", c.Left, c.Right)
+	}
+	if c.Fill == "" {
+		c.Fill = FillSilence
+	}
+	if c.Fill != FillSilence {
+		return fmt.Errorf("recorder: fill: got %q, want silence", c.Fill)
+	}
+	if err := within("sync", &c.Sync, time.Second, 100*time.Millisecond, 5*time.Second); err != nil {
+		return err
+	}
+	if err := within("buffer", &c.Buffer, 8*time.Second, time.Second, time.Minute); err != nil {
+		return err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func within(name string, d *time.Duration, usual, least, most time.Duration) error {
+	if *d == 0 {
+		*d = usual
+	}
+	if *d < least || *d > most {
+		return fmt.Errorf("recorder: %s: got %v, want %v to %v", name, *d, least, most)
+	}
+	return nil
+}
 
 // State says how much of a call a recording holds.
 type State string
@@ -57,71 +115,213 @@ type Anchor struct {
 type Result struct {
 	Dir     string // its folder, ends in .partial while not sealed
 	CallID  string
-	Part    int
+	Part    int // from 1
 	State   State
-	Cause   call.Cause
-	Samples int64 // length of audio.wav, per channel
+	Cause   call.Cause // as in the manifest: of a partial one, what is missing
+	Samples int64      // length of audio.wav, per channel
 	Started time.Time
 	Ended   time.Time
-	SHA256  string // of audio.wav, hex
-	Err     error  // why it could not be sealed; the next start tries again
+	SHA256  string // of audio.wav, hex; empty without one
+	Err     error  // why it could not be sealed; it is tried again, at the latest at the next start
 }
 
-// ErrClosed is returned by Open after Run has ended or was told to.
-var ErrClosed = errors.New("recorder: store is closed")
+var (
+	// ErrClosed is returned by Open after Run was told to end.
+	ErrClosed = errors.New("recorder: store is closed")
+	// ErrInUse is returned by New while another process records to the same directory.
+	ErrInUse = errors.New("recordings directory in use by another earshot")
+)
 
-// Store writes the recordings of one directory.
-type Store struct{}
+// Store writes the recordings of one directory. Its methods are safe for concurrent use.
+type Store struct {
+	// Set by New, then constant.
+	cfg           Config
+	root          *os.Root
+	lock          *os.File
+	log           *slog.Logger
+	bufferSamples int64
+	wakeBytes     int
+	unfinished    []leftover
+	// wrap puts something between us and audio.wav; tests only.
+	wrap func(name string, f blockFile) blockFile
 
-var errSkeleton = errors.New("recorder: not built yet")
+	queue   chan *Recording
+	count   counters
+	closing atomic.Bool
+	gripe   gripe
 
-// New checks the settings, makes Dir and takes its lock.
-func New(Config) (*Store, error) { return nil, errSkeleton }
-
-// Run repairs, writes and syncs until ctx ends and the open recordings are sealed.
-func (s *Store) Run(ctx context.Context) error { return errSkeleton }
-
-// Open makes the folder of a call's next part.
-func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) { return nil, errSkeleton }
-
-// Repaired gives what Run finished of earlier processes so far.
-func (s *Store) Repaired() []Result { return nil }
-
-// Counters gives the totals since New.
-func (s *Store) Counters() Counters { return Counters{} }
-
-// DiskFree gives the octets that Dir's file system has left for us.
-func (s *Store) DiskFree() (int64, error) { return 0, errSkeleton }
-
-// Counters are a store's totals since New.
-type Counters struct {
-	ReceivedSamples, LateSamples, LostSamples, GapSamples, MaskedSamples int64 // on disk, by kind
-	DiskSamples                                                          int64 // not written: disk full, broken or too slow
-	Events, DroppedEvents                                                int64
-	Syncs                                                                int64
-	SyncTime, LastSync                                                   time.Duration // in group syncs, all and the last
-	Errors                                                               int64         // of the disk
-	Open                                                                 int64         // recordings open now
-	Recorded, Partial, NoMedia                                           int64         // sealed, by state
-	Repaired                                                             int64
+	// mu guards the fields below.
+	mu       sync.Mutex
+	open     map[*Recording]struct{}
+	repaired []Result
+	ran      bool
 }
 
-// Recording is one part of one call; a media.Sink.
-type Recording struct{}
+// queueLength bounds the recordings that wait for a worker; one that finds no room is seen at the next group sync.
+const queueLength = 1024
 
-var _ media.Sink = (*Recording)(nil)
+// New checks the settings, makes Dir, takes its lock, and looks for what an earlier process left unfinished.
+func New(cfg Config) (*Store, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Dir, dirMode); err != nil {
+		return nil, fmt.Errorf("recorder: dir: %w", err)
+	}
+	root, err := os.OpenRoot(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: dir: %w", err)
+	}
+	s := &Store{
+		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), open: make(map[*Recording]struct{}),
+		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
+	}
+	s.wakeBytes = int(s.bufferSamples) / 4
+	if s.lock, err = s.takeLock(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if s.unfinished, err = s.findUnfinished(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
 
-// Write takes a batch.
-func (r *Recording) Write(b *media.Batch) {}
+// takeLock keeps two processes from finishing each other's live recordings.
+func (s *Store) takeLock() (*os.File, error) {
+	f, err := s.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: lock: %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		err = errors.Join(err, f.Close())
+		if errors.Is(err, errHeld) {
+			return nil, fmt.Errorf("recorder: %s: %w", s.cfg.Dir, ErrInUse)
+		}
+		return nil, fmt.Errorf("recorder: %s: lock: %w", s.cfg.Dir, err)
+	}
+	return f, nil
+}
 
-// End seals the recording.
-func (r *Recording) End(c call.Cause) {}
+// Close gives the directory back. Run does it at its end; call it only if Run was never called. It is safe twice.
+func (s *Store) Close() error {
+	s.closing.Store(true)
+	err := s.lock.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, s.root.Close())
+}
 
-// Update replaces what is known of the call.
-func (r *Recording) Update(info call.Info) {}
+// Open makes the folder of a call's next part and its first manifest. Unlike the Recording's methods it waits for the
+// disk: call it where a call is set up, not on a shard.
+func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
+	if s.closing.Load() {
+		return nil, ErrClosed
+	}
+	info = cloneInfo(info)
+	started := info.Started.UTC()
+	if info.Started.IsZero() {
+		started = at.Wall.UTC()
+	}
+	r := &Recording{s: s, day: dayDir(started), part: 1, started: started, at: at, done: make(chan struct{})}
+	r.seating = seating{channels: 1, roles: [2]call.Role{s.cfg.Left, s.cfg.Right}, expected: info.Expected}
+	if len(info.Expected) >= 2 {
+		r.seating.channels = 2
+	}
+	if err := s.nextPart(r, info.ID); err != nil {
+		return nil, err
+	}
+	if err := s.makeFolder(r, info.ID); err != nil {
+		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	r.w.info = info
+	r.w.img = image{layout: newLayout(s.cfg.Format, r.seating.channels), done: r.pieceDone}
+	r.inbox.info, r.inbox.in, r.inbox.spare = info, newBuffer(), newBuffer()
+	r.inbox.result = Result{Dir: r.dir(), CallID: info.ID, Part: r.part, State: StatePartial, Started: started}
+	if err := s.begin(r); err != nil {
+		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	s.log.Info("recording opened", attr.Call(info.ID), slog.Int("part", r.part), slog.Int("channels", r.seating.channels))
+	return r, nil
+}
 
-// Sealed is closed when the recording is sealed.
-func (r *Recording) Sealed() <-chan struct{} { return nil }
+// begin writes the first manifest and puts the recording on the list. Where that can't be, nothing is left behind.
+func (s *Store) begin(r *Recording) error {
+	f, err := s.root.OpenFile(r.file(EventsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, fileMode)
+	if err != nil {
+		return errors.Join(err, s.root.RemoveAll(r.folder()))
+	}
+	r.w.log.f = f
+	if err := r.showLive(time.Now()); err != nil {
+		return errors.Join(err, f.Close(), s.root.RemoveAll(r.folder()))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return errors.Join(ErrClosed, f.Close(), s.root.RemoveAll(r.folder()))
+	}
+	s.open[r] = struct{}{}
+	return nil
+}
 
-// Result gives what is known of the recording.
-func (r *Recording) Result() Result { return Result{} }
+// makeFolder makes the recording's folder under a name that nothing has.
+func (s *Store) makeFolder(r *Recording, id string) error {
+	if err := s.root.MkdirAll(r.day, dirMode); err != nil {
+		return err
+	}
+	for same := 1; same <= maxSameName; same++ {
+		base := baseName(r.started, id, same)
+		if _, err := s.root.Lstat(inDay(r.day, base)); err == nil {
+			continue
+		}
+		err := s.root.Mkdir(inDay(r.day, base+partialSuffix), dirMode)
+		if err == nil {
+			r.base = base
+			return s.syncDir(r.day)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: more than %d of one name: %w", baseName(r.started, id, 1), maxSameName, fs.ErrExist)
+}
+
+// create makes an audio file.
+func (s *Store) create(name string) (blockFile, error) {
+	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	if s.wrap != nil {
+		return s.wrap(name, osFile{f}), nil
+	}
+	return osFile{f}, nil
+}
+
+type osFile struct{ *os.File }
+
+func (f osFile) Datasync() error { return datasync(f.File) }
+
+// Run finishes what earlier processes left, writes what recordings take, and makes it durable every Config.Sync. When ctx
+// ends it takes no new recordings, waits for the open ones to end and be sealed, and gives the directory back.
+func (s *Store) Run(ctx context.Context) error {
+	s.mu.Lock()
+	again := s.ran
+	s.ran = true
+	s.mu.Unlock()
+	if again || s.closing.Load() {
+		return ErrClosed
+	}
+	s.loop(ctx)
+	return s.Close()
+}
+
+// Repaired gives what Run has finished so far of what earlier processes left.
+func (s *Store) Repaired() []Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Result(nil), s.repaired...)
+}
+
+// DiskFree gives the bytes that Dir's file system has left for us.
+func (s *Store) DiskFree() (int64, error) { return diskFree(s.cfg.Dir) }

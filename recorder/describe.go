@@ -1,0 +1,174 @@
+package recorder
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+)
+
+// describe gives the manifest of the recording as it stands, as that of a call that goes on.
+func (r *Recording) describe() *Manifest {
+	w := &r.w
+	m := &Manifest{
+		Version: manifestVersion, Software: r.s.cfg.Software, Part: r.part, State: StatePartial,
+		Call: ManifestCall{
+			ID: w.info.ID, Sessions: w.info.Sessions, SIPCallIDs: w.info.SIPCallIDs, Agent: w.info.Agent, Mode: w.info.Mode,
+			Expected: w.info.Expected,
+		},
+		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
+		Rate: rate, Samples: w.samples(), Channels: r.labels(),
+	}
+	if r.previous != "" {
+		m.Previous = &Previous{Folder: r.previous}
+	}
+	for _, t := range w.tracks {
+		m.Tracks = append(m.Tracks, w.describe(t))
+	}
+	return m
+}
+
+func (r *Recording) labels() []string {
+	seats := r.w.seats()
+	for i, t := range r.w.tracks {
+		seats[i].role = r.w.party(t).Role
+	}
+	return r.seating.labels(seats)
+}
+
+func (w *work) describe(t *track) Track {
+	st, p := t.state, w.party(t)
+	out := Track{
+		ID: uint32(t.id), Leg: st.Leg, Line: st.Line, PartyID: p.ID, Role: p.Role, IdentifiedBy: p.IdentifiedBy,
+		Name: p.Name, Number: p.Number, Extension: p.Extension, Channel: max(t.channel, channelNone), Codec: st.Law.String(),
+		SRTP: st.SRTP, OffsetSamples: t.offset, OffsetMethod: t.method, OffsetEstimate: st.OffsetEstimate,
+		DriftPPM: st.DriftPPM, Samples: t.loss.end, Ended: st.Ended, Counts: counts(st.Counts), Overlaps: w.overlaps(t),
+	}
+	if !t.placed {
+		out.OffsetEstimate = 0
+	}
+	out.Counts.DiskSamples = t.loss.total[kindDisk]
+	for _, e := range st.Epochs {
+		out.Epochs = append(out.Epochs, Epoch{Pos: e.Pos, SSRC: e.SSRC, Timestamp: e.Timestamp, Why: e.Why})
+	}
+	for _, s := range t.loss.spans {
+		out.Spans = append(out.Spans, Span{Kind: s.kind.String(), Pos: s.pos, Samples: s.n})
+	}
+	if t.loss.until >= 0 {
+		until := t.loss.until
+		out.SpansUntil, out.SpanTotals = &until, map[string]int64{}
+		for k := kindReceived; k < kinds; k++ {
+			if n := t.loss.total[k]; n > 0 {
+				out.SpanTotals[k.String()] = n
+			}
+		}
+	}
+	return out
+}
+
+// overlaps names where newer tracks are heard in t's place.
+func (w *work) overlaps(t *track) (out []Overlap) {
+	if !t.placed || t.channel < 0 {
+		return nil
+	}
+	for _, o := range w.tracks[t.id:] {
+		if !o.placed || o.channel != t.channel {
+			continue
+		}
+		from, to := max(t.offset, o.offset), min(t.end(), o.end())
+		if from < to {
+			out = append(out, Overlap{By: uint32(o.id), Pos: from - t.offset, Samples: to - from})
+		}
+	}
+	return out
+}
+
+func counts(c media.Counts) Counts {
+	return Counts{
+		Packets: c.Packets, Octets: c.Octets, ReceivedSamples: c.ReceivedSamples, LateSamples: c.LateSamples,
+		LostSamples: c.LostSamples, GapSamples: c.GapSamples, MaskedSamples: c.MaskedSamples,
+		DuplicatePackets: c.DuplicatePackets, ReorderedPackets: c.ReorderedPackets, LostPackets: c.LostPackets,
+		LatePackets: c.LatePackets, TooLatePackets: c.TooLatePackets, AuthFailedPackets: c.AuthFailedPackets,
+		StrayPackets: c.StrayPackets, MalformedPackets: c.MalformedPackets, UnknownPTPackets: c.UnknownPTPackets,
+		EventPackets: c.EventPackets, ComfortPackets: c.ComfortPackets, SSRCChanges: c.SSRCChanges,
+		JitterSamples: c.JitterSamples, SentPackets: c.SentPackets,
+	}
+}
+
+// conclude says of a finished manifest what state the recording is in, and why.
+func (r *Recording) conclude(m *Manifest, cause call.Cause, ended time.Time) {
+	m.Ended = &ended
+	if cause != (call.Cause{}) {
+		m.EndCause = &cause
+	}
+	if m.Samples == 0 {
+		m.State, m.Cause, m.CauseText = StateNoMedia, cause.Code, cause.Text
+		if m.Cause == "" {
+			m.Cause = call.CodeNoMedia
+		}
+		return
+	}
+	m.Missing = r.missing(m.Channels)
+	if len(m.Missing) == 0 {
+		m.State, m.Cause, m.CauseText = StateRecorded, cause.Code, cause.Text
+		return
+	}
+	worst := m.Missing[0]
+	m.State, m.Cause, m.CauseText = StatePartial, worst.Cause, worst.text(m.Channels)
+}
+
+// missing lists what the recording lacks, the worst first.
+func (r *Recording) missing(labels []string) (out []Missing) {
+	w := &r.w
+	for _, p := range w.unmasked {
+		out = append(out, Missing{What: "mask", Track: uint32(p.t.id), Samples: p.n, Cause: call.CodeDisk})
+	}
+	for _, t := range w.tracks {
+		if n := t.loss.total[kindDisk]; n > 0 {
+			out = append(out, Missing{What: "samples", Track: uint32(t.id), Samples: n, Cause: call.CodeDisk})
+		}
+	}
+	for _, t := range w.tracks {
+		if n := t.loss.total[kindUnknown]; n > 0 {
+			out = append(out, Missing{What: "samples", Track: uint32(t.id), Samples: n, Cause: call.CodeInternal})
+		}
+		if t.placed && t.channel < 0 && t.loss.end > 0 {
+			out = append(out, Missing{What: "track", Track: uint32(t.id), Samples: t.loss.end, Cause: call.CodeProtocol})
+		}
+	}
+	for ch := range labels {
+		if !w.spoken(ch) {
+			out = append(out, Missing{What: "stream", Channel: &ch, Cause: call.CodeNoMedia})
+		}
+	}
+	return out
+}
+
+// spoken tells whether anything at all came for a channel.
+func (w *work) spoken(ch int) bool {
+	for _, t := range w.tracks {
+		if t.placed && t.channel == ch && t.loss.end > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// text says it for people.
+func (x Missing) text(labels []string) string {
+	switch x.What {
+	case "mask":
+		return fmt.Sprintf("track %d: %d samples that a mask should cover could not be overwritten", x.Track, x.Samples)
+	case "samples":
+		if x.Cause == call.CodeDisk {
+			return fmt.Sprintf("track %d: %d samples could not be written", x.Track, x.Samples)
+		}
+		return fmt.Sprintf("track %d: %d samples never reached the recorder", x.Track, x.Samples)
+	case "track":
+		return fmt.Sprintf("track %d: no channel was free for it", x.Track)
+	case "stream":
+		return fmt.Sprintf("channel %d (%s): not one sample came", *x.Channel, labels[*x.Channel])
+	}
+	return "earshot ended without sealing; finished at the next start"
+}

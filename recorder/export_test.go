@@ -1,0 +1,13 @@
+package recorder
+
+// BlockFile is what a test puts between a recording and its audio.wav.
+type BlockFile = blockFile
+
+// Wrap has every audio.wav made through f.
+func (s *Store) Wrap(f func(name string, file BlockFile) BlockFile) { s.wrap = f }
+
+// The limits that tests go up to.
+const (
+	BufferSeconds = 8
+	WindowSamples = windowSamples
+)

@@ -1,0 +1,82 @@
+package recorder
+
+import "github.com/zaf/g711"
+
+// silenceOctet is zero in mu-law (ITU-T G.711 table 2a: +0 is 0xFF).
+const silenceOctet = 0xFF
+
+// linear tables, filled once: a table look-up a sample instead of a call.
+var (
+	ulawLinear = linearTable(g711.DecodeUlawFrame)
+	alawLinear = linearTable(g711.DecodeAlawFrame)
+	alawToUlaw = octetTable(g711.Alaw2UlawFrame)
+)
+
+func linearTable(decode func(uint8) int16) (t [256]int16) {
+	for i := range t {
+		t[i] = decode(uint8(i))
+	}
+	return t
+}
+
+func octetTable(convert func(uint8) uint8) (t [256]uint8) {
+	for i := range t {
+		t[i] = convert(uint8(i))
+	}
+	return t
+}
+
+// payload is audio as it came from a frame: octets of a law, or samples of two bytes, little endian.
+type payload struct {
+	octets bool
+	alaw   bool
+	data   []byte
+}
+
+// part gives n samples from i on.
+func (p payload) part(i, n int64) payload {
+	if !p.octets {
+		i, n = 2*i, 2*n
+	}
+	p.data = p.data[i : i+n]
+	return p
+}
+
+// toPCM writes the samples as 16 bit little endian to dst, one every stride bytes.
+func (p payload) toPCM(dst []byte, stride int) {
+	if !p.octets {
+		for i, at := 0, 0; i+1 < len(p.data); i, at = i+2, at+stride {
+			dst[at], dst[at+1] = p.data[i], p.data[i+1]
+		}
+		return
+	}
+	table := &ulawLinear
+	if p.alaw {
+		table = &alawLinear
+	}
+	at := 0
+	for _, o := range p.data {
+		s := table[o]
+		dst[at], dst[at+1] = byte(s), byte(uint16(s)>>8)
+		at += stride
+	}
+}
+
+// toUlaw writes the samples as mu-law octets to dst, one every stride bytes; octets of that law stay bit for bit.
+func (p payload) toUlaw(dst []byte, stride int) {
+	at := 0
+	if !p.octets {
+		for i := 0; i+1 < len(p.data); i += 2 {
+			dst[at] = g711.EncodeUlawFrame(int16(uint16(p.data[i]) | uint16(p.data[i+1])<<8))
+			at += stride
+		}
+		return
+	}
+	for _, o := range p.data {
+		if p.alaw {
+			o = alawToUlaw[o]
+		}
+		dst[at] = o
+		at += stride
+	}
+}

@@ -1,0 +1,163 @@
+package recorder
+
+import (
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+)
+
+// maxEpochs bounds the epochs of a track that a manifest names.
+const maxEpochs = 1000
+
+// Recording is one part of one call: a media.Sink that writes a folder. Its methods are safe for concurrent use and never
+// wait for the disk.
+type Recording struct {
+	// Set by Open, then constant.
+	s        *Store
+	day      string // folder of the day, in the store's
+	base     string // the recording's folder without .partial
+	part     int
+	previous string // folder of the part before, without .partial
+	started  time.Time
+	at       Anchor
+	seating  seating
+	done     chan struct{}
+
+	inbox inbox
+	// w is owned by the worker that is busy with the recording.
+	w work
+}
+
+// inbox is what callers leave for the workers.
+type inbox struct {
+	// mu guards the fields below. It is held for copying only, never over a system call.
+	mu     sync.Mutex
+	in     *buffer // filled by Write
+	spare  *buffer // nil while a worker has it
+	states []media.TrackState
+	info   call.Info
+	fresh  bool // info was updated
+	now    time.Duration
+	wrote  bool // now is set
+	ended  bool
+	cause  call.Cause
+	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
+	busy, again, wantSync bool
+	// queued: it stands in the store's queue.
+	queued   bool
+	sealed   bool // done is closed
+	finished bool // nothing is left to do
+	lastTry  bool // sealing failed, and Run is about to end
+	result   Result
+}
+
+var _ media.Sink = (*Recording)(nil)
+
+// Write copies the batch and returns. What finds no room, because the disk has been too slow for Config.Buffer, is
+// silence in the file and a span of kind disk in the manifest.
+//
+//earshot:hot
+func (r *Recording) Write(b *media.Batch) {
+	x := &r.inbox
+	x.mu.Lock()
+	if x.ended {
+		x.mu.Unlock()
+		return
+	}
+	data := false
+	for i := range b.Frames {
+		x.in.add(&b.Frames[i], r.s.bufferSamples)
+	}
+	for i := range b.Events {
+		x.in.event(b.Events[i])
+		data = true
+	}
+	copyStates(&x.states, b.Tracks)
+	x.now, x.wrote = b.Now, true
+	// Events are for people who look on; audio waits for the group sync unless it is much.
+	wake := (data || len(x.in.data) > r.s.wakeBytes || len(x.in.ops) > maxOps/4) && !x.queued && !x.busy
+	if wake {
+		x.queued = true
+	}
+	x.mu.Unlock()
+	if wake {
+		r.s.enqueue(r)
+	}
+}
+
+// End seals the recording in the background; Sealed tells when. Further calls do nothing.
+func (r *Recording) End(c call.Cause) {
+	x := &r.inbox
+	x.mu.Lock()
+	wake := !x.ended
+	if wake {
+		x.ended, x.cause, x.queued = true, c, true
+		x.result.Ended = time.Now().UTC()
+		if x.wrote {
+			x.result.Ended = r.at.Wall.Add(x.now - r.at.Mono).UTC()
+		}
+		if x.result.Ended.Before(r.started) {
+			x.result.Ended = r.started
+		}
+	}
+	x.mu.Unlock()
+	if wake {
+		r.s.enqueue(r)
+	}
+}
+
+// Update replaces what is known of the call: later sessions, Call-IDs and parties. Channels stay as they are.
+func (r *Recording) Update(info call.Info) {
+	x := &r.inbox
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.info, x.fresh = cloneInfo(info), true
+}
+
+// Sealed is closed once the recording is sealed, or that has failed: Result then has Err, and the store tries again
+// each minute.
+func (r *Recording) Sealed() <-chan struct{} { return r.done }
+
+// Result gives what is known of the recording; it is complete once Sealed is closed.
+func (r *Recording) Result() Result {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	return r.inbox.result
+}
+
+// copyStates copies deeply, into what dst already has.
+func copyStates(dst *[]media.TrackState, src []media.TrackState) {
+	src = src[:min(len(src), maxTracks)]
+	for i := range src {
+		if i >= len(*dst) {
+			*dst = append(*dst, media.TrackState{})
+		}
+		d := &(*dst)[i]
+		epochs := d.Epochs
+		*d = src[i]
+		d.Epochs = append(epochs[:0], src[i].Epochs[:min(len(src[i].Epochs), maxEpochs)]...)
+	}
+}
+
+func cloneInfo(i call.Info) call.Info {
+	i.Sessions = append([]string(nil), i.Sessions...)
+	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
+	i.Expected = append([]call.Party(nil), i.Expected...)
+	return i
+}
+
+// folder is where the recording's files are now, in the store's directory.
+func (r *Recording) folder() string {
+	if r.w.renamed {
+		return inDay(r.day, r.base)
+	}
+	return inDay(r.day, r.base+partialSuffix)
+}
+
+func (r *Recording) file(name string) string { return inDay(r.folder(), name) }
+
+// dir is the folder as the outside sees it.
+func (r *Recording) dir() string { return filepath.Join(r.s.cfg.Dir, filepath.FromSlash(r.folder())) }

@@ -1,0 +1,156 @@
+package recorder
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/earshot/earshot/internal/attr"
+)
+
+// sealRetry is how long a recording that could not be sealed waits for the next try.
+const sealRetry = time.Minute
+
+// seal finishes the recording: what is written is durable and says so, and the folder has its final name. What fails is
+// tried again later, from the step that failed.
+func (r *Recording) seal(j job) {
+	w := &r.w
+	x := &r.inbox
+	if !w.sealTry.IsZero() && j.now.Sub(w.sealTry) < sealRetry && !r.s.closing.Load() {
+		return
+	}
+	w.sealTry = j.now
+	x.mu.Lock()
+	res := x.result
+	x.mu.Unlock()
+	m, err := r.finish(j, res.Ended)
+	res.Dir, res.Err = r.dir(), err
+	if m != nil {
+		res.State, res.Samples, res.Cause.Code, res.Cause.Text = m.State, m.Samples, m.Cause, m.CauseText
+		if m.Audio != nil {
+			res.SHA256 = m.Audio.SHA256
+		}
+	}
+	if err != nil {
+		r.fail(err)
+	} else {
+		r.s.sealed(r, res)
+	}
+	x.mu.Lock()
+	x.result = res
+	x.finished = err == nil
+	first := !x.sealed
+	x.sealed = true
+	x.mu.Unlock()
+	if first {
+		close(r.done)
+	}
+}
+
+// finish does the steps of sealing. Each may be done again.
+func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
+	w := &r.w
+	m := r.describe()
+	if m.Samples > 0 && !w.audioShut {
+		if err := r.openAudio(); err != nil {
+			return m, err
+		}
+		if err := w.img.close(m.Samples); err != nil {
+			return m, err
+		}
+		w.audioShut = true
+	}
+	if err := w.log.close(); err != nil {
+		return m, err
+	}
+	r.conclude(m, j.cause, ended)
+	if m.Samples > 0 {
+		a, err := r.s.digest(r.file(AudioName), r.s.cfg.Format)
+		if err != nil {
+			return m, err
+		}
+		m.Audio = a
+	}
+	if m.Previous != nil {
+		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
+	}
+	if !w.renamed {
+		if err := r.s.putManifest(r.folder(), m); err != nil {
+			return m, err
+		}
+		if err := r.s.shut(r.day, r.base+partialSuffix, r.base); err != nil {
+			return m, err
+		}
+		w.renamed = true
+	}
+	return m, nil
+}
+
+// shut gives a finished folder its final name, durably.
+func (s *Store) shut(day, from, to string) error {
+	if err := s.syncDir(inDay(day, from)); err != nil {
+		return err
+	}
+	if _, err := s.root.Lstat(inDay(day, to)); err == nil {
+		return fmt.Errorf("seal %s: %w", to, fs.ErrExist)
+	}
+	if err := s.root.Rename(inDay(day, from), inDay(day, to)); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return s.syncDir(day)
+}
+
+func (s *Store) syncDir(name string) error {
+	d, err := s.root.Open(name)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}
+
+// digest hashes a finished audio file.
+func (s *Store) digest(name, format string) (*Audio, error) {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("hash audio: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	if err != nil {
+		return nil, fmt.Errorf("hash audio: %w", err)
+	}
+	return &Audio{File: AudioName, Format: format, SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: n}, nil
+}
+
+// manifestHash is the SHA-256 of a sealed part's manifest, empty if there is none yet.
+func (s *Store) manifestHash(folder string) string {
+	b, err := s.root.ReadFile(inDay(folder, ManifestName))
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// sealed takes a finished recording off the list, and tells of it.
+func (s *Store) sealed(r *Recording, res Result) {
+	s.mu.Lock()
+	delete(s.open, r)
+	s.mu.Unlock()
+	s.count.state(res.State)
+	s.log.Info("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
+		slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+}
+
+// length is how long samples last.
+func length(samples int64) time.Duration { return time.Duration(samples) * time.Second / rate }

@@ -1,0 +1,199 @@
+package recorder
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
+)
+
+const (
+	// writers is how many goroutines write what can't wait for the group sync, and seal.
+	writers = 2
+	// syncParallel is how many files are made durable at a time: a journal takes them in one commit.
+	syncParallel = 8
+	// endAfter is how long recordings may stay open after Run was told to end.
+	endAfter = 8 * time.Second
+	// endPoll is how often Run then looks.
+	endPoll = 20 * time.Millisecond
+)
+
+// windowBytes is what a worker needs: a window of two channels of 16 bit.
+const windowBytes = windowSamples * 4
+
+// enqueue asks a writer to come; without room the next group sync does.
+//
+//earshot:hot
+func (s *Store) enqueue(r *Recording) {
+	select {
+	case s.queue <- r:
+	default:
+	}
+}
+
+// loop starts the store's goroutines and waits for all of them.
+func (s *Store) loop(ctx context.Context) {
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range writers {
+		wg.Go(func() { s.write(stop) })
+	}
+	wg.Go(func() { s.syncAll(stop) })
+	wg.Go(func() { s.repairAll(ctx) })
+	<-ctx.Done()
+	s.windUp()
+	close(stop)
+	wg.Wait()
+}
+
+// write is one of the writers.
+func (s *Store) write(stop <-chan struct{}) {
+	win := make([]byte, windowBytes)
+	for {
+		select {
+		case r := <-s.queue:
+			s.process(r, win, false)
+		case <-stop:
+			return
+		}
+	}
+}
+
+// syncAll makes all open recordings durable, again and again.
+func (s *Store) syncAll(stop <-chan struct{}) {
+	tick := time.NewTicker(s.cfg.Sync)
+	defer tick.Stop()
+	wins := make(chan []byte, syncParallel)
+	for range syncParallel {
+		wins <- make([]byte, windowBytes)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-tick.C:
+			s.syncGroup(&wg, wins, stop)
+		case <-stop:
+			return
+		}
+	}
+}
+
+// syncGroup makes all open recordings durable, some at a time. It doesn't wait for the last: one file that hangs must
+// not keep the others from the next round, in which that one is passed over.
+func (s *Store) syncGroup(wg *sync.WaitGroup, wins chan []byte, stop <-chan struct{}) {
+	list := s.list()
+	if len(list) == 0 {
+		return
+	}
+	begun := time.Now()
+	var left atomic.Int64
+	left.Store(int64(len(list)))
+	for _, r := range list {
+		var win []byte
+		select {
+		case win = <-wins:
+		case <-stop:
+			return
+		}
+		wg.Go(func() {
+			s.process(r, win, true)
+			wins <- win
+			if left.Add(-1) == 0 {
+				s.count.synced(time.Since(begun))
+			}
+		})
+	}
+}
+
+func (s *Store) list() []*Recording {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*Recording, 0, len(s.open))
+	for r := range s.open {
+		out = append(out, r)
+	}
+	return out
+}
+
+// windUp waits for the open recordings, and ends those that nobody ends.
+func (s *Store) windUp() {
+	s.mu.Lock()
+	s.closing.Store(true)
+	s.mu.Unlock()
+	tick := time.NewTicker(endPoll)
+	defer tick.Stop()
+	force := time.NewTimer(endAfter)
+	defer force.Stop()
+	for {
+		waiting := 0
+		for _, r := range s.list() {
+			if r.waits() {
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-force.C:
+			s.log.Warn("recordings still open, ended", slog.Int("recordings", waiting))
+			for _, r := range s.list() {
+				r.End(call.Cause{Code: call.CodeShutdown, Text: "the store was closed before the call ended"})
+			}
+		}
+	}
+}
+
+// waits tells whether a recording has still to be sealed; one more try is made for those where it failed.
+func (r *Recording) waits() bool {
+	x := &r.inbox
+	x.mu.Lock()
+	wake := x.ended && !x.finished && !x.lastTry && !x.busy && !x.queued
+	if wake {
+		x.queued = true
+		x.lastTry = x.sealed
+	}
+	waits := !x.finished && (!x.sealed || !x.lastTry || x.queued || x.busy)
+	x.mu.Unlock()
+	if wake {
+		r.s.enqueue(r)
+	}
+	return waits
+}
+
+// complain counts an error and logs at most one a minute, with how many there were and the last case.
+func (s *Store) complain(err error, id string) {
+	s.count.errors.Add(1)
+	if n, ok := s.gripe.pass(time.Now()); ok {
+		s.log.Error("recording not written", attr.Call(id), attr.Err(err), slog.Int64("count", n))
+	}
+}
+
+// gripeEvery is how often the store logs that it can't write.
+const gripeEvery = time.Minute
+
+// gripe holds back errors that repeat.
+type gripe struct {
+	mu   sync.Mutex
+	last time.Time
+	held int64
+}
+
+// pass tells whether a line is due, and for how many errors it stands.
+func (g *gripe) pass(now time.Time) (int64, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held++
+	if !g.last.IsZero() && now.Sub(g.last) < gripeEvery {
+		return 0, false
+	}
+	n := g.held
+	g.last, g.held = now, 0
+	return n, true
+}

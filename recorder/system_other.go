@@ -1,0 +1,22 @@
+//go:build !linux
+
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// datasync makes a file durable.
+func datasync(f *os.File) error { return f.Sync() }
+
+var errHeld = errors.New("held by another process")
+
+// lockFile does nothing here: only Linux keeps two processes from one directory.
+func lockFile(*os.File) error { return nil }
+
+// diskFree is not known here.
+func diskFree(dir string) (int64, error) {
+	return 0, fmt.Errorf("disk free: %s: %w", dir, errors.ErrUnsupported)
+}

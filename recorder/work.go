@@ -1,0 +1,287 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+)
+
+// EventDisk stands in events.jsonl where a recording could not be written, and where it could again; facts: state
+// (begun, over), samples, err.
+const EventDisk call.Type = "disk"
+
+// liveManifestEvery is how often new spans alone bring a live manifest up to date.
+const liveManifestEvery = 5 * time.Second
+
+// work is what the worker that is busy with a recording owns.
+type work struct {
+	info     call.Info
+	states   []media.TrackState
+	tracks   []*track
+	img      image
+	log      eventLog
+	fault    fault
+	unmasked []piece // masks that could not be written
+	spans    []span  // scratch
+	shown    shown
+	// openErr is why audio.wav could not be made in this step.
+	openErr error
+	// What of sealing is done: audio.wav is finished, the folder has its final name. And when it was tried last.
+	audioShut, renamed bool
+	sealTry            time.Time
+}
+
+// fault is a stretch in which something could not be written.
+type fault struct {
+	on      bool // now
+	hit     bool // in this step
+	first   piece
+	err     error
+	samples int64
+}
+
+// shown is what the live manifest on disk says.
+type shown struct {
+	tracks []trackKey
+	spans  int
+	at     time.Time
+}
+
+// trackKey is what a live manifest must be right about, so that a crash leaves it.
+type trackKey struct {
+	channel, epochs int
+	placed, ended   bool
+	party           call.Party
+	law             media.Law
+	srtp            bool
+}
+
+// job is what a step has to do.
+type job struct {
+	in    *buffer
+	fresh bool
+	sync  bool
+	ended bool
+	cause call.Cause
+	now   time.Time
+}
+
+// process does what there is to do for r, or leaves it to the worker who is at it.
+func (s *Store) process(r *Recording, win []byte, sync bool) {
+	x := &r.inbox
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.again, x.wantSync, x.queued = true, x.wantSync || sync, false
+	if x.busy {
+		return
+	}
+	x.busy = true
+	for x.again && !x.finished {
+		j := job{in: x.in, fresh: x.fresh, sync: x.wantSync, ended: x.ended, cause: x.cause, now: time.Now()}
+		x.in, x.spare = x.spare, nil
+		x.again, x.wantSync, x.fresh = false, false, false
+		copyStates(&r.w.states, x.states)
+		if j.fresh {
+			r.w.info = x.info
+		}
+		x.mu.Unlock()
+		r.step(j, win)
+		j.in.reset()
+		x.mu.Lock()
+		x.spare = j.in
+	}
+	x.busy = false
+}
+
+// step writes what came, and what the job asks for besides.
+func (r *Recording) step(j job, win []byte) {
+	w := &r.w
+	w.openErr, w.fault.hit = nil, false
+	w.img.win = win
+	for i, st := range w.states {
+		t := w.track(media.TrackID(i + 1))
+		t.state = st
+		r.place(t)
+	}
+	r.remask()
+	for _, o := range j.in.ops {
+		r.take(j.in, o)
+	}
+	if j.ended {
+		for _, t := range w.tracks {
+			r.placeByArrival(t)
+		}
+	}
+	w.img.flush()
+	r.events(j)
+	if j.sync && !j.ended {
+		r.sync(j)
+	}
+	w.img.win = nil
+	if j.ended {
+		r.seal(j)
+	}
+}
+
+// events writes the batch's events down, and tells of faults.
+func (r *Recording) events(j job) {
+	w := &r.w
+	for _, e := range j.in.events {
+		w.log.add(e)
+	}
+	if n := j.in.lostEvents; n > 0 {
+		r.s.count.droppedEvents.Add(n)
+		w.log.add(r.event(call.EventDropped, j.now, map[string]any{"events": n}))
+	}
+	if n := j.in.strange; n > 0 {
+		r.s.count.strange.Add(n)
+	}
+	switch f := &w.fault; {
+	case f.hit && !f.on:
+		f.on = true
+		e := r.event(EventDisk, j.now, map[string]any{"state": "begun", "err": f.err.Error()})
+		e.Track, e.Pos = uint32(f.first.t.id), f.first.pos
+		w.log.add(e)
+	case f.on && (!f.hit || j.ended):
+		w.log.add(r.event(EventDisk, j.now, map[string]any{"state": "over", "samples": f.samples}))
+		*f = fault{}
+	}
+	r.s.count.events.Add(int64(len(j.in.events)))
+	if err := w.log.write(); err != nil {
+		r.fail(err)
+	}
+}
+
+func (r *Recording) event(typ call.Type, at time.Time, facts map[string]any) call.Event {
+	return call.Event{Time: at, Type: typ, Call: r.w.info.ID, Facts: facts}
+}
+
+// trouble notes that n samples from p on are not in the file.
+func (r *Recording) trouble(p piece, n int64, err error) {
+	f := &r.w.fault
+	if !f.on && !f.hit {
+		f.first = p
+	}
+	if !f.hit {
+		r.fail(err)
+	}
+	f.hit, f.err = true, err
+	f.samples += n
+}
+
+// fail counts an error of the disk and lets the store log it.
+func (r *Recording) fail(err error) { r.s.complain(err, r.w.info.ID) }
+
+// openAudio makes audio.wav when its first sample is there: a call without media has none.
+func (r *Recording) openAudio() error {
+	w := &r.w
+	if w.img.f != nil || w.openErr != nil {
+		return w.openErr
+	}
+	name := r.file(AudioName)
+	f, err := r.s.create(name)
+	if err != nil {
+		w.openErr = fmt.Errorf("audio.wav: %w", err)
+		return w.openErr
+	}
+	w.img.f = f
+	if err := w.img.sizes(0); err != nil {
+		w.img.f = nil
+		w.openErr = errors.Join(err, f.Close(), r.s.root.Remove(name))
+		return w.openErr
+	}
+	w.img.stale = true
+	return nil
+}
+
+// sync makes durable what was written, and says in the manifest what a crash must not lose.
+func (r *Recording) sync(j job) {
+	w := &r.w
+	if err := w.img.sync(); err != nil {
+		r.fail(err)
+	}
+	if err := w.log.sync(); err != nil {
+		r.fail(err)
+	}
+	if !j.fresh && !w.stale(j.now) {
+		return
+	}
+	if err := r.showLive(j.now); err != nil {
+		r.fail(err)
+	}
+}
+
+// stale tells whether the live manifest has to be written anew.
+func (w *work) stale(now time.Time) bool {
+	if !slices.Equal(w.shown.tracks, w.keys()) {
+		return true
+	}
+	// The more spans, the longer a manifest takes: it is written the less often.
+	every := liveManifestEvery + time.Duration(w.shown.spans)*time.Millisecond
+	return w.countSpans() != w.shown.spans && now.Sub(w.shown.at) >= every
+}
+
+func (w *work) countSpans() (n int) {
+	for _, t := range w.tracks {
+		n += len(t.loss.spans)
+	}
+	return n
+}
+
+func (w *work) keys() []trackKey {
+	out := make([]trackKey, len(w.tracks))
+	for i, t := range w.tracks {
+		st := t.state
+		out[i] = trackKey{t.channel, len(st.Epochs), t.placed, st.Ended, st.Party, st.Law, st.SRTP}
+	}
+	return out
+}
+
+// showLive writes the manifest of a call that goes on.
+func (r *Recording) showLive(now time.Time) error {
+	w := &r.w
+	m := r.describe()
+	m.Samples = w.img.length
+	if err := r.s.putManifest(r.folder(), m); err != nil {
+		return err
+	}
+	w.shown = shown{w.keys(), w.countSpans(), now}
+	return nil
+}
+
+// putManifest writes a folder's manifest in one stroke: whoever looks finds the old one or the new one, whole.
+func (s *Store) putManifest(folder string, m *Manifest) error {
+	b, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return s.putFile(inDay(folder, ManifestName), b)
+}
+
+const tempSuffix = ".tmp"
+
+func (s *Store) putFile(name string, b []byte) error {
+	f, err := s.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", ManifestName, err)
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = s.root.Rename(name+tempSuffix, name)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", ManifestName, err)
+	}
+	return nil
+}
