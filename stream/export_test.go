@@ -1,0 +1,11 @@
+package stream
+
+import "time"
+
+// Quicken makes a hub wait for programs so long that a test can see it, and no longer.
+func Quicken(h *Hub) {
+	h.pace = pace{
+		grace: 300 * time.Millisecond, term: 200 * time.Millisecond, backoff: 10 * time.Millisecond, longest: 20 * time.Millisecond,
+		steady: time.Minute, pipeWait: 100 * time.Millisecond,
+	}
+}

@@ -1,0 +1,81 @@
+package stream_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/stream"
+)
+
+func TestWrongConfigurationIsToldAtOnce(t *testing.T) {
+	for want, c := range map[string]stream.Consumer{
+		`stream[0]: command: got none`:                      {},
+		`"no-such-program": executable file not found`:      {Command: []string{"no-such-program"}},
+		`type: got "websocket", want exec`:                  {Command: []string{"cat"}, Type: "websocket"},
+		`per: got "leg", want track or call`:                {Command: []string{"cat"}, Per: "leg"},
+		`format: got "wav", want one of [s16le mulaw]`:      {Command: []string{"cat"}, Format: "wav"},
+		`rate: got 44100, want 8000 or 16000`:               {Command: []string{"cat"}, Rate: 44100},
+		`restart: got "maybe", want never`:                  {Command: []string{"cat"}, Restart: "maybe"},
+		`buffer: got 1h0m0s, want 100ms to 1m0s`:            {Command: []string{"cat"}, Buffer: time.Hour},
+		`env: "CALL_ID": want a name without =, other than`: {Command: []string{"cat"}, Env: map[string]string{"CALL_ID": "1"}},
+		`command: "a\x00b": want no NUL`:                    {Command: []string{"cat", "a\x00b"}},
+	} {
+		if _, err := stream.New(stream.Config{Consumers: []stream.Consumer{c}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New(%+v): got %v, want ...%s...", c, err, want)
+		}
+	}
+	_, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Command: []string{"cat"}}, {Type: "x", Per: "y", Command: []string{"cat"}}}})
+	if err == nil || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), "stream[1]") {
+		t.Errorf("two mistakes: got %v, want both of stream[1]", err)
+	}
+}
+
+func TestAHubThatDoesNotRunRefusesAndForgets(t *testing.T) {
+	h, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Command: []string{"cat"}, Buffer: 100 * time.Millisecond}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		s := h.Open(call.Info{}, stream.Options{})
+		feed(s, 1, 0, 2)
+		s.End(call.Cause{})
+	}
+	if got := h.Totals(); got.Refused != 2*44 {
+		t.Errorf("refused %d, want two batches of 44 calls", got.Refused)
+	}
+}
+
+func TestWriteAllocatesNothing(t *testing.T) {
+	h, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Command: []string{"cat"}}, {Command: []string{"cat"}, Per: stream.PerCall}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := h.Open(info(), stream.Options{})
+	feed(s, 2, 0, 100)
+	l, err := stream.NewListener(stream.ListenConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed(l, 2, 0, 100)
+	b := media.Batch{Tracks: tracks(), Frames: []media.Frame{
+		{Track: 1, Kind: media.KindReceived, Samples: ptime, PCM: make([]int16, ptime)},
+		{Track: 2, Kind: media.KindReceived, Samples: ptime, PCM: make([]int16, ptime)},
+	}}
+	i := int64(100)
+	if n := testing.AllocsPerRun(500, func() {
+		b.Now = zero + time.Duration(i)*20*time.Millisecond
+		for k := range b.Frames {
+			b.Frames[k].Pos, b.Frames[k].Captured = i*ptime, b.Now
+		}
+		i++
+		s.Write(&b)
+		l.Write(&b)
+	}); n != 0 {
+		t.Errorf("%v allocations a batch, want 0", n)
+	}
+	s.End(call.Cause{})
+	l.End(call.Cause{})
+}
