@@ -1,0 +1,284 @@
+package sip
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/emiago/sipgo"
+	gosip "github.com/emiago/sipgo/sip"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
+)
+
+// Account is one SIP identity: registered over one flow, answering the calls that come on it.
+type Account struct {
+	// Set by New, then constant.
+	cfg      Config
+	log      *slog.Logger
+	domain   gosip.Uri // sip:domain, without user and parameters
+	tls      *tls.Config
+	ua       *sipgo.UserAgent
+	srv      *sipgo.Server
+	listener *connListener
+	regID    string // Call-ID of all REGISTERs
+	regTag   string // From tag of all REGISTERs
+
+	counters   counters
+	calls      calls
+	gate       gate
+	proxyAddrs atomic.Pointer[map[netip.Addr]bool]
+	draining   atomic.Bool
+	heals      chan struct{}  // slots of re-INVITEs after a new flow
+	wg         sync.WaitGroup // what Run started
+
+	// Owned by the registrar loop.
+	socket   *socket
+	proxies  proxies
+	auth     digestAuth
+	regSeq   uint32
+	lastHeal flowIdentity
+
+	// mu guards the fields below.
+	mu    sync.Mutex
+	state State
+	flow  *flow
+	ran   bool
+}
+
+// State is what is to be seen of an account.
+type State struct {
+	// Registered: the registrar holds our binding and the flow to it lives.
+	Registered bool
+	// Status is idle, registering, registered, degraded (a refresh was refused, the binding still holds), backoff,
+	// rejected (a person must act), unregistering or unregistered.
+	Status string
+	// Code and Reason are the registrar's last answer, or the error that kept us from it.
+	Code   int
+	Reason string
+	// Since is when Status began; NextTry when the registrar is asked again, zero when not known.
+	Since, NextTry time.Time
+	// Proxy is the proxy in use, as configured, Local our end of the flow; zero without a flow.
+	Proxy string
+	Local netip.AddrPort
+	// Dialogs are the calls that are up.
+	Dialogs int
+}
+
+// tuneSIPgo sets sipgo's package variables, once a process: answers with several m= lines are larger than the 1300 octets
+// that it allows on UDP, and datagrams may be larger than its buffer.
+var tuneSIPgo sync.Once
+
+// New checks the configuration. It opens nothing: addresses may not be known yet.
+func New(cfg Config) (*Account, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	tuneSIPgo.Do(func() {
+		gosip.UDPMTUSize = 65000
+		gosip.TransportBufferReadSize = 65535
+		gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	})
+	a := &Account{
+		cfg: cfg, log: slog.New(attr.Limit(cfg.Log.Handler(), cfg.tune.logEvery)), listener: newConnListener(),
+		regID: newTag() + "@earshot", regTag: newTag(), regSeq: rand.Uint32N(1 << 16),
+		auth:  digestAuth{user: cfg.AuthorizationID, password: cfg.Password},
+		state: State{Status: regIdle.String()},
+	}
+	a.heals = make(chan struct{}, maxHeals)
+	a.proxies.rest = cfg.tune.proxyRest
+	a.calls.init(cfg.MaxCalls)
+	if err := gosip.ParseUri("sip:"+cfg.Domain, &a.domain); err != nil {
+		return nil, fmt.Errorf("sip: domain %q: %w", cfg.Domain, err)
+	}
+	var err error
+	if a.tls, err = cfg.baseTLS(); err != nil {
+		return nil, err
+	}
+	return a, a.build()
+}
+
+// build makes sipgo's part: handlers first, for its maps have no lock.
+func (a *Account) build() error {
+	log := quietLog(a.cfg.Log)
+	no := func(net.Addr) net.Dialer { return refusing() }
+	ua, err := sipgo.NewUA(
+		sipgo.WithUserAgent(a.cfg.UserAgent),
+		sipgo.WithUserAgentTransactionLayerOptions(
+			gosip.WithTransactionLayerLogger(log),
+			gosip.WithTransactionLayerTerminateOnConnClose(),
+			gosip.WithTransactionLayerUnhandledResponseHandler(func(*gosip.Response) {}),
+		),
+		sipgo.WithUserAgentTransportLayerOptions(
+			gosip.WithTransportLayerLogger(log),
+			gosip.WithTransportLayerTransports(gosip.TransportsConfig{
+				TCP: &gosip.TransportTCP{DialerCreate: no, WriteTimeout: writeLimit},
+				TLS: &gosip.TransportTLS{TransportTCP: &gosip.TransportTCP{DialerCreate: no, WriteTimeout: writeLimit}},
+			}),
+		),
+	)
+	if err != nil {
+		return fmt.Errorf("sip: %w", err)
+	}
+	srv, err := sipgo.NewServer(ua, sipgo.WithServerLogger(log))
+	if err != nil {
+		return fmt.Errorf("sip: %w", err)
+	}
+	for _, m := range allMethods {
+		srv.OnRequest(m, a.serve)
+	}
+	srv.OnNoRoute(a.serve)
+	a.ua, a.srv = ua, srv
+	return nil
+}
+
+// Run registers and serves until ctx ends; then no new calls, BYE to all, un-registered, within 10 s. It returns nil
+// unless it never could begin. Call it once.
+func (a *Account) Run(ctx context.Context) error {
+	a.mu.Lock()
+	if a.ran {
+		a.mu.Unlock()
+		return fmt.Errorf("sip: Run: called twice")
+	}
+	a.ran = true
+	a.mu.Unlock()
+	defer a.ua.Close()
+
+	stop := make(chan struct{})
+	if a.cfg.Transport != "udp" {
+		a.wg.Go(func() {
+			if a.cfg.Transport == "tls" {
+				_ = a.srv.ServeTLS(a.listener)
+				return
+			}
+			_ = a.srv.ServeTCP(a.listener)
+		})
+	}
+	regDone := make(chan struct{})
+	a.wg.Go(func() {
+		defer close(regDone)
+		a.register(stop)
+	})
+	<-ctx.Done()
+	a.draining.Store(true)
+	a.calls.cancelInvites()
+	a.endAll(call.Cause{Code: call.CodeShutdown})
+	close(stop)
+	<-regDone
+	_ = a.listener.Close()
+	if a.socket != nil {
+		a.socket.shut(net.ErrClosed)
+	}
+	a.ua.TransactionLayer().Close()
+	a.gate.shut(a.cfg.tune.byeLimit)
+	a.wg.Wait()
+	return nil
+}
+
+// endAll says BYE to every dialog, at most so many at once, within one limit for all.
+func (a *Account) endAll(c call.Cause) {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.tune.byeLimit)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxByes)
+	for _, d := range a.calls.all() {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			_ = d.Bye(ctx, c)
+			<-d.done
+		})
+	}
+	wg.Wait()
+}
+
+// maxByes at once at shutdown.
+const maxByes = 50
+
+// Drain makes every new INVITE get 503 from now on; calls that are up go on.
+func (a *Account) Drain() { a.draining.Store(true) }
+
+// State gives the present state.
+func (a *Account) State() State {
+	n := a.calls.count()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.state
+	s.Dialogs = n
+	return s
+}
+
+// current gives the flow that requests of ours leave on, nil if there is none alive.
+func (a *Account) current() *flow {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.flow == nil || !a.flow.alive() {
+		return nil
+	}
+	return a.flow
+}
+
+func (a *Account) random() float64 { return rand.Float64() }
+
+// refusing is a dialer that does not dial: only we do.
+func refusing() net.Dialer {
+	return net.Dialer{Control: func(string, string, syscall.RawConn) error { return errNoFlow }}
+}
+
+// gate counts the goroutines of sipgo that are inside our handler, so that Run can await them.
+type gate struct {
+	mu     sync.Mutex
+	in     int
+	closed bool
+	idle   chan struct{}
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.in++
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.in--
+	if g.in == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
+}
+
+// shut lets nobody in any more and waits for those inside.
+func (g *gate) shut(limit time.Duration) {
+	g.mu.Lock()
+	g.closed = true
+	var idle chan struct{}
+	if g.in > 0 {
+		idle = make(chan struct{})
+		g.idle = idle
+	}
+	g.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-idle:
+	case <-t.C: // a Handler that does not return; it can't be made to
+	}
+}

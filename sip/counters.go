@@ -1,0 +1,64 @@
+package sip
+
+import "sync/atomic"
+
+// counter is one of the closed set that Counters gives.
+type counter uint8
+
+const (
+	cntFlows counter = iota
+	cntFlowsLost
+	cntFlowsFailed
+	cntPings
+	cntRegisters
+	cntRegisterRefused
+	cntRegisterTimeouts
+	cntForeignBindings
+	cntInvites
+	cntInvitesRefused
+	cntInvitesCancelled
+	cntInvitesBusy
+	cntEstablished
+	cntEnded
+	cntReinvites
+	cntReinvitesFailed
+	cntOwnReinvites
+	cntOwnReinvitesFailed
+	cntRepeats
+	cntNoACK
+	cntUnknownDialog
+	cntMalformed
+	cntMerged
+	cntPanics
+	cntMailFull
+	cntDropSource
+	cntDropKeepalive
+	cntDropSTUN
+	cntCount
+)
+
+var counterNames = [cntCount]string{
+	cntFlows: "flows", cntFlowsLost: "flows_lost", cntFlowsFailed: "flows_failed", cntPings: "keepalives_sent",
+	cntRegisters: "registers_sent", cntRegisterRefused: "registers_refused", cntRegisterTimeouts: "registers_unanswered",
+	cntForeignBindings: "foreign_bindings", cntInvites: "invites", cntInvitesRefused: "invites_refused",
+	cntInvitesCancelled: "invites_cancelled", cntInvitesBusy: "invites_busy", cntEstablished: "dialogs_established",
+	cntEnded: "dialogs_ended", cntReinvites: "reoffers_answered", cntReinvitesFailed: "reoffers_refused",
+	cntOwnReinvites: "own_reinvites", cntOwnReinvitesFailed: "own_reinvites_failed", cntRepeats: "answers_repeated",
+	cntNoACK: "answers_unacknowledged", cntUnknownDialog: "requests_unknown_dialog", cntMalformed: "requests_malformed",
+	cntMerged: "requests_merged", cntPanics: "panics", cntMailFull: "requests_overflow", cntDropSource: "datagrams_foreign",
+	cntDropKeepalive: "datagrams_keepalive", cntDropSTUN: "datagrams_stun",
+}
+
+// counters count since New; safe for concurrent use.
+type counters [cntCount]atomic.Int64
+
+func (c *counters) add(n counter, by int64) { c[n].Add(by) }
+
+// Counters gives what was counted since New, by a closed set of names.
+func (a *Account) Counters() map[string]int64 {
+	m := make(map[string]int64, cntCount)
+	for i := range a.counters {
+		m[counterNames[i]] = a.counters[i].Load()
+	}
+	return m
+}

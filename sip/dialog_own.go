@@ -1,0 +1,404 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	gosip "github.com/emiago/sipgo/sip"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/sip/offer"
+)
+
+// ownWhy is why we send a re-INVITE; its SDP is always the one that stands.
+type ownWhy uint8
+
+const (
+	whyHeal    ownWhy = iota // the flow is another: the far side must learn the way
+	whyRefresh               // the session timer, our turn
+	whyWatch                 // the session timer, the peer's turn, and it did not come
+)
+
+var ownWhyNames = [...]string{"heal", "refresh", "watch"}
+
+// String names it for logs.
+func (w ownWhy) String() string { return ownWhyNames[w] }
+
+// maxGone is how often RingCentral may say "no such dialog" to our re-INVITE before we believe it, at one try each
+// reinviteAgain: endpoint asks REST meanwhile and ends the call sooner. Another registrar is believed the second time.
+const (
+	maxGone     = 20
+	maxGoneElse = 2
+)
+
+// ownWork is what is known of requests of ours. Owned by the dialog's goroutine.
+type ownWork struct {
+	ctx   context.Context // ends with the dialog //nolint:containedctx // lives exactly as long as run
+	busy  bool            // a re-INVITE is out
+	why   ownWhy
+	again time.Time // of the next try
+	gone  int       // 481 and 408 in a row
+	offer *offer.Exchange
+	flow  *flow
+	acks  *atomic.Pointer[gosip.Request] // the ACK, for repeated 2xx
+}
+
+// ownResult is what came of a request of ours.
+type ownResult struct {
+	bye bool
+	res *gosip.Response
+	err error
+}
+
+// inDialog builds a request of ours: route set, target, our CSeq (RFC 3261 section 12.2.1.1).
+func (d *Dialog) inDialog(method gosip.RequestMethod, f *flow, seq uint32) *gosip.Request {
+	target, routes := d.target, d.routes
+	if len(routes) > 0 {
+		if _, loose := param(routes[0].UriParams, "lr"); !loose {
+			// A strict router wants to be the Request-URI, and the target last.
+			target, routes = routes[0], append(append([]gosip.Uri{}, routes[1:]...), d.target)
+		}
+	}
+	req := gosip.NewRequest(method, *target.Clone())
+	req.Recipient.Headers = nil
+	for _, r := range routes {
+		req.AppendHeader(&gosip.RouteHeader{Address: *r.Clone()})
+	}
+	id := gosip.CallIDHeader(d.key.callID)
+	req.AppendHeader(gosip.HeaderClone(d.local))
+	req.AppendHeader(gosip.HeaderClone(d.remote))
+	req.AppendHeader(&id)
+	req.AppendHeader(&gosip.CSeqHeader{SeqNo: seq, MethodName: method})
+	if method == gosip.INVITE {
+		req.AppendHeader(gosip.NewHeader("Contact", d.a.contact(f)))
+		req.AppendHeader(gosip.NewHeader("Allow", allow))
+		req.AppendHeader(gosip.NewHeader("Supported", supported))
+	}
+	return req
+}
+
+func (d *Dialog) nextSeq() uint32 {
+	d.localSeq++
+	return d.localSeq
+}
+
+// flowChanged heals the dialog: REGISTER alone does not move it to the new flow (seen at RingCentral), a re-INVITE with the
+// SDP that stands does; an UPDATE first would get 481.
+func (d *Dialog) flowChanged() {
+	f := d.a.current()
+	if f == nil || f.identity() == d.route {
+		return
+	}
+	if d.ack != nil || d.own.busy {
+		d.own.why, d.own.again = whyHeal, time.Now().Add(d.a.cfg.tune.reorderWait)
+		return
+	}
+	d.reinvite(whyHeal)
+}
+
+// reinvite sends our SDP again. Without a flow it waits: mailFlow comes with the next one.
+func (d *Dialog) reinvite(why ownWhy) {
+	f := d.a.current()
+	if f == nil || d.own.busy || d.ended {
+		return
+	}
+	if d.ack != nil {
+		d.again(why, d.a.cfg.tune.reorderWait)
+		return
+	}
+	x, err := d.x.Reoffer()
+	if err != nil {
+		d.log.Warn("re-INVITE not sent", attr.Err(err))
+		return
+	}
+	req := d.inDialog(gosip.INVITE, f, d.nextSeq())
+	hs := d.timer.requestHeaders()
+	for i := 0; i+1 < len(hs); i += 2 {
+		req.AppendHeader(gosip.NewHeader(hs[i], hs[i+1]))
+	}
+	req.AppendHeader(gosip.NewHeader("Content-Type", "application/sdp"))
+	req.SetBody(x.Marshal())
+	d.own.busy, d.own.why, d.own.offer, d.own.flow, d.own.again = true, why, x, f, time.Time{}
+	d.own.acks = new(atomic.Pointer[gosip.Request])
+	d.a.counters.add(cntOwnReinvites, 1)
+	ctx, acks := d.own.ctx, d.own.acks
+	d.a.wg.Go(func() {
+		res, err := d.a.invite(ctx, f, req, acks, why == whyHeal)
+		d.deliver(mail{kind: mailResult, result: ownResult{res: res, err: err}})
+	})
+}
+
+// deliver posts what must not be lost; it waits for room.
+func (d *Dialog) deliver(m mail) {
+	select {
+	case d.mail <- m:
+	case <-d.done:
+	}
+}
+
+// maxHeals at once after a new flow.
+const maxHeals = 10
+
+// invite sends a re-INVITE and waits for its final response. Repeated 2xx get the ACK in acks again, as long as the
+// transaction lives.
+func (a *Account) invite(ctx context.Context, f *flow, req *gosip.Request, acks *atomic.Pointer[gosip.Request], queue bool) (*gosip.Response, error) {
+	if queue {
+		select {
+		case a.heals <- struct{}{}:
+			defer func() { <-a.heals }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.tune.reinviteLimit)
+	defer cancel()
+	tx, err := a.begin(ctx, f, req)
+	if err != nil {
+		return nil, err
+	}
+	tx.OnRetransmission(func(res *gosip.Response) {
+		if ack := acks.Load(); ack != nil && res.IsSuccess() {
+			_ = a.ua.TransportLayer().WriteMsg(ack.Clone())
+		}
+	})
+	res, err := final(ctx, f, tx)
+	if err != nil {
+		tx.Terminate()
+	}
+	return res, err
+}
+
+// result takes what came of our re-INVITE or BYE.
+func (d *Dialog) result(r ownResult) {
+	if r.bye {
+		d.end(d.byes[0].cause)
+		return
+	}
+	d.own.busy = false
+	why := d.own.why
+	switch {
+	case r.err != nil:
+		d.ownFailed(why, 0, r.err)
+	case r.res.IsSuccess():
+		d.reinvited(r.res)
+	default:
+		d.ownFailed(why, r.res.StatusCode, nil)
+	}
+	if f := d.a.current(); f != nil && f != d.own.flow && !d.ended {
+		d.flowChanged() // it changed again meanwhile
+	}
+	d.tryBye()
+}
+
+// reinvited takes the 2xx to our re-INVITE: ACK, target, session timer, answer.
+func (d *Dialog) reinvited(res *gosip.Response) {
+	d.retarget(res)
+	ack := d.inDialog(gosip.ACK, d.own.flow, d.localSeq)
+	d.a.address(d.own.flow, ack)
+	if d.own.flow.alive() {
+		_ = d.a.ua.TransportLayer().WriteMsg(ack)
+	}
+	d.own.acks.Store(ack.Clone())
+	d.own.gone = 0
+	d.route = d.own.flow.identity()
+	d.timer, d.refreshed = d.timer.answered(res), time.Now()
+	body, ok := sdpOf(res)
+	if !ok || len(body) == 0 {
+		return
+	}
+	x, err := d.own.offer.Answered(body)
+	if err != nil {
+		d.log.Warn("answer not usable", attr.Err(err))
+		return
+	}
+	commit, _, err := prepare(d.leg, x)
+	if err != nil {
+		d.log.Warn("answer not usable", attr.Err(err))
+		return
+	}
+	commit()
+	d.x = x
+}
+
+func (d *Dialog) again(why ownWhy, in time.Duration) {
+	d.own.why, d.own.again = why, time.Now().Add(in)
+}
+
+// ownFailed decides what a failed re-INVITE means. Broken signalling never ends a call by itself: media may go on.
+func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
+	t := d.a.cfg.tune
+	d.a.counters.add(cntOwnReinvitesFailed, 1)
+	d.log.Debug("re-INVITE failed", slog.String("why", why.String()), slog.Int("code", code), attr.Err(err))
+	switch {
+	case code == 491:
+		// RFC 3261 section 14.1: who did not make the Call-ID waits 0-2 s.
+		d.again(why, time.Duration(d.a.random()*float64(2*t.second)))
+		return
+	case code == 481 || code == 408:
+		d.own.gone++
+		limit := maxGoneElse
+		if d.a.cfg.RingCentral {
+			limit = maxGone
+		}
+		if d.own.gone >= limit {
+			d.end(call.Cause{Code: call.CodeFlowLost, Text: "the far side does not know the call any more"})
+			return
+		}
+	}
+	if d.expired(time.Now()) || why == whyWatch && err == nil {
+		d.expire()
+		return
+	}
+	if err != nil && d.a.current() == nil {
+		return // mailFlow comes with the next flow
+	}
+	d.again(why, t.reinviteAgain)
+}
+
+// expired says whether the session interval is over.
+func (d *Dialog) expired(now time.Time) bool {
+	return d.timer.seconds > 0 && !now.Before(d.refreshed.Add(d.timer.whole(d.a.cfg.tune.second)))
+}
+
+// expire ends a session that nobody refreshed (RFC 4028 section 10).
+func (d *Dialog) expire() {
+	d.hangUp(call.Cause{Code: call.CodeSessionExpired, Text: "nobody refreshed the session"})
+}
+
+// sessionTick: the session timer is due.
+func (d *Dialog) sessionTick(now time.Time) {
+	if d.a.current() == nil {
+		// No flow to refresh on: that is the flow's trouble, not the call's. Look again later.
+		d.again(whyRefresh, d.a.cfg.tune.reinviteAgain)
+		d.refreshed = now
+		return
+	}
+	if d.timer.ours {
+		d.reinvite(whyRefresh)
+		return
+	}
+	d.reinvite(whyWatch)
+}
+
+// bye is one wish to end the dialog.
+type bye struct {
+	cause call.Cause
+	limit time.Time
+	reply chan error
+}
+
+func (b *bye) done(err error) {
+	select {
+	case b.reply <- err:
+	default:
+	}
+}
+
+// errGone: the dialog ended before.
+var errGone = errors.New("bye: the call is over")
+
+// Bye ends the dialog: BYE on the present flow, and Leg.Ended with cause c. It returns when that is done, or with ctx's
+// error; the dialog ends all the same. A dialog that is over gives an error.
+func (d *Dialog) Bye(ctx context.Context, c call.Cause) error {
+	b := &bye{cause: c, reply: make(chan error, 1), limit: time.Now().Add(d.a.cfg.tune.registerLimit)}
+	if c.Code == call.CodeShutdown {
+		b.limit = time.Now().Add(d.a.cfg.tune.unregLimit)
+	}
+	if at, ok := ctx.Deadline(); ok && at.Before(b.limit) {
+		b.limit = at
+	}
+	select {
+	case d.mail <- mail{kind: mailBye, bye: b}:
+	case <-d.done:
+		return errGone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-b.reply:
+		return err
+	case <-d.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hangUp is a Bye of our own making.
+func (d *Dialog) hangUp(c call.Cause) {
+	d.wantBye(&bye{cause: c, reply: make(chan error, 1), limit: time.Now().Add(d.a.cfg.tune.unregLimit)})
+}
+
+// replacedBy ends the dialog that RFC 3891 says is replaced.
+func (d *Dialog) replacedBy(by *Dialog) {
+	b := &bye{cause: call.Cause{Code: call.CodeReplaced, Text: "by " + clean(by.key.callID, maxText)}, reply: make(chan error, 1)}
+	b.limit = time.Now().Add(d.a.cfg.tune.registerLimit)
+	d.post(mail{kind: mailBye, bye: b})
+}
+
+func (d *Dialog) wantBye(b *bye) {
+	d.byes = append(d.byes, b)
+	if d.byeLimit.IsZero() || b.limit.Before(d.byeLimit) {
+		d.byeLimit = b.limit
+	}
+	d.tryBye()
+}
+
+// tryBye sends our BYE as soon as it can arrive: not before the ACK (RFC 3261 section 15), and on a new flow not before
+// the far side knows it.
+func (d *Dialog) tryBye() {
+	if len(d.byes) == 0 || d.byeSent || d.ended || d.ack != nil || d.own.busy {
+		return
+	}
+	f := d.a.current()
+	if f == nil {
+		return
+	}
+	if f.identity() != d.route && d.own.again.IsZero() {
+		d.reinvite(whyHeal)
+		return
+	}
+	d.sendBye(f)
+}
+
+func (d *Dialog) sendBye(f *flow) {
+	d.byeSent = true
+	req := d.inDialog(gosip.BYE, f, d.nextSeq())
+	if c := d.byes[0].cause; c.Code == call.CodeSessionExpired {
+		req.AppendHeader(gosip.NewHeader("Reason", `SIP;cause=408;text="session expired"`))
+	}
+	ctx, limit := d.own.ctx, d.byeLimit
+	d.a.wg.Go(func() {
+		ctx, cancel := context.WithDeadline(ctx, limit)
+		defer cancel()
+		// Whatever the answer is, a 401 too: the call is over for us.
+		res, err := d.a.do(ctx, f, req)
+		d.deliver(mail{kind: mailResult, result: ownResult{bye: true, res: res, err: err}})
+	})
+}
+
+// byeGivenUp ends the dialog although nobody answered our BYE, or none could be sent.
+func (d *Dialog) byeGivenUp() {
+	if f := d.a.current(); f != nil && !d.byeSent {
+		req := d.inDialog(gosip.BYE, f, d.nextSeq())
+		d.a.address(f, req)
+		_ = d.a.ua.TransportLayer().WriteMsg(req)
+	}
+	d.end(d.byes[0].cause)
+}
+
+// healAll tells all dialogs of a new flow, once it is registered.
+func (a *Account) healAll() {
+	f := a.current()
+	if f == nil || f.identity() == a.lastHeal {
+		return
+	}
+	a.lastHeal = f.identity()
+	for _, d := range a.calls.all() {
+		d.post(mail{kind: mailFlow})
+	}
+}

@@ -1,0 +1,343 @@
+package sip
+
+import (
+	"time"
+)
+
+// regStatus is a state of the registration.
+type regStatus uint8
+
+const (
+	regIdle regStatus = iota
+	regRegistering
+	regRegistered
+	regDegraded // a refresh was refused, the binding still holds
+	regBackoff
+	regRejected // the registrar does not want us: a person must act
+	regUnregistering
+	regUnregistered
+)
+
+var regStatusNames = [...]string{"idle", "registering", "registered", "degraded", "backoff", "rejected", "unregistering", "unregistered"}
+
+// String gives the name that stands in State.Status.
+func (s regStatus) String() string { return regStatusNames[s] }
+
+// regKind is what happened to the registrar.
+type regKind uint8
+
+const (
+	regStart    regKind = iota
+	regFlowUp           // a flow was dialled
+	regNoFlow           // no proxy could be reached
+	regFlowDown         // the flow died
+	regAnswer           // final response to REGISTER
+	regTimeout          // REGISTER was not answered in time
+	regWake             // the waiting time of the last step is over
+	regStop
+)
+
+// regEvent is one event, with its time and a random number: the machine has neither clock nor dice.
+type regEvent struct {
+	kind regKind
+	now  time.Time
+	rnd  float64 // 0 <= rnd < 1
+	// others: there are proxies that did not fail of late (regNoFlow, regAnswer, regTimeout).
+	others bool
+	// judged: the flow proves its life by pongs; else REGISTER must do it (regAnswer, regWake).
+	judged bool
+	answer regResponse
+}
+
+// regResponse is what the machine wants to know of a final response to REGISTER.
+type regResponse struct {
+	code       int
+	intercepts bool          // RingCentral's 403 "instance id is intercepted by another registration"
+	granted    time.Duration // 200
+	foreign    bool          // 200 that did not list our own Contact
+	moved      bool          // 200 that shows another outer address than our Contact has
+	minExpires time.Duration // 423
+	retryAfter time.Duration
+	digest     digestVerdict // 401, 407
+}
+
+// regDo is what the shell must do next.
+type regDo uint8
+
+const (
+	doWait regDo = iota // until action.wake, or the flow dies, or stop
+	doDial
+	doRegister
+	doUnregister
+	doEnd
+)
+
+// regAction is the machine's answer to an event.
+type regAction struct {
+	do        regDo
+	closeFlow bool
+	wake      time.Time     // doWait
+	expires   time.Duration // doRegister: what to ask
+}
+
+// The rules of waiting, in units of one second (tests have shorter seconds). RFC 5626 section 4.5 allows 30 minutes away;
+// ours is capped: an outage costs the calls that start in it.
+var ringSteps = [...]float64{0, 1, 2, 4, 5}
+
+const (
+	askedExpires    = time.Hour
+	maxMinExpires   = 24 * time.Hour
+	maxChallenges   = 2
+	maxFreshRefused = 3 // RingCentral: so many refused digests with fresh nonces count as a 403
+	smallestRefresh = 5 * time.Second
+	refreshMargin   = 30 * time.Second
+	healthyAfter    = 60.0 // units a flow must have been registered to start back-off anew
+	backoffBase     = 30.0
+	backoffCap      = 60.0
+	rejectBase      = 300.0
+	rejectCap       = 3600.0
+	stolenBase      = 60.0 // RingCentral's 603 and intercepted instance ids
+	stolenCap       = 600.0
+	retryAfterCap   = 1800.0
+	retryAfterRing  = 60.0
+)
+
+// registrar is the registration as plain data: step is the only thing that changes it.
+type registrar struct {
+	// Set once.
+	ring  bool          // RingCentral's rules
+	unit  time.Duration // one second
+	probe time.Duration // REGISTER as the judge of the flow
+
+	status   regStatus
+	code     int
+	asked    time.Duration
+	flowUp   bool
+	fails    int // failures since the last healthy time
+	rejects  int
+	refused  int  // refused digests in a row
+	auths    int  // challenges answered in this REGISTER
+	raised   bool // 423 was obeyed in this REGISTER
+	moved    bool // the outer address was learned on this flow
+	since    time.Time
+	ends     time.Time // of the binding
+	refresh  time.Time
+	wake     time.Time
+	stopping bool
+}
+
+func newRegistrar(ring bool, t tuning) registrar {
+	return registrar{ring: ring, unit: t.second, probe: t.probeEvery, asked: askedExpires}
+}
+
+func (r *registrar) units(n float64) time.Duration { return time.Duration(n * float64(r.unit)) }
+
+// step takes an event and says what to do next.
+func (r *registrar) step(ev regEvent) regAction {
+	if r.status == regUnregistering || r.status == regUnregistered {
+		return r.stepEnding(ev)
+	}
+	switch ev.kind {
+	case regStart:
+		return r.dial()
+	case regFlowUp:
+		r.flowUp, r.moved = true, false
+		return r.register()
+	case regNoFlow:
+		r.flowUp, r.code = false, 0
+		return r.fail(ev, false)
+	case regFlowDown:
+		r.flowUp, r.code = false, 0
+		if r.status == regRejected {
+			return r.wait() // a lost flow does not make us wanted
+		}
+		return r.fail(ev, true)
+	case regTimeout:
+		// RFC 5626 section 4.4: nobody answers on this flow, so it is no flow.
+		r.flowUp, r.code = false, 408
+		return r.fail(ev, true)
+	case regAnswer:
+		return r.answered(ev)
+	case regWake:
+		return r.woken(ev)
+	case regStop:
+		return r.stop(ev)
+	}
+	return r.wait()
+}
+
+func (r *registrar) dial() regAction {
+	r.status = regRegistering
+	return regAction{do: doDial}
+}
+
+// register begins a REGISTER, again or anew.
+func (r *registrar) register() regAction {
+	if r.status != regRegistered && r.status != regDegraded {
+		r.status = regRegistering
+	}
+	r.auths, r.raised = 0, false
+	return regAction{do: doRegister, expires: r.asked}
+}
+
+func (r *registrar) wait() regAction { return regAction{do: doWait, wake: r.wake} }
+
+func (r *registrar) woken(ev regEvent) regAction {
+	if !r.flowUp {
+		return r.dial()
+	}
+	if r.status == regRegistered && ev.judged && ev.now.Before(r.refresh) {
+		r.wake = r.refresh
+		return r.wait()
+	}
+	return r.register()
+}
+
+func (r *registrar) answered(ev regEvent) regAction {
+	a := ev.answer
+	r.code = a.code
+	switch {
+	case a.code < 300:
+		return r.granted(ev)
+	case a.code == 401 || a.code == 407:
+		return r.challenged(ev)
+	case a.code == 423 && !r.raised && a.minExpires > r.asked && a.minExpires <= maxMinExpires:
+		r.asked, r.raised = a.minExpires, true
+		return regAction{do: doRegister, expires: r.asked}
+	case r.ring && (a.code == 603 || a.intercepts):
+		return r.reject(ev, stolenBase, stolenCap)
+	case a.code == 403, a.code == 404 && !r.ring, a.code >= 600:
+		return r.reject(ev, rejectBase, rejectCap)
+	}
+	return r.fail(ev, false)
+}
+
+func (r *registrar) granted(ev regEvent) regAction {
+	a := ev.answer
+	if r.status != regRegistered && r.status != regDegraded {
+		r.since = ev.now
+	}
+	r.status, r.rejects, r.refused = regRegistered, 0, 0
+	r.ends = ev.now.Add(a.granted)
+	r.refresh = ev.now.Add(refreshAfter(a.granted, a.foreign, ev.rnd))
+	if a.moved && !r.moved {
+		// Our outer address became known: one more REGISTER puts it into the Contact.
+		r.moved = true
+		return r.register()
+	}
+	r.wake = r.refresh
+	if probe := ev.now.Add(r.probe); !ev.judged && probe.Before(r.wake) {
+		r.wake = probe
+	}
+	return r.wait()
+}
+
+// refreshAfter is when a binding is refreshed: at 85-90 % of its life, and 30 s before its end if it lives that long.
+func refreshAfter(granted time.Duration, foreign bool, rnd float64) time.Duration {
+	at := time.Duration(float64(granted) * (0.85 + 0.05*rnd))
+	if granted >= 2*refreshMargin {
+		at = min(at, granted-refreshMargin)
+	}
+	if foreign {
+		// Our own Contact was not listed: look again soon whether we are still there.
+		at = min(at, refreshMargin)
+	}
+	if at < smallestRefresh {
+		at = min(smallestRefresh, max(granted/2, time.Second))
+	}
+	return at
+}
+
+func (r *registrar) challenged(ev regEvent) regAction {
+	r.auths++
+	v := ev.answer.digest
+	if v == digestAnswered && r.auths <= maxChallenges {
+		return regAction{do: doRegister, expires: r.asked}
+	}
+	if r.ring {
+		// A proxy that lost its mind refuses good passwords too: short steps, and only three in a row are a no.
+		r.refused++
+		if r.refused < maxFreshRefused {
+			return r.fail(ev, false)
+		}
+		r.refused = 0
+	}
+	return r.reject(ev, rejectBase, rejectCap)
+}
+
+// reject waits long: registrars ban those who hammer.
+func (r *registrar) reject(ev regEvent, base, limit float64) regAction {
+	wait := min(base*float64(uint64(1)<<min(r.rejects, 16)), limit)
+	r.rejects++
+	held := r.status == regRegistered || r.status == regDegraded
+	r.status = regRejected
+	r.wake = ev.now.Add(max(r.units(wait), r.after(ev)))
+	r.flowUp = r.flowUp && held // a flow that was registered may carry calls
+	return regAction{do: doWait, wake: r.wake, closeFlow: !r.flowUp}
+}
+
+// after is the Retry-After that binds us: RFC 3261 section 20.33.
+func (r *registrar) after(ev regEvent) time.Duration {
+	limit := retryAfterCap
+	if r.ring {
+		limit = retryAfterRing
+	}
+	return min(ev.answer.retryAfter, r.units(limit))
+}
+
+// fail waits short. dead: the flow can't be used any more.
+func (r *registrar) fail(ev regEvent, dead bool) regAction {
+	held := r.status == regRegistered || r.status == regDegraded
+	if held && ev.now.Sub(r.since) >= r.units(healthyAfter) {
+		r.fails = 0
+	}
+	wait := r.backoff(ev, held)
+	if !ev.others {
+		wait = max(wait, r.after(ev))
+	}
+	r.wake = ev.now.Add(wait)
+	if held && !dead && r.flowUp && r.wake.Before(r.ends) {
+		r.status = regDegraded // the binding holds: keep the flow, its calls need it
+		return r.wait()
+	}
+	r.status, r.flowUp = regBackoff, false
+	return regAction{do: doWait, wake: r.wake, closeFlow: true}
+}
+
+// backoff is the wait after one more failure.
+func (r *registrar) backoff(ev regEvent, held bool) time.Duration {
+	n := r.fails
+	r.fails++
+	if r.ring {
+		step := ringSteps[min(n, len(ringSteps)-1)]
+		if step == 0 {
+			return r.units(0.5 * ev.rnd)
+		}
+		return r.units(step * (1 + 0.2*ev.rnd))
+	}
+	if n == 0 && held {
+		return r.units(2 * ev.rnd) // a thousand devices must not come back in one second
+	}
+	w := min(backoffCap, backoffBase*float64(uint64(1)<<min(n, 8)))
+	return r.units(w * (0.5 + 0.5*ev.rnd))
+}
+
+func (r *registrar) stop(ev regEvent) regAction {
+	bound := r.flowUp && ev.now.Before(r.ends)
+	if !bound {
+		r.status = regUnregistered
+		return regAction{do: doEnd, closeFlow: true}
+	}
+	r.status, r.auths = regUnregistering, 0
+	return regAction{do: doUnregister}
+}
+
+// stepEnding: nothing but a challenge keeps us from the end.
+func (r *registrar) stepEnding(ev regEvent) regAction {
+	if ev.kind == regAnswer && ev.answer.digest == digestAnswered && r.auths < maxChallenges {
+		r.auths++
+		return regAction{do: doUnregister}
+	}
+	r.status = regUnregistered
+	return regAction{do: doEnd, closeFlow: true}
+}
