@@ -28,6 +28,8 @@ type CallSpec struct {
 
 	CustomerAudio, AgentAudio trunk.Source // default Numbered with numbers of their own for each call
 	Impair                    Impair
+	// Invite, if set, changes each INVITE of the call before it goes out. It must not call methods of Sim or Call.
+	Invite func(*trunk.Invite)
 	// For is when the customer hangs up; zero means that the caller of StartCall does it.
 	For time.Duration
 }

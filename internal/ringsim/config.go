@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/earshot/earshot/internal/ringsim/trunk"
 )
 
 // Off closes a listener of [Config].
@@ -34,6 +36,8 @@ type Config struct {
 	Seed uint64
 	// Out is the folder for ca.pem; default a temporary one, removed at the end.
 	Out string
+	// Trunk, if set, turns the switches of the SIP side before it opens.
+	Trunk func(*trunk.Config)
 	// AllowViolations keeps [Start] from failing the test that broke a rule.
 	AllowViolations bool
 	// Log, nil discards.

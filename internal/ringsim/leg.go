@@ -195,6 +195,9 @@ func (s *Sim) invite(l *leg) (trunk.Invite, []Stream) {
 	for _, st := range streams {
 		in.Lines = append(in.Lines, s.line(se, own, st))
 	}
+	if spec.Invite != nil {
+		spec.Invite(&in)
+	}
 	return in, streams
 }
 

@@ -125,6 +125,9 @@ func (s *Sim) openTrunk(cert tls.Certificate, media netip.Addr) (*trunk.Trunk, e
 		User: s.sipUser, OnViolation: func(text string) { s.violate("sip: " + text) },
 		Log: s.log,
 	}
+	if s.cfg.Trunk != nil {
+		s.cfg.Trunk(&cfg)
+	}
 	udpHost, udpPort, err := splitListen(cfg.UDP)
 	if err != nil {
 		return nil, fmt.Errorf("UDP: %w", err)
