@@ -2,6 +2,7 @@ package peertest
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,7 +52,8 @@ func within(limit time.Duration, cond func() bool) bool {
 // process is a running peer.
 type process struct {
 	cmd  *exec.Cmd
-	log  *syncBuffer
+	out  *syncBuffer // standard output
+	log  *syncBuffer // standard output and error
 	done chan struct{}
 	err  error // of Wait; valid once done is closed
 }
@@ -62,9 +64,9 @@ func spawn(dir string, env []string, name string, args ...string) (*process, err
 	if err != nil {
 		path = name
 	}
-	p := &process{cmd: exec.Command(path, args...), log: &syncBuffer{}, done: make(chan struct{})} //nolint:noctx // stopped by stop
+	p := &process{cmd: exec.Command(path, args...), out: &syncBuffer{}, log: &syncBuffer{}, done: make(chan struct{})} //nolint:noctx // ended by kill
 	p.cmd.Dir, p.cmd.Env = dir, env
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Stdout, p.cmd.Stderr = io.MultiWriter(p.out, p.log), p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
