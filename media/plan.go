@@ -13,6 +13,9 @@ type Plan struct {
 	Party call.Party
 	// IPv6 asks for a socket of that family.
 	IPv6 bool
+	// Toward is where packets will go, as far as it is known: with a zero Config.ListenIP the address of the route to it
+	// is bound. It may be the far side's signalling address (late offer). Nothing is sent there by Open.
+	Toward netip.Addr
 	// Mux: RTCP shares the RTP port (RFC 5761), so one socket is enough.
 	Mux bool
 }

@@ -69,9 +69,14 @@ type Counts struct {
 	StrayPackets      int64 // from a source that is not the track's
 	MalformedPackets  int64 // not RTP, or a payload that can't be G.711
 	UnknownPTPackets  int64 // payload type that was not agreed
-	EventPackets      int64 // telephone-event
-	ComfortPackets    int64 // comfort noise
-	SSRCChanges       int64
+	OverlapPackets    int64 // began before the end of the one before: only what is new was placed
+	// ImplausiblePackets have an SSRC, sequence number or timestamp that fits nothing, and no second packet bore
+	// them out.
+	ImplausiblePackets int64
+	EventPackets       int64 // telephone-event
+	ComfortPackets     int64 // comfort noise
+	RTCPPackets        int64
+	SSRCChanges        int64
 	JitterSamples     float64 // RFC 3550 appendix A.8, over the newest epoch
 	SentPackets       int64   // our silence
 }

@@ -1,0 +1,2 @@
+// Package media turns packets into frames.
+package media

@@ -1,0 +1,97 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// ErrNoPort: every port of the range is taken. The caller has no room for a call more.
+var ErrNoPort = errors.New("no free port")
+
+// ErrEnded: the engine, timeline or track has ended.
+var ErrEnded = errors.New("has ended")
+
+// Engine owns the shards, and with them all ports, tracks and timelines of the process.
+type Engine struct {
+	// Set by New, then constant.
+	cfg    Config
+	start  time.Time
+	shards []*shard
+	ports  *portPool
+}
+
+// New checks the configuration. It starts nothing: nothing moves before Run.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, start: time.Now()}
+	e.ports = newPortPool(cfg.PortMin, cfg.PortMax)
+	for range cfg.Shards {
+		e.shards = append(e.shards, newShard(e))
+	}
+	return e, nil
+}
+
+// Run sweeps until ctx ends; then every timeline that is left is closed with CodeShutdown, its sinks are ended, the ports
+// closed, and Run returns. Run is called once.
+func (e *Engine) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, s := range e.shards {
+		wg.Go(func() { s.run(ctx) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// Now is the time since the engine's start on the monotonic clock: the clock of frames, batches and states.
+func (e *Engine) Now() time.Duration { return time.Since(e.start) }
+
+// Wall is the wall time of a moment on the engine's clock, UTC, by what the wall clock says at this call: after a clock
+// step it differs from an earlier answer.
+func (e *Engine) Wall(d time.Duration) time.Time {
+	now := time.Now()
+	return now.Round(0).Add(d - now.Sub(e.start)).UTC()
+}
+
+// NewTimeline makes a call's timeline on the shard that has the fewest. Safe for concurrent use.
+func (e *Engine) NewTimeline(info call.Info) (*Timeline, error) {
+	best := e.shards[0]
+	for _, s := range e.shards[1:] {
+		if s.timelines.Load() < best.timelines.Load() {
+			best = s
+		}
+	}
+	t := &Timeline{engine: e, shard: best, live: newLiveTimeline(info)}
+	t.live.shard = best
+	if !best.mail.put(post{kind: postTimeline, line: t.live}) {
+		return nil, ErrEnded
+	}
+	best.timelines.Add(1)
+	return t, nil
+}
+
+// Totals sums up all shards as of their newest sweeps. Safe for concurrent use.
+func (e *Engine) Totals() Totals {
+	var t Totals
+	for _, s := range e.shards {
+		s.addTotals(&t)
+	}
+	return t
+}
+
+// advertised is the address that Track.Local tells.
+func (e *Engine) advertised(bound netip.AddrPort, route netip.Addr) netip.AddrPort {
+	switch {
+	case e.cfg.AdvertiseIP.IsValid():
+		return netip.AddrPortFrom(e.cfg.AdvertiseIP, bound.Port())
+	case bound.Addr().IsUnspecified():
+		return netip.AddrPortFrom(route, bound.Port())
+	}
+	return bound
+}

@@ -1,0 +1,168 @@
+package media
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// idleBatch is the longest time between two batches: Final moves on without audio too.
+const idleBatch = 500 * time.Millisecond
+
+// liveTimeline is a timeline as its shard sees it.
+type liveTimeline struct {
+	atomicTimes
+	// Set by newLiveTimeline, then constant.
+	shard *shard
+	info  call.Info
+
+	// pub is guarded by the shard's mu, and written by the shard only.
+	pub []TrackState
+
+	// Owned by the shard.
+	tracks  []*liveTrack // Tracks[i] has ID i+1
+	seats   []*seat
+	valve   valve
+	todo    []post
+	final   time.Duration // of the newest batch
+	wroteAt time.Duration
+	dirty   bool
+	closed  bool
+	cause   call.Cause
+}
+
+func newLiveTimeline(info call.Info) *liveTimeline { return &liveTimeline{info: info} }
+
+// zeroTime is the time of sample 0; 0 before the first commit.
+//
+//earshot:hot
+func (l *liveTimeline) zeroTime() time.Duration { return time.Duration(max(0, l.zero.Load()-1)) }
+
+// perform does what a post asks.
+func (l *liveTimeline) perform(p *post) {
+	s := l.shard
+	if l.closed {
+		l.refuse(p)
+		return
+	}
+	l.dirty = true
+	switch p.kind {
+	case postTimeline:
+	case postOpen:
+		l.tracks = append(l.tracks, p.track)
+	case postCommit:
+		if !p.track.state.Ended {
+			p.track.commit(p.agree, s.now)
+		}
+	case postEnd:
+		s.guard(p.track, func() { p.track.end(call.Cause{Code: call.CodeHangup}) })
+	case postAttach:
+		l.seats = append(l.seats, p.seat)
+	case postDetach:
+		l.detach(p.seat, p.cause)
+	case postEvent:
+		l.event(p.event)
+	case postValve:
+		l.mask(p)
+	case postParty:
+		if i := int(p.from) - 1; i >= 0 && i < len(l.tracks) {
+			l.tracks[i].state.Party = p.party
+		}
+	case postClose:
+		l.close(p.cause)
+		close(p.done)
+	}
+}
+
+// refuse answers a post to a closed timeline.
+func (l *liveTimeline) refuse(p *post) {
+	switch p.kind {
+	case postOpen:
+		l.shard.closePair(p.track.pair)
+	case postAttach:
+		l.shard.finish(p.seat, l.cause)
+	case postValve:
+		close(p.reply)
+	case postClose:
+		close(p.done)
+	case postTimeline, postCommit, postEnd, postDetach, postEvent, postParty:
+	}
+}
+
+// event takes an event from outside.
+func (l *liveTimeline) event(e call.Event) {
+	out := l.shard.out
+	at := e.Time
+	out.event(e, l.shard.now)
+	last := &out.events[len(out.events)-1]
+	if !at.IsZero() {
+		last.Time = at
+	}
+	if e.Call != "" {
+		last.Call = e.Call
+	}
+}
+
+func (l *liveTimeline) detach(st *seat, c call.Cause) {
+	for i, have := range l.seats {
+		if have == st {
+			l.seats = append(l.seats[:i], l.seats[i+1:]...)
+			l.shard.finish(st, c)
+			return
+		}
+	}
+}
+
+// mask moves the valve.
+func (l *liveTimeline) mask(p *post) {
+	now := l.shard.now
+	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, l.final, now)}
+	e := call.Event{Type: call.EventMaskOff}
+	if p.valve == ValveMasked {
+		e.Type = call.EventMaskOn
+		for _, k := range l.tracks {
+			a.From = max(a.From, k.placer.mask(a.From, now))
+		}
+	}
+	l.shard.out.event(e, a.From)
+	p.reply <- a // has room for the one answer
+	close(p.reply)
+}
+
+// close ends all tracks, gives out the last batch, and ends the sinks.
+func (l *liveTimeline) close(c call.Cause) {
+	s := l.shard
+	for _, k := range l.tracks {
+		s.guard(k, func() { k.end(c) })
+	}
+	l.tellDropped()
+	s.write(l, s.now)
+	l.closed, l.cause = true, c
+	for _, st := range l.seats {
+		s.finish(st, c)
+	}
+	l.seats = nil
+}
+
+// tellDropped tells of events that did not fit into the mailbox.
+func (l *liveTimeline) tellDropped() {
+	if n := l.droppedEvents.Swap(0); n > 0 {
+		l.shard.out.event(call.Event{Type: call.EventDropped, Facts: map[string]any{"events": n}}, l.shard.now)
+	}
+}
+
+// bringUp publishes the states of all tracks.
+func (l *liveTimeline) bringUp() {
+	for _, k := range l.tracks {
+		k.bringUp()
+	}
+	l.shard.mu.Lock()
+	defer l.shard.mu.Unlock()
+	for i, k := range l.tracks {
+		if i == len(l.pub) {
+			l.pub = append(l.pub, k.state)
+		} else {
+			l.pub[i] = k.state
+		}
+	}
+}

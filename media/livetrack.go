@@ -1,0 +1,312 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+const (
+	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at 64 times the usual rate, and
+	// the kernel drops the rest.
+	drainBatches = 8
+	// strayPause is the least time between two stray events of a track.
+	strayPause = 10 * time.Second
+)
+
+// liveTrack is a track as its shard sees it: all that a packet meets between socket and frame.
+type liveTrack struct {
+	// Set by newLiveTrack, then constant.
+	line  *liveTimeline
+	shard *shard
+	pair  portPair
+
+	// Owned by the shard.
+	state   TrackState
+	agree   *agreement // nil before the first commit
+	latch   latch
+	old     *opener // the key before, until oldEnds
+	oldEnds time.Duration
+	digits  digits
+	placer  *placer
+	silence *silencer
+	strays  strayReport
+	dirty   bool
+}
+
+// strayReport bounds the events about strays.
+type strayReport struct {
+	told   int64
+	next   time.Duration
+	newest time.Duration
+}
+
+func newLiveTrack(l *liveTimeline, p Plan, pair portPair) *liveTrack {
+	s := l.shard
+	k := &liveTrack{line: l, shard: s, pair: pair, silence: newSilencer(s.engine.cfg.Keepalive)}
+	k.state = TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party}
+	k.placer = newPlacer(placerEnv{
+		liveWait: s.engine.cfg.LiveWait, archive: s.engine.cfg.ArchiveWindow,
+		state: &k.state, pool: &s.pool, valve: &l.valve, out: s.out,
+	})
+	return k
+}
+
+// commit puts an agreement in force.
+func (k *liveTrack) commit(a *agreement, now time.Duration) {
+	before := k.agree
+	k.agree, k.dirty = a, true
+	k.latch.offer(a.params.Remote, now)
+	k.state.SRTP = a.send != nil
+	e := call.Event{Type: call.EventTrackOpened, Leg: k.state.Leg, Track: uint32(k.state.ID)}
+	if before == nil {
+		k.state.OpenedAt = a.at
+		e.Facts = map[string]any{
+			"party_id": k.state.Party.ID, "role": k.state.Party.Role.String(), "codec": a.silence.String(), "srtp": k.state.SRTP,
+		}
+		k.silence.begin(now)
+		k.shard.out.event(e, a.at)
+		return
+	}
+	if before.recv != nil && before.recv != a.recv {
+		k.old, k.oldEnds = before.recv, now+rekeyGrace
+	}
+	changed := before.changes(a)
+	if len(changed) == 0 {
+		return
+	}
+	if before.params.Inactive && !a.params.Inactive || before.params.Remote != a.params.Remote {
+		k.silence.begin(now)
+	}
+	e.Type, e.Pos, e.Facts = call.EventTrackUpdated, k.placer.front, map[string]any{"changed": changed}
+	k.shard.out.event(e, a.at)
+}
+
+// changes names what another agreement changes.
+func (a *agreement) changes(b *agreement) (names []string) {
+	for _, c := range []struct {
+		name string
+		is   bool
+	}{
+		{"remote", a.params.Remote != b.params.Remote},
+		{"payloads", a.codecs != b.codecs},
+		{"key", a.recv != b.recv || a.send != b.send},
+		{"direction", a.params.Receive != b.params.Receive || a.params.Inactive != b.params.Inactive},
+	} {
+		if c.is {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// open tells whether the track may have packets to read.
+func (k *liveTrack) open() bool { return k.agree != nil && !k.agree.waits() && !k.state.Ended }
+
+// drain reads what came.
+//
+//earshot:hot
+func (k *liveTrack) drain() {
+	s := k.shard
+	for range drainBatches {
+		n := k.pair.rtp.readBatch(&s.batch)
+		for i := range n {
+			d := &s.batch.got[i]
+			k.datagram(d.octets, d.source, s.arrival(d.stamp))
+		}
+		if n > 0 {
+			k.dirty = true
+		}
+		if n < batchSize {
+			break
+		}
+	}
+	if k.pair.rtcp != nil && s.rtcpTurn {
+		for range drainBatches {
+			n := k.pair.rtcp.readBatch(&s.batch)
+			k.state.Counts.RTCPPackets += int64(n) // read so that the buffer doesn't fill
+			if n < batchSize {
+				break
+			}
+		}
+	}
+}
+
+// datagram takes one datagram: source, SRTP, header.
+//
+//earshot:hot
+func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
+	c := &k.state.Counts
+	if isRTCP(b) {
+		c.RTCPPackets++
+		return
+	}
+	h, ok := parseHeader(b)
+	if !ok {
+		c.MalformedPackets++
+		return
+	}
+	if k.agree.recv != nil || k.old != nil {
+		if plain, ok := k.unseal(b, &h, at); ok {
+			k.latch.believe(from, at) // whatever authenticates may move us
+			k.packet(plain, &h, at)
+			return
+		}
+		if k.agree.recv != nil {
+			if p := k.placer; h.ssrc == p.seq.ssrc && p.seq.came(p.seq.unwrap(h.seq)) {
+				c.DuplicatePackets++
+			} else {
+				c.AuthFailedPackets++
+			}
+			return
+		}
+	}
+	k.plain(b, &h, from, at)
+}
+
+// plain takes a packet without SRTP, if its source is the track's.
+//
+//earshot:hot
+func (k *liveTrack) plain(b []byte, h *header, from netip.AddrPort, at time.Duration) {
+	verdict := k.latch.judge(from, h, k.agree.codec(h.pt) != 0, at)
+	t := &k.latch.trial
+	if verdict == verdictHold {
+		if t.n == 1 {
+			k.dropTrial(at)
+		}
+		s := k.shard.pool.keep(&packet{octets: b, arrival: at})
+		s.header = *h
+		t.slots[t.held] = s
+		t.held++
+		return
+	}
+	if verdict == verdictStray {
+		k.stray(1, at)
+		return
+	}
+	if t.held > 0 && t.n == 0 {
+		k.endTrial(from, at)
+	}
+	k.packet(b, h, at)
+}
+
+// endTrial takes the packets of a source that is believed from now on.
+func (k *liveTrack) endTrial(from netip.AddrPort, at time.Duration) {
+	t := &k.latch.trial
+	if t.from != from {
+		k.dropTrial(at)
+		return
+	}
+	for _, s := range t.slots[:t.held] {
+		k.packet(s.octets, &s.header, s.arrival)
+		k.shard.pool.release(s)
+	}
+	t.held = 0
+}
+
+func (k *liveTrack) dropTrial(at time.Duration) {
+	t := &k.latch.trial
+	k.stray(int64(t.held), at)
+	for _, s := range t.slots[:t.held] {
+		k.shard.pool.release(s)
+	}
+	t.held = 0
+}
+
+//earshot:hot
+func (k *liveTrack) stray(n int64, at time.Duration) {
+	k.state.Counts.StrayPackets += n
+	k.strays.newest = at
+}
+
+// unseal opens an SRTP packet with the key, or for a while with the key before.
+//
+//earshot:hot
+func (k *liveTrack) unseal(b []byte, h *header, at time.Duration) ([]byte, bool) {
+	if k.agree.recv != nil {
+		if plain, ok := k.agree.recv.open(k.shard.scratch, b, h, at); ok {
+			return plain, true
+		}
+	}
+	if k.old == nil {
+		return nil, false
+	}
+	if at > k.oldEnds {
+		k.old = nil
+		return nil, false
+	}
+	return k.old.open(k.shard.scratch, b, h, at)
+}
+
+// packet takes an RTP packet that is the track's: payload type first.
+//
+//earshot:hot
+func (k *liveTrack) packet(b []byte, h *header, at time.Duration) {
+	c := &k.state.Counts
+	c.Packets++
+	payload, ok := payloadOf(h, b)
+	c.Octets += int64(len(payload))
+	p := packet{ssrc: h.ssrc, seq: h.seq, ts: h.ts, arrival: at}
+	switch codec := k.agree.codec(h.pt); {
+	case !ok, len(payload) > slotOctets:
+		c.MalformedPackets++
+	case codec == CodecEvent:
+		k.event(&p, payload)
+	case codec == CodecNoise:
+		c.ComfortPackets++
+	case codec == 0:
+		c.UnknownPTPackets++
+	case len(payload) == 0, len(payload) == eventOctets: // a telephone-event under the wrong number is no audio
+		c.MalformedPackets++
+	default:
+		p.law, p.octets = lawOf(codec), payload
+		k.state.Law = p.law
+	}
+	begun := k.placer.begun
+	k.placer.take(&p)
+	if k.placer.begun && !begun {
+		k.started(&p)
+	}
+}
+
+// started tells of the first packet.
+func (k *liveTrack) started(p *packet) {
+	k.shard.out.event(call.Event{
+		Type: call.EventTrackStarted, Leg: k.state.Leg, Track: uint32(k.state.ID),
+		Facts: map[string]any{"ssrc": p.ssrc, "codec": p.law.String()},
+	}, p.arrival)
+}
+
+// event takes a telephone-event packet.
+//
+//earshot:hot
+func (k *liveTrack) event(p *packet, octets []byte) {
+	pos := k.placer.front
+	if r := &k.placer.ref; k.placer.started && p.ssrc == k.placer.seq.ssrc {
+		if at := r.posOf(p.ts); at > pos-aheadSamples && at < pos+aheadSamples {
+			pos = max(0, at)
+		}
+	}
+	told, ok := k.digits.take(p.ts, octets, pos, p.arrival)
+	if !ok {
+		k.state.Counts.MalformedPackets++
+		return
+	}
+	k.state.Counts.EventPackets++
+	if told {
+		k.digit()
+	}
+}
+
+// digit tells the event that is complete. A masked one isn't told at all: it may be a card number's.
+func (k *liveTrack) digit() {
+	d := &k.digits.finished
+	if k.line.valve.masked(d.at, d.at) {
+		return
+	}
+	k.shard.out.event(call.Event{
+		Type: call.EventDTMF, Leg: k.state.Leg, Track: uint32(k.state.ID), Pos: d.pos,
+		Facts: map[string]any{"digit": d.name, "duration_samples": d.samples},
+	}, d.at)
+}

@@ -1,0 +1,145 @@
+package media
+
+import "time"
+
+// maxHoles bounds the holes that a late packet may still fill: one in two packets missing, for 2 s at 10 ms, and more.
+// Beyond it the oldest is closed early.
+const maxHoles = 128
+
+// hole is a run that was given out without octets.
+type hole struct {
+	pos, end int64
+	kind     Kind          // lost, gap or masked
+	at       time.Duration // when it was given out
+	open     bool          // packets are missing in it: one that comes late may fill it
+}
+
+// given is where the frame captured at a time began.
+type given struct {
+	pos int64
+	at  time.Duration
+}
+
+// past is what can still change of what was given out: down to Final.
+//
+// Invariant: holes lie in Pos order and don't overlap.
+type past struct {
+	holes [maxHoles]hole
+	n     int
+	given []given // a ring
+	next  int     // number of entries ever made in given
+}
+
+// add remembers a hole; nearly always the newest.
+//
+//earshot:hot
+func (p *past) add(h hole) {
+	if p.n == maxHoles {
+		p.remove(0)
+	}
+	i := p.n
+	for ; i > 0 && p.holes[i-1].pos > h.pos; i-- {
+		p.holes[i] = p.holes[i-1]
+	}
+	p.holes[i] = h
+	p.n++
+}
+
+//earshot:hot
+func (p *past) remove(i int) {
+	copy(p.holes[i:], p.holes[i+1:p.n])
+	p.n--
+}
+
+// cut takes the first stretch of open hole within pos to end out of the holes, and returns it.
+//
+//earshot:hot
+func (p *past) cut(pos, end int64) (got hole, ok bool) {
+	for i := p.n - 1; i >= 0; i-- { // the newest first: what is late is mostly a little late
+		h := &p.holes[i]
+		if !h.open || h.end <= pos || h.pos >= end {
+			continue
+		}
+		got = *h
+		got.pos, got.end = max(pos, h.pos), min(end, h.end)
+		before, after := *h, *h
+		before.end, after.pos = got.pos, got.end
+		p.remove(i)
+		if before.pos < before.end {
+			p.add(before)
+		}
+		if after.pos < after.end {
+			p.add(after)
+		}
+		return got, true
+	}
+	return got, false
+}
+
+// prune forgets the holes that were given out before final.
+//
+//earshot:hot
+func (p *past) prune(final time.Duration) {
+	old := 0
+	for old < p.n && p.holes[old].at < final {
+		old++
+	}
+	if old > 0 {
+		copy(p.holes[:], p.holes[old:p.n])
+		p.n -= old
+	}
+}
+
+// give remembers where the frame captured at a time began.
+//
+//earshot:hot
+func (p *past) give(pos int64, at time.Duration) {
+	p.given[p.next%len(p.given)] = given{pos, at}
+	p.next++
+}
+
+// since is the lowest position given out that was captured at from or later, and the capture time back to which that is
+// known.
+func (p *past) since(from time.Duration, front int64) (pos int64, reached time.Duration) {
+	pos = front
+	for i := p.next - 1; i >= 0 && i >= p.next-len(p.given); i-- {
+		if g := p.given[i%len(p.given)]; g.at >= from {
+			pos = min(pos, g.pos)
+		}
+	}
+	if p.next > len(p.given) {
+		if g := p.given[p.next%len(p.given)]; g.at > from {
+			return pos, g.at
+		}
+	}
+	return pos, from
+}
+
+// mask takes back what was captured from a time on: it goes out once more, as masked. It returns how far back that is.
+func (p *placer) mask(from, now time.Duration) time.Duration {
+	pos, reached := p.past.since(from, p.front)
+	if pos == p.front {
+		return reached
+	}
+	received := p.front - pos
+	kept := 0
+	for _, h := range p.past.holes[:p.past.n] {
+		if h.end > pos {
+			n := h.end - max(h.pos, pos)
+			*p.samples(h.kind) -= n
+			received -= n
+			h.end = pos
+		}
+		if h.pos < h.end {
+			p.past.holes[kept] = h
+			kept++
+		}
+	}
+	p.past.n = kept
+	n := p.front - pos
+	p.state.Counts.ReceivedSamples -= received
+	p.state.Counts.MaskedSamples += n
+	p.past.add(hole{pos: pos, end: p.front, kind: KindMasked, at: now})
+	p.out.run(Frame{Track: p.state.ID, Kind: KindMasked, Epoch: p.epoch, Pos: pos, Samples: n, Captured: now})
+	return reached
+}

@@ -1,0 +1,321 @@
+package media
+
+import "time"
+
+// aheadSamples is how far a timestamp may be ahead of the arrival clock: beyond that it is a jump, and a hostile one can't
+// make a run longer than this.
+const aheadSamples = 10 * SampleRate
+
+// reference is the newest audio packet: from it timestamps are unwrapped to positions.
+type reference struct {
+	ts  uint32
+	pos int64
+}
+
+// posOf is the position of a timestamp within 2^31 samples of the reference.
+//
+//earshot:hot
+func (r *reference) posOf(ts uint32) int64 { return r.pos + int64(int32(ts-r.ts)) }
+
+// placerEnv is what a placer works with: constant, owned by the shard.
+type placerEnv struct {
+	liveWait, archive time.Duration
+	state             *TrackState
+	pool              *slotPool
+	valve             *valve
+	out               *output
+}
+
+// placer puts one track's packets in place: position, reorder, loss, epochs. It is pure: packets and times in, frames out.
+//
+// Invariant: all positions below front are given out, without hole or overlap; waiting packets have numbers from
+// seq.next on.
+type placer struct {
+	placerEnv
+
+	begun   bool          // a first packet came
+	started bool          // Pos 0 is fixed
+	firstAt time.Duration // arrival of the first packet
+
+	epoch uint16
+	seq   sequence
+	ref   reference
+	front int64
+	// missing are packets given up since the last audio packet: how much of the next jump is loss.
+	missing     int64
+	lastSamples int64         // of the last audio packet
+	lastAt      time.Duration // its arrival
+
+	wait  reorder
+	cand  candidate
+	prev  pastEpoch
+	past  past
+	align aligner
+}
+
+func newPlacer(env placerEnv) *placer {
+	p := &placer{placerEnv: env}
+	p.past.given = make([]given, env.archive/(10*time.Millisecond)+64)
+	return p
+}
+
+// take places one packet that is known to be the track's.
+//
+//earshot:hot
+func (p *placer) take(k *packet) {
+	if !p.begun {
+		if k.audible() {
+			p.begin(k)
+		}
+		return
+	}
+	p.expire(k.arrival)
+	if k.ssrc == p.seq.ssrc {
+		if ext, ok := p.fits(k); ok {
+			p.accept(k, ext)
+			return
+		}
+	}
+	if !k.audible() {
+		return // what has no timestamp of its own can't move the track
+	}
+	if pos, ok := p.prev.holds(k, p.archive); ok {
+		p.late(k, pos, p.prev.epoch, true)
+		return
+	}
+	p.offer(k)
+}
+
+// fits tells whether a packet of the track's SSRC goes on where the track is: RFC 3550 appendix A.1 for the number, the
+// arrival clock for the timestamp.
+//
+//earshot:hot
+func (p *placer) fits(k *packet) (ext int64, ok bool) {
+	ext = p.seq.unwrap(k.seq)
+	d := ext - p.seq.high
+	if d <= -seqWindow || d >= maxDropout {
+		return ext, false
+	}
+	if !k.audible() { // events carry the timestamp of their beginning, some senders' none at all
+		return ext, true
+	}
+	pos := p.ref.posOf(k.ts)
+	switch {
+	case pos > max(p.front, p.ahead(k.arrival)): // what goes on at front makes no run
+		return ext, false
+	case pos >= p.ref.pos-samplesIn(p.archive):
+		return ext, true
+	}
+	return ext, d <= 0 && !p.seq.came(ext) // far too late; else the clock was set back
+}
+
+// ahead is the highest position that a packet may have at an arrival: real time since the track's first packet, 0.2 % for
+// a fast clock, and aheadSamples. It does not depend on any timestamp.
+//
+//earshot:hot
+func (p *placer) ahead(arrival time.Duration) int64 {
+	n := samplesIn(arrival - p.firstAt)
+	return n + n/512 + aheadSamples
+}
+
+// accept takes a packet whose number fits.
+//
+//earshot:hot
+func (p *placer) accept(k *packet, ext int64) {
+	high := p.seq.high
+	if !p.seq.mark(ext) {
+		p.state.Counts.DuplicatePackets++
+		return
+	}
+	var pos int64
+	if k.audible() {
+		pos = p.ref.posOf(k.ts)
+		if ext > high {
+			p.ref = reference{k.ts, pos}
+			p.align.jitter(k.arrival, pos)
+		}
+	}
+	if ext < high && (ext >= p.seq.next || !p.started) {
+		p.state.Counts.ReorderedPackets++
+	}
+	switch {
+	case !p.started:
+		p.hold(k, ext, pos)
+	case ext < p.seq.next:
+		p.late(k, pos, p.epoch, ext >= p.seq.base)
+	case ext == p.seq.next:
+		p.seq.next++
+		p.deliver(k, pos, k.arrival)
+		p.release(k.arrival)
+	default:
+		p.hold(k, ext, pos)
+	}
+}
+
+// deliver gives out a packet in its turn, and before it what its position leaves open.
+//
+//earshot:hot
+func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
+	if !k.audible() {
+		return
+	}
+	p.align.observe(k.arrival, pos)
+	n := int64(len(k.octets))
+	if pos > p.front {
+		p.fill(pos, n, k.arrival, at, p.missing > 0)
+	}
+	skip := p.front - pos
+	if skip >= n { // wholly behind: a clock set back, if a second one follows
+		p.offer(k)
+		return
+	}
+	if skip > 0 {
+		p.state.Counts.OverlapPackets++
+	}
+	p.missing, p.lastSamples, p.lastAt = 0, n, k.arrival
+	p.cand.fresh = 0
+	p.give(k, skip)
+}
+
+// give gives out a packet from its skip-th sample on, at front.
+//
+//earshot:hot
+func (p *placer) give(k *packet, skip int64) {
+	n := int64(len(k.octets)) - skip
+	f := Frame{Track: p.state.ID, Kind: KindReceived, Law: k.law, Epoch: p.epoch, Pos: p.front, Captured: k.arrival}
+	if p.valve.masked(k.arrival, k.arrival) {
+		f.Kind = KindMasked
+		p.run(f, n, false)
+		return
+	}
+	p.state.Counts.ReceivedSamples += n
+	p.past.give(p.front, k.arrival)
+	p.out.audio(f, k.octets[skip:])
+	p.front += n
+}
+
+// fill gives out what lies between front and pos: as much as the missing packets would have held is lost, the rest a gap.
+// Which of the two came first nobody can tell from here: lost first, gap after. A missing packet is taken to be as long
+// as the longer of its neighbours. With open a late packet may still fill the run.
+//
+//earshot:hot
+func (p *placer) fill(pos, n int64, arrival, at time.Duration, open bool) {
+	lost := min(pos-p.front, p.missing*max(p.lastSamples, n))
+	f := Frame{Track: p.state.ID, Kind: KindLost, Epoch: p.epoch, Captured: at}
+	masked := p.valve.masked(min(p.lastAt, arrival), max(p.lastAt, arrival))
+	if masked { // spoken within the mask: it must not come out as late either
+		f.Kind = KindMasked
+	}
+	open = open && !masked
+	if lost > 0 {
+		f.Pos = p.front
+		p.run(f, lost, open)
+	}
+	if rest := pos - p.front; rest > 0 {
+		f.Pos = p.front
+		if !masked {
+			f.Kind = KindGap
+		}
+		p.run(f, rest, open)
+	}
+}
+
+// run gives out a frame without octets at front.
+//
+//earshot:hot
+func (p *placer) run(f Frame, n int64, open bool) {
+	f.Samples = n
+	*p.samples(f.Kind) += n
+	p.past.add(hole{pos: f.Pos, end: f.Pos + n, kind: f.Kind, at: f.Captured, open: open})
+	p.past.give(f.Pos, f.Captured)
+	p.out.run(f)
+	p.front += n
+}
+
+// samples is the counter of a kind.
+//
+//earshot:hot
+func (p *placer) samples(k Kind) *int64 {
+	c := &p.state.Counts
+	switch k {
+	case KindLost:
+		return &c.LostSamples
+	case KindGap:
+		return &c.GapSamples
+	case KindMasked:
+		return &c.MaskedSamples
+	case KindReceived, KindLate:
+	}
+	return &c.ReceivedSamples
+}
+
+// late puts a packet that was given up into what is still open of its place, each sample at most once. counted: it stands
+// among the lost packets.
+//
+//earshot:hot
+func (p *placer) late(k *packet, pos int64, epoch uint16, counted bool) {
+	c := &p.state.Counts
+	if !k.audible() {
+		if counted {
+			c.LostPackets--
+		}
+		return
+	}
+	end, hit := pos+int64(len(k.octets)), false
+	for {
+		h, ok := p.past.cut(pos, end)
+		if !ok {
+			break
+		}
+		hit = true
+		f := Frame{Track: p.state.ID, Kind: KindLate, Law: k.law, Epoch: epoch, Pos: h.pos, Captured: k.arrival}
+		*p.samples(h.kind) -= h.end - h.pos
+		if p.valve.masked(k.arrival, k.arrival) {
+			f.Kind, f.Samples = KindMasked, h.end-h.pos
+			c.MaskedSamples += f.Samples
+			h.kind, h.open = KindMasked, false
+			p.past.add(h)
+			p.out.run(f)
+			continue
+		}
+		c.ReceivedSamples += h.end - h.pos
+		c.LateSamples += h.end - h.pos
+		p.out.audio(f, k.octets[h.pos-pos:h.end-pos])
+	}
+	if !hit {
+		c.TooLatePackets++
+		return
+	}
+	c.LatePackets++
+	if counted {
+		c.LostPackets--
+	}
+}
+
+// tick does what time alone does, up to now.
+//
+//earshot:hot
+func (p *placer) tick(now time.Duration) {
+	if !p.begun {
+		return
+	}
+	p.expire(now)
+	if n := p.cand.n; n > 0 && now-p.cand.slots[n-1].arrival > p.archive {
+		p.dropCandidate()
+	}
+	p.past.prune(now - p.archive)
+}
+
+// flush gives out everything at once: what is missing is lost.
+func (p *placer) flush(now time.Duration) {
+	if !p.begun {
+		return
+	}
+	if !p.started {
+		p.start()
+	}
+	for p.wait.n > 0 {
+		p.giveUp(now)
+	}
+	p.dropCandidate()
+}

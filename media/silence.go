@@ -1,0 +1,79 @@
+package media
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+const (
+	// silenceBurst packets, silencePace apart, open the far side's way to us: RingCentral sends nothing before our first
+	// packet and latches on its source.
+	silenceBurst   = 10
+	silencePace    = 20 * time.Millisecond
+	silenceSamples = 160
+)
+
+// silencer makes the packets that we send: digital silence, with timestamps true to time, so that the far side sees one
+// stream with pauses.
+type silencer struct {
+	keepalive time.Duration // negative: none
+	packet    [headerOctets + silenceSamples]byte
+	seq       uint16
+	ts        uint32        // at time 0 of the engine
+	next      time.Duration // when the next is due; 0: never
+	left      int           // of the burst, the next included
+}
+
+// newSilencer draws the random numbers that RFC 3550 section 5.1 asks for. The sequence number begins in the lower half, so
+// that it can't wrap before the far side has heard of it (RFC 3711 section 3.3.1).
+func newSilencer(keepalive time.Duration) *silencer {
+	s := &silencer{keepalive: keepalive}
+	var r [10]byte
+	_, _ = rand.Read(r[:]) // never fails
+	s.packet[0] = 2 << 6
+	copy(s.packet[8:12], r[:4])
+	s.seq = binary.BigEndian.Uint16(r[4:]) & 0x7fff
+	s.ts = binary.BigEndian.Uint32(r[6:])
+	return s
+}
+
+// begin starts a burst.
+func (s *silencer) begin(now time.Duration) { s.left, s.next = silenceBurst, now }
+
+// due gives the packet whose time has come, valid until the next call; nil: none. heard: the far side's media comes.
+func (s *silencer) due(now time.Duration, pt uint8, law Law, heard bool) []byte {
+	if s.next == 0 || now < s.next {
+		return nil
+	}
+	first := s.left == silenceBurst
+	if heard && s.left > 0 && !first { // the way is open
+		s.rest(now)
+		return nil
+	}
+	s.packet[1] = pt & 0x7f
+	if first {
+		s.packet[1] |= 0x80 // marker: begin of a talk spurt (RFC 3551 section 4.1)
+	}
+	binary.BigEndian.PutUint16(s.packet[2:], s.seq)
+	binary.BigEndian.PutUint32(s.packet[4:], s.ts+uint32(samplesIn(s.next)))
+	payload := s.packet[headerOctets:]
+	for i := range payload {
+		payload[i] = silenceOctet(law)
+	}
+	s.seq++
+	if s.left--; s.left > 0 {
+		s.next += silencePace
+	} else {
+		s.rest(now)
+	}
+	return s.packet[:]
+}
+
+// rest goes over to the keep-alive.
+func (s *silencer) rest(now time.Duration) {
+	s.left, s.next = 0, now+s.keepalive
+	if s.keepalive < 0 {
+		s.next = 0
+	}
+}

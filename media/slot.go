@@ -1,0 +1,54 @@
+package media
+
+import "time"
+
+// slotOctets is the longest payload that is taken: 187 ms of G.711, more than a packet of 1500 octets can hold.
+const slotOctets = 1500
+
+// packet is what the placer takes: an RTP packet that is known to be the track's.
+type packet struct {
+	ssrc    uint32
+	seq     uint16
+	ts      uint32
+	law     Law // LawNone: takes a sequence number and no place (events, comfort noise, unknown)
+	octets  []byte
+	arrival time.Duration
+}
+
+// audible tells whether the packet has a place on the timeline.
+func (p *packet) audible() bool { return p.law != LawNone }
+
+// slot is a packet that waits, with its octets.
+type slot struct {
+	packet
+	ext    int64 // extended sequence number
+	pos    int64
+	header header // of a datagram whose source is not yet believed
+	data   [datagramOctets]byte
+}
+
+// slotPool is a shard's stock of slots. It grows when more packets wait at once than ever before, in chunks, and never
+// beyond what its tracks may hold together: waitSlots, candidateSlots and probationSlots each.
+type slotPool struct{ free []*slot }
+
+const slotChunk = 64
+
+// keep copies a packet into a slot.
+//
+//earshot:hot
+func (s *slotPool) keep(p *packet) *slot {
+	if len(s.free) == 0 {
+		chunk := make([]slot, slotChunk)
+		for i := range chunk {
+			s.free = append(s.free, &chunk[i])
+		}
+	}
+	c := s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	c.packet = *p
+	c.octets = c.data[:copy(c.data[:], p.octets)]
+	return c
+}
+
+//earshot:hot
+func (s *slotPool) release(c *slot) { s.free = append(s.free, c) }

@@ -1,0 +1,132 @@
+package media
+
+import (
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// sweep is a track's turn: read, decide what time decides, send.
+//
+//earshot:hot
+func (k *liveTrack) sweep() {
+	if k.open() {
+		k.drain()
+	}
+	k.tick(k.shard.now)
+	k.send(k.shard.now)
+}
+
+// tick does what time alone does.
+//
+//earshot:hot
+func (k *liveTrack) tick(now time.Duration) {
+	k.placer.tick(now)
+	if k.digits.tick(now) {
+		k.digit()
+	}
+	k.place(now, false)
+	k.tellStrays(now)
+}
+
+// place fixes the track's offset once it can be known.
+//
+//earshot:hot
+func (k *liveTrack) place(now time.Duration, end bool) {
+	if !k.placer.align.place(&k.state, k.line.zeroTime(), now, end) {
+		return
+	}
+	k.dirty = true
+	k.shard.out.event(call.Event{
+		Type: call.EventTrackPlaced, Leg: k.state.Leg, Track: uint32(k.state.ID),
+		Facts: map[string]any{"offset_samples": k.state.Offset, "offset_method": k.state.OffsetMethod},
+	}, now)
+}
+
+// tellStrays tells of strays since the last time, at most once each strayPause.
+//
+//earshot:hot
+func (k *liveTrack) tellStrays(now time.Duration) {
+	n := k.state.Counts.StrayPackets - k.strays.told
+	if n == 0 || now < k.strays.next {
+		return
+	}
+	k.strays.told, k.strays.next = k.state.Counts.StrayPackets, now+strayPause
+	k.shard.out.event(call.Event{
+		Type: call.EventTrackStray, Leg: k.state.Leg, Track: uint32(k.state.ID), Pos: k.placer.front,
+		Facts: map[string]any{"packets": n},
+	}, k.strays.newest)
+}
+
+// send sends the silence that is due.
+//
+//earshot:hot
+func (k *liveTrack) send(now time.Duration) {
+	a := k.agree
+	if a == nil || k.state.Ended {
+		return
+	}
+	to, ok := a.sendTo(k.latch.sendTo())
+	if !ok {
+		return // what is due stays due: it goes out once there is a way
+	}
+	if k.silence.next != 0 && k.silence.next < now-maxSweep { // there was no way before
+		k.silence.next = now
+	}
+	for {
+		b := k.silence.due(now, a.params.SilencePT, a.silence, k.state.Counts.Packets > 0 && k.latch.heard > now-2*silencePace)
+		if b == nil {
+			return
+		}
+		if a.send != nil {
+			sealed, err := a.send.seal(b)
+			if err != nil {
+				return
+			}
+			b = sealed
+		}
+		if k.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
+			k.state.Counts.SentPackets++
+		}
+		k.dirty = true
+	}
+}
+
+// end reads and gives out what there still is, and closes the ports.
+func (k *liveTrack) end(c call.Cause) {
+	if k.state.Ended {
+		return
+	}
+	now := k.shard.now
+	if k.open() {
+		k.drain()
+	}
+	k.dropTrial(now)
+	k.placer.flush(now)
+	if k.digits.finish() {
+		k.digit()
+	}
+	k.place(now, true)
+	k.strays.next = 0
+	k.tellStrays(now)
+	k.close(c)
+}
+
+// close ends the track as it stands.
+func (k *liveTrack) close(c call.Cause) {
+	k.state.Ended, k.dirty = true, true
+	k.shard.closePair(k.pair)
+	facts := map[string]any{"cause": string(c.Code)}
+	if c.Text != "" {
+		facts["text"] = c.Text
+	}
+	k.shard.out.event(call.Event{
+		Type: call.EventTrackEnded, Leg: k.state.Leg, Track: uint32(k.state.ID), Pos: k.placer.front, Facts: facts,
+	}, k.shard.now)
+}
+
+// bringUp brings the state up to date.
+func (k *liveTrack) bringUp() {
+	k.state.Length = k.placer.front
+	k.placer.align.estimate(&k.state, k.line.zeroTime())
+}
