@@ -1,9 +1,24 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// maxStatus bounds a status answer and an error text, in bytes.
+const (
+	maxStatus    = 64 << 20
+	maxErrorText = 4 << 10
 )
 
 // NotRunningError is what Dial returns when nothing serves the socket.
@@ -20,20 +35,104 @@ func (e *NotRunningError) Unwrap() error { return e.Err }
 
 // Hint says what to do.
 func (e *NotRunningError) Hint() string {
-	return "start it with `earshot run`, or name its configuration with -c, or its socket with control.socket"
+	return "start it with `earshot run`, or name its configuration with -c if it has another control.socket"
 }
 
-// Client talks to the daemon over its control socket.
-type Client struct{}
+// Client talks to the daemon over its control socket. It may be used by many goroutines.
+type Client struct {
+	http *http.Client
+}
 
-// Dial checks that a daemon serves the socket.
-func Dial(ctx context.Context, socket string) (*Client, error) { return &Client{}, nil }
+// Dial checks that a daemon serves the socket; if none does, the error is a *NotRunningError.
+func Dial(ctx context.Context, socket string) (*Client, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	conn, err := dial(ctx, "", "")
+	switch {
+	case err == nil:
+		if err := conn.Close(); err != nil {
+			return nil, fmt.Errorf("control: %w", err)
+		}
+	case ctx.Err() != nil, errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("control: %w", err)
+	default:
+		return nil, &NotRunningError{Socket: socket, Err: err}
+	}
+	return &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
+	}}}, nil
+}
 
 // Status gives the daemon's status as it is.
-func (c *Client) Status(ctx context.Context) (json.RawMessage, error) { return nil, nil }
+func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
+	body, err := c.get(ctx, "/status", nil)
+	if err != nil {
+		return nil, fmt.Errorf("status: %w", err)
+	}
+	b, err := io.ReadAll(io.LimitReader(body, maxStatus))
+	if err := errors.Join(err, body.Close()); err != nil {
+		return nil, fmt.Errorf("status: %w", err)
+	}
+	return bytes.TrimSpace(b), nil
+}
 
-// Listen writes a call's audio to w until the call ends (nil), ctx does, or w fails.
-func (c *Client) Listen(ctx context.Context, req ListenRequest, w io.Writer) error { return nil }
+// Listen writes a call's audio to w until the call ends (nil), ctx does, or w fails. ErrNoCall: there is no such call.
+func (c *Client) Listen(ctx context.Context, req ListenRequest, w io.Writer) error {
+	q := url.Values{}
+	for k, v := range map[string]string{"call": req.Call, "agent": req.Agent, "track": req.Track, "format": req.Format} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	if req.Rate != 0 {
+		q.Set("rate", strconv.Itoa(req.Rate))
+	}
+	body, err := c.get(ctx, "/listen", q)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	_, err = io.Copy(w, body)
+	if err := errors.Join(err, body.Close()); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
 
 // Close closes idle connections.
-func (c *Client) Close() error { return nil }
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// get gives the body of a good answer; the text of another is the error.
+func (c *Client) get(ctx context.Context, path string, q url.Values) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://earshot"+path+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, &remoteError{text: strings.TrimSpace(string(text)), is: ErrNoCall}
+	}
+	return nil, &remoteError{text: strings.TrimSpace(string(text))}
+}
+
+// remoteError is what the daemon answered.
+type remoteError struct {
+	text string
+	is   error
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.is }

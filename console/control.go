@@ -2,12 +2,20 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/earshot/earshot/internal/attr"
 )
 
-// ErrNoCall is what a Backend's Listen returns when there is no such call.
+// ErrNoCall is what a Backend's Listen returns when there is no such call, and Client.Listen then.
 var ErrNoCall = errors.New("no such call")
 
 // ErrRunning is what NewControl returns, wrapped, when another earshot serves the socket.
@@ -41,13 +49,114 @@ type ControlConfig struct {
 }
 
 // Control serves the control socket.
-type Control struct{}
+type Control struct {
+	// Set by NewControl, then constant.
+	cfg    ControlConfig
+	http   *http.Server
+	socket *socket
+}
 
-// NewControl takes the socket: what a dead process left is removed, of a living one is told with ErrRunning.
-func NewControl(cfg ControlConfig) (*Control, error) { return &Control{}, nil }
+// NewControl takes the socket: what a dead process left is removed, of a living one is told with ErrRunning. Who doesn't
+// Run it must Close it.
+func NewControl(cfg ControlConfig) (*Control, error) {
+	if cfg.Backend == nil {
+		return nil, errors.New("control: backend: got nil")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := takeSocket(cfg.Socket)
+	if err != nil {
+		return nil, err
+	}
+	c := &Control{cfg: cfg, socket: s}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", c.status)
+	mux.HandleFunc("GET /listen", c.listen)
+	// No ReadTimeout or WriteTimeout: net/http would end a listener with them. The socket is our own user's.
+	c.http = &http.Server{
+		Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+	}
+	return c, nil
+}
 
-// Run serves until ctx ends, then removes the socket.
-func (c *Control) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// Run serves until ctx ends, then ends the listeners and removes the socket.
+func (c *Control) Run(ctx context.Context) error {
+	c.http.BaseContext = func(net.Listener) context.Context { return ctx }
+	return errors.Join(serve(ctx, c.http, limit(c.socket.listener, maxConns)), c.Close())
+}
 
 // Close removes the socket of a Control that never ran.
-func (c *Control) Close() error { return nil }
+func (c *Control) Close() error { return c.socket.close() }
+
+func (c *Control) status(w http.ResponseWriter, _ *http.Request) {
+	b, err := json.Marshal(c.cfg.Backend.Status())
+	if err != nil {
+		http.Error(w, "status: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
+		c.cfg.Log.Debug("deadline not set", attr.Err(err))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(b, '\n'))
+}
+
+func (c *Control) listen(w http.ResponseWriter, r *http.Request) {
+	req, err := parseListen(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	out := &flushed{w: w, control: http.NewResponseController(w)}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	err = c.cfg.Backend.Listen(r.Context(), req, out)
+	switch {
+	case err == nil, out.began && r.Context().Err() != nil: // we end, or the listener has gone
+	case out.began:
+		c.cfg.Log.Debug("listener lost", attr.Err(err))
+		panic(http.ErrAbortHandler) // the one way to let the client see that this was not the end of the call
+	case errors.Is(err, ErrNoCall):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	default:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+// parseListen reads a listener's wishes; what words there are is the backend's to know.
+func parseListen(r *http.Request) (ListenRequest, error) {
+	q := r.URL.Query()
+	req := ListenRequest{Call: q.Get("call"), Agent: q.Get("agent"), Track: q.Get("track"), Format: q.Get("format")}
+	for k := range q {
+		switch k {
+		case "call", "agent", "track", "format", "rate":
+		default:
+			return req, fmt.Errorf("listen: %q: want call, agent, track, format or rate", k)
+		}
+	}
+	if text := q.Get("rate"); text != "" {
+		rate, err := strconv.Atoi(text)
+		if err != nil {
+			return req, fmt.Errorf("listen: rate: got %q, want a number", text)
+		}
+		req.Rate = rate
+	}
+	return req, nil
+}
+
+// flushed sends each piece at once.
+type flushed struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	began   bool
+}
+
+func (f *flushed) Write(b []byte) (int, error) {
+	f.began = f.began || len(b) > 0
+	n, err := f.w.Write(b)
+	if err != nil {
+		return n, err
+	}
+	return n, f.control.Flush()
+}

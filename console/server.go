@@ -2,8 +2,27 @@ package console
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	maxConns      = 64
+	maxHeader     = 8 << 10 // bytes
+	headerTimeout = 5 * time.Second
+	answerTimeout = 10 * time.Second // for the whole of a request
+	idleTimeout   = 30 * time.Second
+	endTimeout    = 2 * time.Second // for requests under way when Run ends
+	// sweepLimit is how old the last sweep may be before the process counts as hung; a sweep is due each 20 ms.
+	sweepLimit = 5 * time.Second
 )
 
 // Config is the console's configuration.
@@ -11,23 +30,117 @@ type Config struct {
 	// Listen is "ip:port"; port 0 is the kernel's choice.
 	Listen string
 	Source Source
-	// Version, Revision stand in earshot_build_info.
+	// Version and Revision stand in earshot_build_info.
 	Version, Revision string
 	// Log; nil discards.
 	Log *slog.Logger
 }
 
 // Server answers /livez, /readyz and /metrics.
-type Server struct{}
+type Server struct {
+	// Set by New, then constant.
+	http     *http.Server
+	listener net.Listener
+}
 
-// New opens the port.
-func New(cfg Config) (*Server, error) { return &Server{}, nil }
+// New opens the port. Who doesn't Run it must Close it.
+func New(cfg Config) (*Server, error) {
+	if cfg.Source == nil {
+		return nil, errors.New("console: source: got nil")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	s := &Server{listener: limit(l, maxConns)}
+	s.http = &http.Server{
+		Handler: handler(cfg), ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+	}
+	return s, nil
+}
 
 // Run serves until ctx ends and returns nil, or the error that ended it.
-func (s *Server) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (s *Server) Run(ctx context.Context) error { return serve(ctx, s.http, s.listener) }
 
 // Addr is where it listens.
-func (s *Server) Addr() net.Addr { return &net.TCPAddr{} }
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Close closes the port of a server that never ran.
-func (s *Server) Close() error { return nil }
+func (s *Server) Close() error {
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("console: %w", err)
+	}
+	return nil
+}
+
+// serve serves until ctx ends, then lets the requests under way end, but not for long.
+func serve(ctx context.Context, s *http.Server, l net.Listener) error {
+	done := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+		defer cancel()
+		err := s.Shutdown(end)
+		if err != nil {
+			err = s.Close()
+		}
+		done <- err
+	})
+	err := s.Serve(l)
+	if !stop() {
+		err = <-done
+	}
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("console: %w", err)
+	}
+	return nil
+}
+
+func handler(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, live(cfg.Source.Snapshot())) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, cfg.Source.Snapshot().Checks) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(cfg), promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
+	}))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "earshot: /livez /readyz /metrics\n")
+	})
+	return mux
+}
+
+// live is what /livez checks: a process that answers, with an engine that sweeps.
+func live(s Snapshot) []Check {
+	c := Check{Name: "sweep", OK: s.SweepAge <= sweepLimit, Text: fmt.Sprintf("%v ago", s.SweepAge.Round(time.Millisecond))}
+	if s.SweepAge < 0 {
+		c.Text = "not yet"
+	}
+	return []Check{c}
+}
+
+// answer writes one line per check; 200 if all are well. No check at all is a process that has just begun.
+func answer(w http.ResponseWriter, checks []Check) {
+	if len(checks) == 0 {
+		checks = []Check{{Name: "starting", Text: "nothing is known yet"}}
+	}
+	var body strings.Builder
+	code := http.StatusOK
+	for _, c := range checks {
+		word := "ok"
+		if !c.OK {
+			word, code = "FAIL", http.StatusServiceUnavailable
+		}
+		body.WriteString(word + " " + c.Name)
+		if c.Text != "" {
+			body.WriteString(": " + strings.ReplaceAll(c.Text, "\n", " "))
+		}
+		body.WriteByte('\n')
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, body.String())
+}

@@ -1,0 +1,128 @@
+package console
+
+import (
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// maxLabels bounds the values of one metric's label: they are closed sets, and a mistake in that must not fill Prometheus.
+const maxLabels = 64
+
+// metric is one row of the table below: a plain value, or one per label.
+type metric struct {
+	name, help, label string
+	kind              prometheus.ValueType
+	value             func(*Snapshot) float64
+	values            func(*Snapshot) map[string]int64
+}
+
+// metrics are all that we measure; docs/metrics.md says what to do when one moves.
+var metrics = []metric{
+	gauge("earshot_sip_registered", "Accounts that are registered now.", func(s *Snapshot) float64 { return float64(s.Registered) }),
+	gauge("earshot_sip_accounts", "Accounts there are.", func(s *Snapshot) float64 { return float64(s.Accounts) }),
+	counters("earshot_sip_events_total", "Events of signalling.", "event", func(s *Snapshot) map[string]int64 { return s.SIP }),
+	gauges("earshot_calls", "Calls by state.", "state", func(s *Snapshot) map[string]int64 { return s.Calls }),
+	counters("earshot_calls_ended_total", "Calls that ended, by cause.", "cause", func(s *Snapshot) map[string]int64 { return s.CallsEnded }),
+	gauge("earshot_media_tracks", "Tracks that are open now.", func(s *Snapshot) float64 { return float64(s.Tracks) }),
+	gauge("earshot_media_sweep_age_seconds", "Time since the ports were last swept.", func(s *Snapshot) float64 { return s.SweepAge.Seconds() }),
+	counters("earshot_media_samples_total", "Samples by kind; late ones are received, too.", "kind", func(s *Snapshot) map[string]int64 { return s.MediaSamples }),
+	counters("earshot_media_drops_total", "Packets that were not taken, by reason.", "reason", func(s *Snapshot) map[string]int64 { return s.MediaDrops }),
+	gauge("earshot_recorder_disk_free_bytes", "Free space of the recordings' file system.", func(s *Snapshot) float64 { return float64(s.DiskFreeBytes) }),
+	gauge("earshot_recorder_open_recordings", "Recordings that are being written.", func(s *Snapshot) float64 { return float64(s.Recordings) }),
+	counter("earshot_recorder_errors_total", "Writes, syncs and seals that failed.", func(s *Snapshot) int64 { return s.RecorderErrors }),
+	counter("earshot_recorder_repaired_total", "Recordings that were finished after a crash.", func(s *Snapshot) int64 { return s.Repaired }),
+	counter("earshot_stream_dropped_samples_total", "Samples that slow consumers lost.", func(s *Snapshot) int64 { return s.StreamDroppedSamples }),
+	counter("earshot_stream_late_samples_total", "Samples that came too late for live streams.", func(s *Snapshot) int64 { return s.StreamLateSamples }),
+	gauge("earshot_stream_programs", "Programs that run.", func(s *Snapshot) float64 { return float64(s.StreamPrograms) }),
+	counter("earshot_stream_restarts_total", "Programs that were started again.", func(s *Snapshot) int64 { return s.StreamRestarts }),
+	counter("earshot_stream_given_up_total", "Consumers that failed too often.", func(s *Snapshot) int64 { return s.StreamGivenUp }),
+	gauge("earshot_supervise_logged_in", "1 while the login at RingCentral is good.", func(s *Snapshot) float64 { return truth(s.LoggedIn) }),
+	counters("earshot_supervise_requests_total", "Requests to RingCentral's REST API, by class of the answer.", "class", func(s *Snapshot) map[string]int64 { return s.SuperviseRequests }),
+}
+
+func gauge(name, help string, f func(*Snapshot) float64) metric {
+	return metric{name: name, help: help, kind: prometheus.GaugeValue, value: f}
+}
+
+func counter(name, help string, f func(*Snapshot) int64) metric {
+	return metric{name: name, help: help, kind: prometheus.CounterValue, value: func(s *Snapshot) float64 { return float64(f(s)) }}
+}
+
+func gauges(name, help, label string, f func(*Snapshot) map[string]int64) metric {
+	return metric{name: name, help: help, label: label, kind: prometheus.GaugeValue, values: f}
+}
+
+func counters(name, help, label string, f func(*Snapshot) map[string]int64) metric {
+	return metric{name: name, help: help, label: label, kind: prometheus.CounterValue, values: f}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// collector makes metrics of a Snapshot at each scrape: nobody counts twice, and a scrape sees one moment.
+type collector struct {
+	source Source
+	descs  []*prometheus.Desc // by metrics
+}
+
+// newRegistry makes a registry of our own, so that an embedder's is left alone.
+func newRegistry(cfg Config) *prometheus.Registry {
+	c := &collector{source: cfg.Source}
+	for _, m := range metrics {
+		var labels []string
+		if m.label != "" {
+			labels = []string{m.label}
+		}
+		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, labels, nil))
+	}
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "earshot_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": cfg.Version, "revision": cfg.Revision, "go": runtime.Version()},
+	}, func() float64 { return 1 })
+	r := prometheus.NewRegistry()
+	r.MustRegister(c, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	s := c.source.Snapshot()
+	for i, m := range metrics {
+		if m.value != nil {
+			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, m.value(&s))
+			continue
+		}
+		for label, v := range bounded(m.values(&s)) {
+			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, float64(v), label)
+		}
+	}
+}
+
+// bounded gives values under labels that Prometheus takes, and what is beyond maxLabels as "other".
+func bounded(values map[string]int64) map[string]int64 {
+	out := make(map[string]int64, len(values))
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		label := strings.ToValidUTF8(k, "?")
+		if len(out) >= maxLabels {
+			label = "other"
+		}
+		out[label] += values[k]
+	}
+	return out
+}
