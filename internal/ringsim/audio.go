@@ -7,10 +7,10 @@ import (
 )
 
 //go:embed speech/customer.ulaw
-var customerSpeech []byte //nolint:gochecknoglobals // embedded, never written
+var customerSpeech []byte
 
 //go:embed speech/agent.ulaw
-var agentSpeech []byte //nolint:gochecknoglobals // embedded, never written
+var agentSpeech []byte
 
 // Speech gives the two sides of a conversation of real human speech, which begins again when it is over. Where the
 // recordings come from stands in speech/README.md.

@@ -92,25 +92,11 @@ func TestEachFormGivesTheStreamsItPromises(t *testing.T) {
 			var got []string
 			for _, dlg := range call.Dialogs() {
 				m, lines := d.inviteFor(dlg.CallID())
-				eventually(t, 5*time.Second, "20 packets on each line", func() bool {
-					for _, l := range lines {
-						if l.packets() < 20 {
-							return false
-						}
-					}
-					return true
-				})
-				for i, st := range streamsOf(call, dlg) {
-					by := ""
-					switch {
-					case lines[i].title == call.SessionID()+" party-id="+st.Party:
-						by = " by title"
-					case m.header.Get("p-rc-api-monitoring-ids") == "party-id="+st.Party+";session-id="+call.SessionID():
-						by = " by header"
-					}
-					got = append(got, string(st.Role)+by)
-				}
 				checkInvite(t, call, dlg, m)
+				for i, st := range streamsOf(call, dlg) {
+					eventually(t, 5*time.Second, "20 packets", func() bool { return lines[i].packets() >= 20 })
+					got = append(got, string(st.Role)+identifiedBy(call, st, m, lines[i]))
+				}
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("streams (-want +got):\n%s", diff)
@@ -131,6 +117,18 @@ func TestEachFormGivesTheStreamsItPromises(t *testing.T) {
 				t.Errorf("%d BYEs, want %d", byes, tc.invites)
 			}
 		})
+	}
+}
+
+// identifiedBy says how a device learns whose voice a stream is.
+func identifiedBy(call *ringsim.Call, st ringsim.Stream, m *message, l *mediaLine) string {
+	switch {
+	case l.title == call.SessionID()+" party-id="+st.Party:
+		return " by title"
+	case m.header.Get("p-rc-api-monitoring-ids") == "party-id="+st.Party+";session-id="+call.SessionID():
+		return " by header"
+	default:
+		return ""
 	}
 }
 
@@ -241,6 +239,24 @@ func TestBusyDeviceGetsNoInviteThoughRESTSays200(t *testing.T) {
 	})
 	if n, _ := d.counts(); n != 1 {
 		t.Errorf("%d INVITEs, want 1", n)
+	}
+}
+
+func TestAClientThatLostItsDialogMayAskAgain(t *testing.T) {
+	for _, form := range []ringsim.Form{ringsim.FormTwoDialogs, ringsim.FormTwoLines} {
+		c, d := ready(t, ringsim.Config{Form: form, Switches: ringsim.Switches{InviteDelay: -1}})
+		call := c.call(ringsim.CallSpec{Agent: "108"})
+		c.supervise(call, call.AgentParty())
+		c.supervise(call, call.AgentParty())
+		c.supervise(call, call.CustomerParty())
+		waitSupervised(t, call)
+		c.supervise(call, call.AgentParty())
+		c.supervise(call, call.CustomerParty())
+		want := map[ringsim.Form]int{ringsim.FormTwoDialogs: 5, ringsim.FormTwoLines: 2}[form]
+		eventually(t, 5*time.Second, "an INVITE for each round", func() bool {
+			n, _ := d.counts()
+			return n == want && len(call.Dialogs()) == want
+		})
 	}
 }
 

@@ -33,6 +33,9 @@ func (s *Sim) planLocked(se *session, sv *supervision) *leg {
 	if se.form == FormTwoLines && sv.monitored != nil {
 		if l := se.pending; l != nil {
 			l.supervisions = append(l.supervisions, sv)
+			if l.supervisions[0].monitored == sv.monitored {
+				return nil // the same party again: the other one is still missing
+			}
 			se.pending = nil
 			return l
 		}

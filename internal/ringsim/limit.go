@@ -11,7 +11,7 @@ type Limits struct {
 }
 
 // Unlimited switches rate limiting off.
-var Unlimited = Limits{Off: true} //nolint:gochecknoglobals // a value to write in a Config, never changed
+var Unlimited = Limits{Off: true}
 
 func (l *Limits) check() {
 	def := func(v *int, d int) {

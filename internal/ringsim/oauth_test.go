@@ -144,7 +144,7 @@ func TestAccessTokenExpires(t *testing.T) {
 }
 
 func TestRateLimitAnswers429AndEachRequestRestartsThePenalty(t *testing.T) {
-	c := startLimited(t, ringsim.Config{}, ringsim.Limits{Penalty: 300 * time.Millisecond, Window: 50 * time.Millisecond, Heavy: 3, Light: 1000, Medium: 1000})
+	c := startLimited(t, ringsim.Config{}, ringsim.Limits{Penalty: 150 * time.Millisecond, Window: 50 * time.Millisecond, Heavy: 3, Light: 1000, Medium: 1000})
 	c.login()
 	const path = "/restapi/v1.0/account/~/presence"
 	eventually(t, 5*time.Second, "429", func() bool { return c.get(path).status == 429 })
@@ -154,12 +154,12 @@ func TestRateLimitAnswers429AndEachRequestRestartsThePenalty(t *testing.T) {
 	}
 	c.ok("/restapi/v1.0/account/~/extension/~") // another group is another purse
 	last := time.Now()
-	for time.Since(last) < time.Second {
+	for time.Since(last) < 400*time.Millisecond {
 		if c.get(path).status == 200 {
 			t.Fatalf("200 although requests went on during the penalty")
 		}
 	}
-	wait := time.NewTimer(350 * time.Millisecond)
+	wait := time.NewTimer(200 * time.Millisecond)
 	defer wait.Stop()
 	<-wait.C
 	c.ok(path)

@@ -72,7 +72,7 @@ func New(cfg Config) (*Sim, error) {
 	s := &Sim{cfg: cfg, log: cfg.Log, tasks: make(chan task, maxTasks), stopped: make(chan struct{})}
 	s.world = world{
 		purses: map[purseKey]*purse{}, counts: map[requestKey]int{},
-		random: rand.New(rand.NewPCG(cfg.Seed, 0x65617273686f74)), //nolint:gosec // identifiers of a simulator
+		random: rand.New(rand.NewPCG(cfg.Seed, 0x65617273686f74)),
 	}
 	s.world.logins.mint = func() string { return fmt.Sprintf("%016x%016x", s.world.random.Uint64(), s.world.random.Uint64()) }
 	if err := s.open(); err != nil {
@@ -176,7 +176,7 @@ func freePort(host string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	port := c.LocalAddr().(*net.UDPAddr).Port //nolint:forcetypeassert // the address of a UDP socket
+	port := c.LocalAddr().(*net.UDPAddr).Port
 	return port, c.Close()
 }
 
@@ -308,7 +308,7 @@ func (s *Sim) Proxy(transport string) string {
 }
 
 func (s *Sim) public(addr string) string {
-	_, port, _ := net.SplitHostPort(addr) //nolint:errcheck // an address that the kernel gave
+	_, port, _ := net.SplitHostPort(addr)
 	return net.JoinHostPort(s.cfg.Host, port)
 }
 

@@ -223,7 +223,7 @@ func (s *Sim) oneSupervisor(se *session, d *Device, monitored *party) *apiError 
 		if o.device != d {
 			return refuse(http.StatusConflict, "TAS-113", "The call is supervised already")
 		}
-		if o.monitored == monitored && (s.cfg.Switches.RefuseTwice || se.form == FormTwoLines) {
+		if o.monitored == monitored && s.cfg.Switches.RefuseTwice {
 			return refuse(http.StatusConflict, "TAS-113", "The party is supervised already")
 		}
 	}
