@@ -39,7 +39,16 @@ type login struct {
 	err     error     // why the last attempt failed
 	nextTry time.Time // no attempt before
 	fails   int
+	old     []oldToken // replaced by newer ones, at most maxOldTokens
 }
+
+// oldToken is a token that a newer one replaced. Requests that are under way may still use it for a while.
+type oldToken struct {
+	token string
+	since time.Time
+}
+
+const maxOldTokens = 4
 
 func newLogin(c *client) *login { return &login{client: c, turn: make(chan struct{}, 1)} }
 
@@ -85,6 +94,9 @@ func (l *login) settle(doc tokenDoc, err error, now time.Time) (string, error) {
 	defer l.mu.Unlock()
 	if err == nil {
 		life := doc.life()
+		if l.token != "" && len(l.old) < maxOldTokens {
+			l.old = append(l.old, oldToken{l.token, now})
+		}
 		l.token, l.err, l.fails, l.nextTry = string(doc.AccessToken), nil, 0, time.Time{}
 		l.endsAt = now.Add(life)
 		l.renewAt = l.endsAt.Add(-min(renewBefore, life/4))
@@ -131,16 +143,36 @@ func (l *login) good(now time.Time) bool {
 	return l.token != "" && now.Before(l.endsAt)
 }
 
-// end revokes the login, so that restarts don't eat the five logins a user may have. Errors don't matter then.
+// tidy revokes tokens that were replaced: a user may have five logins per app, and where the app gets refresh tokens a
+// forgotten one counts for a week. The sixth would push out another program.
+func (l *login) tidy(ctx context.Context) {
+	l.mu.Lock()
+	var token string
+	if len(l.old) > 0 && time.Since(l.old[0].since) > 2*requestTimeout {
+		token, l.old = l.old[0].token, l.old[1:]
+	}
+	l.mu.Unlock()
+	l.revoke(ctx, token)
+}
+
+// end revokes the login, so that restarts don't eat the five logins either.
 func (l *login) end(ctx context.Context) {
 	l.mu.Lock()
-	token := l.token
-	l.token = ""
-	l.mu.Unlock()
-	if token == "" {
-		return
+	tokens := []string{l.token}
+	for _, o := range l.old {
+		tokens = append(tokens, o.token)
 	}
-	_, _ = l.client.basic(ctx, opRevoke, url.Values{"token": {token}}) // where this fails, the token dies by itself
+	l.token, l.old = "", nil
+	l.mu.Unlock()
+	for _, t := range tokens {
+		l.revoke(ctx, t)
+	}
+}
+
+func (l *login) revoke(ctx context.Context, token string) {
+	if token != "" {
+		_, _ = l.client.basic(ctx, opRevoke, url.Values{"token": {token}}) // where this fails, the token dies by itself
+	}
 }
 
 type tokenDoc struct {

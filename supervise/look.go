@@ -60,7 +60,7 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 		s.anew(now)
 	}
 	if s.held && !a.held {
-		s.dirty = true
+		s.dirty = s.dirty || !s.joined()
 		s.anew(now) // taken up again: what was refused then may be granted now
 	}
 	s.held = a.held

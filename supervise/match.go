@@ -135,12 +135,9 @@ func (c *core) answered(now time.Time, id, party string) {
 	j.joinedAt, s.heard = now, true
 	s.confirmed, s.confirms = false, 0
 	c.emit(actJoined{s.id, s.agent.Extension, s.mode, j.party.Role.String()})
-	for _, k := range s.joins {
-		if k.state != stateJoined {
-			return
-		}
+	if s.joined() {
+		s.cause = call.Cause{}
 	}
-	s.cause = call.Cause{}
 }
 
 // ended notes that a dialog is down, or that an INVITE came to nothing.

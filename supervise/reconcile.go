@@ -156,6 +156,16 @@ func (s *session) alive() bool {
 	return false
 }
 
+// joined says whether all that was planned is heard.
+func (s *session) joined() bool {
+	for _, j := range s.joins {
+		if j.state != stateJoined {
+			return false
+		}
+	}
+	return len(s.joins) > 0
+}
+
 func (s *session) join(party string) *join {
 	for _, j := range s.joins {
 		if j.party.ID == party {

@@ -319,6 +319,7 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 			}
 			agentsAt = now.Add(agentsEvery)
 		}
+		s.client.auth.tidy(ctx)
 		s.log.flush(false)
 		t := time.NewTimer(upkeepRetry)
 		select {
