@@ -3,6 +3,7 @@ package trunk
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,13 +25,13 @@ type Dialog struct {
 	localTag string
 	streams  []*Stream
 	done     chan struct{}
-	turn     chan struct{} // holds one token: who has it may send a re-INVITE or an UPDATE
+	turn     chan struct{} // holds one token: who has it may send a re-INVITE or an UPDATE; Invite has it first
 
 	// Trunk.mu guards the fields below.
 	flow      *flow
 	remote    string // the device's To, with its tag once it answered
 	cseq      uint32
-	their     uint32 // CSeq of the device's last request
+	their     int64 // CSeq of the device's last request, -1 before the first
 	ours      *ours
 	last      []byte // SDP of ours that went out last
 	theirs    []byte // SDP of theirs that came last
@@ -48,9 +49,8 @@ type Dialog struct {
 func (t *Trunk) newDialog(in Invite, b binding) (*Dialog, error) {
 	d := &Dialog{
 		t: t, in: in, callID: in.CallID, userName: in.UserName, contact: b.contact, flow: b.flow,
-		done: make(chan struct{}), turn: make(chan struct{}, 1), localTag: hex.EncodeToString(random(9)),
+		done: make(chan struct{}), turn: make(chan struct{}, 1), localTag: hex.EncodeToString(random(9)), their: -1,
 	}
-	d.turn <- struct{}{}
 	if d.callID == "" {
 		d.callID = hex.EncodeToString(random(16))
 	}
@@ -211,8 +211,11 @@ func (d *Dialog) Lines() int { return len(d.streams) }
 // Bye sends what is delayed on the streams, then BYE, and waits for its answer. The dialog ends in any case.
 func (d *Dialog) Bye(ctx context.Context) error { return d.bye(ctx, "bye") }
 
-// byeWait is how long an answer to BYE is waited for: some devices never send one.
-const byeWait = 5 * time.Second
+// byeWait is how long an answer to BYE is waited for. RingCentral's own SDK never sends one.
+const (
+	byeWait    = 5 * time.Second
+	laxByeWait = time.Second
+)
 
 func (d *Dialog) bye(ctx context.Context, cause string) error {
 	d.t.mu.Lock()
@@ -228,9 +231,16 @@ func (d *Dialog) bye(ctx context.Context, cause string) error {
 	for _, s := range d.streams {
 		s.stop()
 	}
-	ctx, cancel := context.WithTimeout(ctx, byeWait)
+	wait := laxByeWait
+	if d.t.cfg.Strict {
+		wait = byeWait
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	r, err := d.t.exchange(ctx, f, d.request("BYE"))
+	r, err := d.t.exchange(ctx, f, d.request("BYE"), d.done)
+	if errors.Is(err, ErrEnded) {
+		return nil // its BYE and ours crossed
+	}
 	if err != nil {
 		d.t.mu.Lock()
 		gone := f.closed || f.forgotten || d.t.closed

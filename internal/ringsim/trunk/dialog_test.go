@@ -187,6 +187,21 @@ func TestReinviteWithoutSDP(t *testing.T) {
 	w.wantNoComplaint(t)
 }
 
+func TestCallEndsDuringAReinvite(t *testing.T) {
+	w, d, dl, _ := setUp(t, "tcp", Invite{}, nil)
+	got := make(chan error, 1)
+	go func() { got <- dl.Reinvite(t.Context(), Reinvite{}) }()
+	d.next("INVITE")
+	d.send(d.inDialog(dl, "BYE"))
+	if err := <-got; !errors.Is(err, ErrEnded) {
+		t.Errorf("re-INVITE: %v, want %v", err, ErrEnded)
+	}
+	if err := dl.Reinvite(t.Context(), Reinvite{}); !errors.Is(err, ErrEnded) {
+		t.Errorf("after the end: %v, want %v", err, ErrEnded)
+	}
+	w.wantNoComplaint(t)
+}
+
 func parsed(t *testing.T, sdp []byte) *session {
 	t.Helper()
 	s, err := parseSDP(sdp)

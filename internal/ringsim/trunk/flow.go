@@ -175,19 +175,20 @@ func (t *Trunk) pong(f *flow) {
 	}
 }
 
+// flowLife is how long a UDP source is remembered that is not heard: longer than any binding is granted.
+const flowLife = 2 * time.Hour
+
 // forgetFlows makes idle flows deaf, and drops UDP sources that nobody is bound to.
 func (t *Trunk) forgetFlows(now time.Time) {
-	if t.cfg.IdleFlow < 0 {
-		return
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	idle := func(f *flow) bool { return t.cfg.IdleFlow > 0 && now.Sub(f.heard) > t.cfg.IdleFlow }
 	for f := range t.conns {
-		f.forgotten = f.forgotten || now.Sub(f.heard) > t.cfg.IdleFlow
+		f.forgotten = f.forgotten || idle(f)
 	}
 	for from, f := range t.flows {
-		f.forgotten = f.forgotten || now.Sub(f.heard) > t.cfg.IdleFlow
-		if f.forgotten && now.Sub(f.heard) > time.Hour {
+		f.forgotten = f.forgotten || idle(f)
+		if now.Sub(f.heard) > flowLife {
 			f.closed = true
 			delete(t.flows, from)
 		}

@@ -78,7 +78,7 @@ func (d *Dialog) admit(f *flow, m *message) (*message, string) {
 		return gone, "tags are not the dialog's"
 	}
 	n, _ := m.cseq()
-	if n <= d.their {
+	if int64(n) <= d.their {
 		return &message{code: 500, reason: "Server Internal Error"}, fmt.Sprintf("CSeq %d after %d", n, d.their)
 	}
 	if f != d.flow {
@@ -92,7 +92,7 @@ func (d *Dialog) admit(f *flow, m *message) (*message, string) {
 			return gone, ""
 		}
 	}
-	d.their = n
+	d.their = int64(n)
 	return nil, ""
 }
 

@@ -91,6 +91,7 @@ func (t *Trunk) Invite(ctx context.Context, in Invite) (*Dialog, error) {
 		d.end(err.Error())
 		return nil, err
 	}
+	d.giveTurn()
 	return d, nil
 }
 
@@ -105,7 +106,7 @@ func (d *Dialog) ring(ctx context.Context) (*clientTx, *message, error) {
 		d.carry(m, d.sdpLocked(d.ours))
 	}
 	d.t.mu.Unlock()
-	tx, err := d.t.begin(f, m) // if only the sending failed, it is as good as lost
+	tx, err := d.t.begin(f, m, d.done) // if only the sending failed, it is as good as lost
 	if tx == nil {
 		return nil, nil, err
 	}
@@ -176,7 +177,7 @@ func (d *Dialog) abandon(ctx context.Context, tx *clientTx, invite *message, pro
 		}
 	}
 	m.add("CSeq", fmt.Sprintf("%d CANCEL", n))
-	if r, err := d.t.exchange(ctx, tx.flow, m); err != nil || r.code != 200 {
+	if r, err := d.t.exchange(ctx, tx.flow, m, d.done); err != nil || r.code != 200 {
 		d.t.strictly("%s: CANCEL was not answered with 200", d.name)
 	}
 	answer, _, err := d.await(ctx, tx)
@@ -225,9 +226,10 @@ func (d *Dialog) establish(tx *clientTx, answer *message) error {
 	d.t.mu.Lock()
 	d.remote = answer.get("To")
 	d.t.mu.Unlock()
-	reply, outcome, err := d.settle(d.ours, answer, d.in.Late)
+	o := d.ours // nobody changes it: Invite has the turn
+	reply, outcome, err := d.settle(o, answer, d.in.Late)
 	if err == nil {
-		d.commit(d.ours, outcome)
+		d.commit(o, outcome)
 	}
 	d.acknowledge(tx, answer, reply)
 	if err != nil {

@@ -89,7 +89,7 @@ func (d *Dialog) undecided(on bool) {
 }
 
 func (d *Dialog) renegotiate(ctx context.Context, f *flow, m *message, o *ours, late bool) error {
-	tx, err := d.t.begin(f, m)
+	tx, err := d.t.begin(f, m, d.done)
 	if err != nil {
 		if tx != nil {
 			d.t.finish(tx, nil, nil)
@@ -198,7 +198,7 @@ func (d *Dialog) ask(ctx context.Context, m *message) (*message, error) {
 	if ended {
 		return nil, ErrEnded
 	}
-	r, err := d.t.exchange(ctx, f, m)
+	r, err := d.t.exchange(ctx, f, m, d.done)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}

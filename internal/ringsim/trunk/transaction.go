@@ -14,7 +14,8 @@ type clientTx struct {
 	// Set by begin, then constant.
 	flow    *flow
 	raw     []byte
-	answers chan *message // the transaction's owner reads it; bounded, a flood is dropped
+	answers chan *message   // the transaction's owner reads it; bounded, a flood is dropped
+	gone    <-chan struct{} // the dialog's end: nobody answers after it
 
 	// Owned by who called begin.
 	heard    bool // a response came: the request is not repeated any more
@@ -39,8 +40,10 @@ const maxTransactions = 1 << 14
 func newBranch() string { return "z9hG4bK" + hex.EncodeToString(random(10)) }
 
 // begin registers a transaction and sends its request.
-func (t *Trunk) begin(f *flow, m *message) (*clientTx, error) {
-	tx := &clientTx{flow: f, raw: m.bytes(), answers: make(chan *message, 32), key: m.branch() + " " + m.method, interval: t1}
+func (t *Trunk) begin(f *flow, m *message, gone <-chan struct{}) (*clientTx, error) {
+	tx := &clientTx{
+		flow: f, raw: m.bytes(), answers: make(chan *message, 32), gone: gone, key: m.branch() + " " + m.method, interval: t1,
+	}
 	t.mu.Lock()
 	if t.closed || !t.running || len(t.clients) == maxTransactions {
 		t.mu.Unlock()
@@ -113,6 +116,9 @@ func (t *Trunk) wait(ctx context.Context, tx *clientTx) (*message, error) {
 		case <-ctx.Done():
 			stop(timer)
 			return nil, context.Cause(ctx)
+		case <-tx.gone:
+			stop(timer)
+			return nil, ErrEnded
 		case <-t.done:
 			stop(timer)
 			return nil, ErrClosed
@@ -127,10 +133,10 @@ func stop(timer *time.Timer) {
 }
 
 // exchange sends a request that is no INVITE and gives its final response.
-func (t *Trunk) exchange(ctx context.Context, f *flow, m *message) (*message, error) {
+func (t *Trunk) exchange(ctx context.Context, f *flow, m *message, gone <-chan struct{}) (*message, error) {
 	ctx, cancel := context.WithTimeout(ctx, timerB)
 	defer cancel()
-	tx, err := t.begin(f, m)
+	tx, err := t.begin(f, m, gone)
 	if tx == nil || err != nil {
 		if tx != nil {
 			t.finish(tx, nil, nil)
