@@ -1,4 +1,5 @@
 # demo needs Go and make only. test installs what it needs when root, or says how.
+SHELL    := /bin/bash
 GO       ?= go
 DEMO_DIR ?= demo
 FUZZ     ?= 10s
@@ -45,7 +46,7 @@ fuzz:
 	scripts/fuzz.sh $(FUZZ)
 
 docs: bin/earshot
-	./bin/earshot config --markdown | diff - docs/configuration.md
+	./bin/earshot config --markdown | diff - <(grep "^|" docs/configuration.md)
 
 clean:
 	rm -rf bin $(DEMO_DIR)
