@@ -20,8 +20,9 @@ func second(to media.Sink) {
 		now := time.Second + time.Duration(i)*20*time.Millisecond
 		to.Write(&media.Batch{
 			Now:    now,
+			Zero:   time.Second,
 			Frames: []media.Frame{{Track: 1, Kind: media.KindReceived, Pos: i * 160, Samples: 160, Captured: now, PCM: make([]int16, 160)}},
-			Tracks: []media.TrackState{{ID: 1, Party: party, OpenedAt: time.Second, Placed: true}},
+			Tracks: []media.TrackState{{ID: 1, Party: party, Placed: true}},
 		})
 	}
 	to.End(call.Cause{Code: call.CodeHangup})

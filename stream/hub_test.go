@@ -60,7 +60,7 @@ func TestWriteAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	feed(l, 2, 0, 100)
-	b := media.Batch{Tracks: tracks(), Frames: []media.Frame{
+	b := media.Batch{Zero: zero, Tracks: tracks(), Frames: []media.Frame{
 		{Track: 1, Kind: media.KindReceived, Samples: ptime, PCM: make([]int16, ptime)},
 		{Track: 2, Kind: media.KindReceived, Samples: ptime, PCM: make([]int16, ptime)},
 	}}

@@ -162,17 +162,10 @@ func (l *lane) start(b *media.Batch) bool {
 	if l.cfg.track != 0 {
 		return l.startTrack(b)
 	}
-	// The timeline's zero is the moment its first track became live.
-	zero := time.Duration(math.MaxInt64)
-	for i := range b.Tracks {
-		if at := b.Tracks[i].OpenedAt; at > 0 {
-			zero = min(zero, at)
-		}
-	}
-	if zero == math.MaxInt64 {
+	if b.Zero == 0 {
 		return false
 	}
-	l.zero, l.started = zero, true
+	l.zero, l.started = b.Zero, true
 	if l.cfg.fromNow {
 		l.base = max(0, l.callTime(b.Now)-int64(companyWait/sampleTime))
 		for i := range b.Frames {

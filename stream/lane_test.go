@@ -52,7 +52,7 @@ func run(track media.TrackID, kind media.Kind, pos int64, n int64, at time.Durat
 }
 
 func state(id media.TrackID, role call.Role, offset int64, placed bool) media.TrackState {
-	return media.TrackState{ID: id, Party: call.Party{Role: role}, OpenedAt: zeroAt, Offset: offset, Placed: placed}
+	return media.TrackState{ID: id, Party: call.Party{Role: role}, Offset: offset, Placed: placed}
 }
 
 func at(samples int64) time.Duration { return zeroAt + time.Duration(samples)*sampleTime }
@@ -88,7 +88,7 @@ func TestTrackStreamStartsWithItsFirstFrameAndHasNoHoles(t *testing.T) {
 		run(2, media.KindReceived, 100_330, 70, at(480)),
 	}
 	for i := range frames {
-		l.write(&media.Batch{Now: at(int64(i) * 160), Frames: frames[i : i+1], Tracks: tracks})
+		l.write(&media.Batch{Zero: zeroAt, Now: at(int64(i) * 160), Frames: frames[i : i+1], Tracks: tracks})
 		if i == 1 && len(out.pcm) != ptime {
 			t.Errorf("after the first frame: %d samples out, want them at once", len(out.pcm))
 		}
@@ -160,7 +160,7 @@ func TestMixAndStereoAreTheCallsTimeline(t *testing.T) {
 			l, out := newTestLane(t, laneConfig{channels: channels, expected: 2})
 			end := int64(0)
 			for now := int64(0); now < 10*media.SampleRate; now += ptime {
-				b := media.Batch{Now: at(now)}
+				b := media.Batch{Zero: zeroAt, Now: at(now)}
 				for i, s := range sides {
 					b.Tracks = append(b.Tracks, state(media.TrackID(i+1), s.role, s.offset, true))
 					b.Frames = append(b.Frames, s.due(media.TrackID(i+1), now, rnd)...)
@@ -204,7 +204,7 @@ func TestAnySequenceOfBatchesIsOneGapFreeRun(t *testing.T) {
 		now := at(rnd.Int64N(8000))
 		for range 100 {
 			now += time.Duration(rnd.Int64N(int64(300 * time.Millisecond)))
-			b := media.Batch{Now: now}
+			b := media.Batch{Zero: zeroAt, Now: now}
 			for id := range rnd.IntN(4) {
 				s := state(media.TrackID(id+1), call.Role(rnd.IntN(5)), rnd.Int64N(9000), rnd.IntN(2) == 0)
 				s.Ended = rnd.IntN(5) == 0
@@ -245,7 +245,7 @@ func TestProvisionalOffsetGivesWayToThePlacedOne(t *testing.T) {
 					s = state(1, call.RoleMix, c.placed, true)
 				}
 				f := run(1, media.KindReceived, i*ptime, ptime, at(c.guess+i*ptime))
-				l.write(&media.Batch{Now: f.Captured, Frames: []media.Frame{f}, Tracks: []media.TrackState{s}})
+				l.write(&media.Batch{Zero: zeroAt, Now: f.Captured, Frames: []media.Frame{f}, Tracks: []media.TrackState{s}})
 			}
 			l.finish()
 			moved := 25 * int64(ptime)
@@ -269,7 +269,7 @@ func TestProvisionalOffsetGivesWayToThePlacedOne(t *testing.T) {
 // play writes a batch per sweep from..to (in sweeps), with a frame of each track that says returns true for.
 func play(l *lane, tracks []media.TrackState, from, to int64, says func(media.TrackID) bool) {
 	for i := from; i < to; i++ {
-		b := media.Batch{Now: at((i + 1) * ptime), Tracks: tracks}
+		b := media.Batch{Zero: zeroAt, Now: at((i + 1) * ptime), Tracks: tracks}
 		for _, s := range tracks {
 			if says(s.ID) {
 				b.Frames = append(b.Frames, run(s.ID, media.KindReceived, i*ptime, ptime, b.Now))
@@ -326,7 +326,7 @@ func TestASenderWhoseClockStoodStillIsHeardAgain(t *testing.T) {
 	tracks := []media.TrackState{state(1, call.RoleCustomer, 0, true), state(2, call.RoleAgent, 0, true)}
 	pos := int64(0)
 	for i := range int64(600) {
-		b := media.Batch{Now: at((i + 1) * ptime), Tracks: tracks}
+		b := media.Batch{Zero: zeroAt, Now: at((i + 1) * ptime), Tracks: tracks}
 		b.Frames = append(b.Frames, run(2, media.KindGap, i*ptime, ptime, b.Now))
 		if i < 50 || i >= 250 { // 4 s of nothing, and the timestamps go on as if they had not been
 			b.Frames = append(b.Frames, run(1, media.KindReceived, pos, ptime, b.Now))
@@ -349,7 +349,7 @@ func TestListenersHearFromNowOn(t *testing.T) {
 	first := int64(5000)
 	for i := range int64(50) {
 		f := run(1, media.KindReceived, (first+i)*ptime, ptime, at(100+(first+i)*ptime))
-		l.write(&media.Batch{Now: f.Captured, Frames: []media.Frame{f}, Tracks: tracks})
+		l.write(&media.Batch{Zero: zeroAt, Now: f.Captured, Frames: []media.Frame{f}, Tracks: tracks})
 	}
 	l.finish()
 	lead := int(100 + first*ptime - out.from)
@@ -367,7 +367,7 @@ func TestListenersHearFromNowOn(t *testing.T) {
 func TestAMaskReachesWhatTheLaneStillHolds(t *testing.T) {
 	l, out := newTestLane(t, laneConfig{channels: 1, expected: 2})
 	tracks := []media.TrackState{state(1, call.RoleCustomer, 0, true), state(2, call.RoleAgent, 0, true)}
-	b := media.Batch{Now: at(ptime), Tracks: tracks, Frames: []media.Frame{
+	b := media.Batch{Zero: zeroAt, Now: at(ptime), Tracks: tracks, Frames: []media.Frame{
 		run(1, media.KindReceived, 0, ptime, at(ptime)), // waits for the agent
 		run(1, media.KindMasked, 40, ptime-40, at(ptime)),
 	}}

@@ -86,8 +86,8 @@ func value(track media.TrackID, pos int64) int16 { return int16((pos*31+int64(tr
 
 func tracks() []media.TrackState {
 	return []media.TrackState{
-		{ID: 1, Leg: "leg-1", OpenedAt: zero, Placed: true, Offset: 0, Law: media.LawPCMU, Party: call.Party{ID: "p-1", Role: call.RoleAgent, Name: "Ann"}},
-		{ID: 2, Leg: "leg-2", OpenedAt: zero, Placed: true, Offset: 0, Law: media.LawPCMA, Party: call.Party{ID: "p-2", Role: call.RoleCustomer}},
+		{ID: 1, Leg: "leg-1", Placed: true, Offset: 0, Law: media.LawPCMU, Party: call.Party{ID: "p-1", Role: call.RoleAgent, Name: "Ann"}},
+		{ID: 2, Leg: "leg-2", Placed: true, Offset: 0, Law: media.LawPCMA, Party: call.Party{ID: "p-2", Role: call.RoleCustomer}},
 	}
 }
 
@@ -95,7 +95,7 @@ func tracks() []media.TrackState {
 func feed(s media.Sink, n int, from, to int64) {
 	all := tracks()[:n]
 	for i := from; i < to; i++ {
-		b := media.Batch{Now: zero + time.Duration(i+1)*20*time.Millisecond, Tracks: all}
+		b := media.Batch{Zero: zero, Now: zero + time.Duration(i+1)*20*time.Millisecond, Tracks: all}
 		for _, k := range all {
 			f := media.Frame{Track: k.ID, Kind: media.KindReceived, Pos: i * ptime, Samples: ptime, Captured: b.Now, PCM: make([]int16, ptime)}
 			for j := range f.PCM {
@@ -285,6 +285,22 @@ func TestAProgramThatIgnoresSIGTERMIsKilledWithItsGroup(t *testing.T) {
 	stop()
 }
 
+func TestAProgramThatTakesLongIsAskedToEnd(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	script := `trap 'echo asked > "$OUT"; exit 0' TERM; echo > "$OUT.up"; while :; do sleep 0.01; done`
+	h, stop := start(t, stream.Consumer{Command: sh(script), Env: map[string]string{"OUT": out}})
+	var told record
+	s := h.Open(info(), stream.Options{Notify: told.notify})
+	feed(s, 1, 0, 10)
+	waitFor(t, "its trap", func() bool { _, err := os.Stat(out + ".up"); return err == nil })
+	s.End(call.Cause{})
+	waitFor(t, "the end", func() bool { return told.reasons() == "killed" })
+	stop()
+	if got := string(read(t, out)); got != "asked\n" {
+		t.Errorf("got %q, want SIGTERM before SIGKILL", got)
+	}
+}
+
 func TestAProgramThatDiesIsStartedAgainAndGivenUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		script   string
@@ -365,7 +381,7 @@ func TestATrackThatEndsEndsItsProgram(t *testing.T) {
 	feed(s, 2, 0, 10)
 	all := tracks()
 	all[0].Ended = true
-	s.Write(&media.Batch{Now: zero + time.Second, Tracks: all})
+	s.Write(&media.Batch{Zero: zero, Now: zero + time.Second, Tracks: all})
 	waitFor(t, "one end", func() bool { return told.reasons() == "call_ended" })
 	if e := told.of(call.EventStreamEnded)[0]; e.Track != 1 {
 		t.Errorf("track %d ended, want 1", e.Track)
@@ -377,7 +393,7 @@ func TestATrackThatEndsEndsItsProgram(t *testing.T) {
 func TestACallWithoutMediaStartsNothing(t *testing.T) {
 	h, stop := start(t, stream.Consumer{Command: []string{"cat"}}, stream.Consumer{Command: []string{"cat"}, Per: stream.PerCall})
 	s := h.Open(info(), stream.Options{})
-	s.Write(&media.Batch{Now: zero + time.Second, Tracks: tracks()})
+	s.Write(&media.Batch{Zero: zero, Now: zero + time.Second, Tracks: tracks()})
 	s.End(call.Cause{})
 	stop()
 	if got := h.Totals(); got != (stream.Totals{}) {
