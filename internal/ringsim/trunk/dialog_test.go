@@ -254,19 +254,6 @@ func (d *device) sdpOf(dl *Dialog) []byte {
 
 // TestStrictAnswers gives wrong answers, one each.
 func TestStrictAnswers(t *testing.T) {
-	replace := func(a, b string) func(*device) {
-		return func(d *device) { d.sdp = func(s string) string { return strings.ReplaceAll(s, a, b) } }
-	}
-	header := func(name, value string) func(*device) {
-		return func(d *device) {
-			d.mess = func(m *message) {
-				m.headers = slices.DeleteFunc(m.headers, func(h Header) bool { return h.Name == name })
-				if value != "" {
-					m.add(name, value)
-				}
-			}
-		}
-	}
 	for name, c := range map[string]struct {
 		in    Invite
 		do    func(*device)
@@ -313,6 +300,23 @@ func TestStrictAnswers(t *testing.T) {
 			}
 			w.wantComplaint(t, c.want)
 		})
+	}
+}
+
+// replace changes the SDP of the device's answers.
+func replace(a, b string) func(*device) {
+	return func(d *device) { d.sdp = func(s string) string { return strings.ReplaceAll(s, a, b) } }
+}
+
+// header replaces a header of the device's 200, or takes it out.
+func header(name, value string) func(*device) {
+	return func(d *device) {
+		d.mess = func(m *message) {
+			m.headers = slices.DeleteFunc(m.headers, func(h Header) bool { return h.Name == name })
+			if value != "" {
+				m.add(name, value)
+			}
+		}
 	}
 }
 
