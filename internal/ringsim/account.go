@@ -79,8 +79,9 @@ const (
 const Domain = "sip.ringcentral.com"
 
 const (
-	firstAgentID    = 62295327016
-	firstAgentPhone = 12055550173
+	firstAgentID     int64 = 62295327016
+	firstAgentPhone  int64 = 12055550173
+	firstAgentDevice int64 = 702636635016
 )
 
 // DefaultAccount is the world a zero Config.Account stands for: supervisor 101 with an OtherPhone and an offline
@@ -111,14 +112,14 @@ func DefaultAccount(agents int) Account {
 	}
 	for i := range max(agents, 1) {
 		x := Extension{
-			ID:     fmt.Sprint(firstAgentID + 1000*i),
+			ID:     fmt.Sprint(firstAgentID + 1000*int64(i)),
 			Number: fmt.Sprint(FirstAgentNumber + i),
 			Name:   agentName(i),
-			Phone:  fmt.Sprintf("+%d", firstAgentPhone+i),
+			Phone:  fmt.Sprintf("+%d", firstAgentPhone+int64(i)),
 		}
 		a.Extensions = append(a.Extensions, x)
 		a.Devices = append(a.Devices, Device{
-			ID: fmt.Sprint(702636635016 + 1000*i), Extension: x.ID, Type: "HardPhone", Name: x.Name + "'s phone", Status: "Online",
+			ID: fmt.Sprint(firstAgentDevice + 1000*int64(i)), Extension: x.ID, Type: "HardPhone", Name: x.Name + "'s phone", Status: "Online",
 		})
 		a.Groups[0].Members = append(a.Groups[0].Members, Member{Extension: x.ID, Monitored: true, Monitoring: i == 1})
 	}

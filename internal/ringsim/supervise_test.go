@@ -140,7 +140,7 @@ func TestBodiesThatAreTaken(t *testing.T) {
 		{"2019, party, old account", ringsim.LegacyOnly, true, old, 200, ""},
 		{"today's, session, old account", ringsim.LegacyOnly, false, today(), 400, "supervisorDeviceId"},
 		{"today's, party, old account", ringsim.LegacyOnly, true, today(), 400, "supervisorDeviceId"},
-		{"device as a number", "", true, change{"supervisorDeviceId": 802636634016}.on(today()), 200, ""},
+		{"device as a number", "", true, change{"supervisorDeviceId": int64(802636634016)}.on(today()), 200, ""},
 		{"unknown field", "", true, change{"new": "x"}.on(today()), 200, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
