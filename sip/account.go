@@ -170,7 +170,7 @@ func (a *Account) Run(ctx context.Context) error {
 	})
 	<-ctx.Done()
 	a.draining.Store(true)
-	a.calls.cancelInvites()
+	a.calls.shut()
 	a.endAll(call.Cause{Code: call.CodeShutdown})
 	close(stop)
 	<-regDone
@@ -195,7 +195,10 @@ func (a *Account) endAll(c call.Cause) {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			_ = d.Bye(ctx, c)
-			<-d.done
+			select {
+			case <-d.done:
+			case <-ctx.Done():
+			}
 		})
 	}
 	wg.Wait()

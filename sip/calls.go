@@ -55,6 +55,7 @@ type calls struct {
 	invites map[txKey]*invite
 	cancels map[txKey]chan struct{} // CANCELs that came before their INVITE; closed when it comes
 	memos   map[inviteKey]memo
+	stopped bool // nothing new gets in
 }
 
 func (c *calls) init(limit int) {
@@ -91,12 +92,16 @@ const (
 	admitMerged    // it is here already, by another way
 	admitAgain     // it failed a moment ago; the same answer again
 	admitCancelled // its CANCEL was quicker
+	admitStopping
 )
 
 // admit takes a new INVITE in, or says why not.
 func (c *calls) admit(inv *invite, now time.Time) (admission, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stopped {
+		return admitStopping, 0
+	}
 	if m, ok := c.memos[inv.id]; ok && now.Before(m.until) {
 		switch {
 		case m.code >= 300:
@@ -141,14 +146,18 @@ func (c *calls) settle(inv *invite, code int, now time.Time) {
 	c.rememberLocked(inv, code, now)
 }
 
-// promote makes an INVITE a dialog.
-func (c *calls) promote(inv *invite, d *Dialog, now time.Time) {
+// promote makes an INVITE a dialog, and gives the right to answer it; false if it is cancelled or we stop.
+func (c *calls) promote(inv *invite, d *Dialog, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stopped || !inv.state.CompareAndSwap(inviteOpen, inviteAnswered) {
+		return false
+	}
 	delete(c.invites, inv.tx)
 	c.dialogs[d.key] = d
 	c.byID[d.key.callID] = append(c.byID[d.key.callID], d)
 	c.rememberLocked(inv, 200, now)
+	return true
 }
 
 // remove forgets a dialog.
@@ -216,10 +225,11 @@ func (c *calls) cancel(ctx context.Context, k txKey, wait time.Duration) (inv *i
 	return nil, false
 }
 
-// cancelInvites ends all INVITEs that are not answered yet.
-func (c *calls) cancelInvites() {
+// shut lets nothing in any more and ends all INVITEs that are not answered yet.
+func (c *calls) shut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.stopped = true
 	for _, inv := range c.invites {
 		inv.stop(errStopping)
 	}

@@ -251,9 +251,9 @@ func (d *Dialog) nextTime() time.Time {
 	return next
 }
 
-// sessionDue is when the session timer wants something of us.
+// sessionDue is when the session timer wants something of us; a planned re-INVITE of ours serves it too.
 func (d *Dialog) sessionDue() time.Time {
-	if d.timer.seconds == 0 || !d.established {
+	if d.timer.seconds == 0 || !d.established || d.ack != nil || !d.own.again.IsZero() {
 		return time.Time{}
 	}
 	return d.refreshed.Add(d.timer.due(d.a.cfg.tune.second))

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -181,7 +182,11 @@ func (d *Dialog) reoffer(in *inRequest, timer sessionTimer) (res *gosip.Response
 	res = d.okTo(in.req, d.tag, x.Marshal(), timer.headers())
 	if err := in.respond(res); err != nil {
 		undo()
-		return nil, nil, no(500, err.Error())
+		code := 500
+		if errors.Is(err, gosip.ErrTransactionCanceled) {
+			code = 487 // sipgo has stored our 200 to repeat it: put the right answer back
+		}
+		return nil, nil, no(code, err.Error())
 	}
 	commit()
 	d.a.counters.add(cntReinvites, 1)

@@ -113,6 +113,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 	x, err := d.x.Reoffer()
 	if err != nil {
 		d.log.Warn("re-INVITE not sent", attr.Err(err))
+		d.refreshed = time.Now() // the session timer must not spin on it
 		return
 	}
 	req := d.inDialog(gosip.INVITE, f, d.nextSeq())

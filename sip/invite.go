@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"mime/multipart"
 	"strings"
@@ -116,6 +117,8 @@ func (a *Account) takeIn(inv *invite) bool {
 	case admitCancelled:
 		a.counters.add(cntInvitesCancelled, 1)
 		code = 487
+	case admitStopping:
+		code = 503
 	}
 	a.counters.add(cntInvitesRefused, 1)
 	_ = inv.srv.Respond(a.reply(inv.req, inv.tag, code, ""))
@@ -140,7 +143,7 @@ func (a *Account) refuse(inv *invite, r *refusal) {
 	if inv.state.CompareAndSwap(inviteOpen, inviteRefused) {
 		a.counters.add(cntInvitesRefused, 1)
 		_ = inv.srv.Respond(a.reply(inv.req, inv.tag, r.code, r.reason, r.headers...))
-		a.log.Info("call refused", attr.Leg(clean(inv.id.callID, maxText)), attr.Cause(r.cause))
+		a.log.Warn("call refused", attr.Leg(clean(inv.id.callID, maxText)), slog.Int("code", r.code), attr.Cause(r.cause))
 	} else {
 		a.counters.add(cntInvitesCancelled, 1)
 		code = 487
@@ -229,16 +232,15 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 	}
 	commit, undo, err := prepare(leg, x)
 	if err != nil {
-		r := no(488, err.Error())
+		r := handlerRefusal(ctx, err)
 		leg.Ended(r.cause)
 		return nil, r
 	}
-	if ctx.Err() != nil || !inv.state.CompareAndSwap(inviteOpen, inviteAnswered) {
+	d := a.newDialog(inv, f, leg, timer)
+	if ctx.Err() != nil || !a.calls.promote(inv, d, time.Now()) {
 		undo()
 		return nil, abandon(ctx, inv, leg)
 	}
-	d := a.newDialog(inv, f, leg, timer)
-	a.calls.promote(inv, d, time.Now())
 	res := d.okTo(inv.req, inv.tag, x.Marshal(), timer.headers())
 	if err := inv.srv.Respond(res); err != nil {
 		undo()

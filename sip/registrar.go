@@ -288,7 +288,7 @@ func (r *registrar) after(ev regEvent) time.Duration {
 // fail waits short. dead: the flow can't be used any more.
 func (r *registrar) fail(ev regEvent, dead bool) regAction {
 	held := r.status == regRegistered || r.status == regDegraded
-	if held && ev.now.Sub(r.since) >= r.units(healthyAfter) {
+	if r.status == regRegistered && ev.now.Sub(r.since) >= r.units(healthyAfter) {
 		r.fails = 0
 	}
 	wait := r.backoff(ev, held)
