@@ -108,7 +108,6 @@ type Stream struct {
 	Per         string   `key:"per" default:"track" oneof:"track,call" help:"a program per track, or one per call"`
 	Format      string   `key:"format" default:"s16le" oneof:"s16le,mulaw" help:"samples on standard input"`
 	Rate        int      `key:"rate" default:"8000" oneof:"8000,16000" help:"samples a second"`
-	Channels    int      `key:"channels" default:"0" oneof:"0,1,2" help:"per call: 1 mixed, 2 interleaved customer and agent; 0: 2 where two sides are expected"`
 	Restart     string   `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"when a program that ended is started again"`
 	MaxRestarts int      `key:"max_restarts" default:"5" min:"0" help:"then it is given up for that call"`
 	Buffer      Duration `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow program; the oldest is lost first"`

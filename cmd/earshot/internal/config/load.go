@@ -47,7 +47,12 @@ func (e Errors) Error() string {
 }
 
 // Load reads all layers and checks the result. The error is an Errors with one line per mistake.
-func Load(in Input) (*Loaded, error) {
+func Load(in Input) (*Loaded, error) { return load(in, true) }
+
+// Peek is Load for a client of the daemon: it asks for nothing that only the daemon needs, such as an account.
+func Peek(in Input) (*Loaded, error) { return load(in, false) }
+
+func load(in Input, whole bool) (*Loaded, error) {
 	l := &Loaded{values: map[string]value{}}
 	var bad Errors
 	add := func(errs []error) { bad = append(bad, errs...) }
@@ -71,7 +76,7 @@ func Load(in Input) (*Loaded, error) {
 	add(l.readEnv(env))
 	add(l.readFlags(in.Set))
 	add(l.decode())
-	if len(bad) == 0 {
+	if len(bad) == 0 && whole {
 		add(l.check())
 	}
 	if len(bad) > 0 {

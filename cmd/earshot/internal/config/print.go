@@ -80,4 +80,3 @@ func code(s ...string) string {
 	}
 	return strings.Join(out, " ")
 }
-

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/earshot/earshot/console"
+	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/stream"
+)
+
+// backend answers the control socket from the endpoint.
+type backend struct{ ep *endpoint.Endpoint }
+
+func (b backend) Status() any { return b.ep.Status() }
+
+func (b backend) Listen(ctx context.Context, req console.ListenRequest, w io.Writer) error {
+	err := b.ep.Listen(ctx, req.Call, req.Agent, stream.ListenConfig{Track: req.Track, Format: req.Format, Rate: req.Rate}, w)
+	if errors.Is(err, endpoint.ErrNoCall) {
+		return errors.Join(console.ErrNoCall, err)
+	}
+	return err
+}
+
+// source feeds health checks and metrics from the endpoint.
+type source struct{ ep *endpoint.Endpoint }
+
+func (s source) Snapshot() console.Snapshot {
+	st := s.ep.Status()
+	n := s.ep.Figures()
+	out := console.Snapshot{
+		Accounts: len(st.Devices), Calls: map[string]int64{}, CallsEnded: map[string]int64{},
+		SIP: st.SIP, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
+		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
+		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
+		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp,
+		SuperviseRequests: n.Requests, LoggedIn: n.LoggedIn,
+	}
+	for _, c := range st.Checks {
+		out.Checks = append(out.Checks, console.Check{Name: c.Name, OK: c.OK, Text: c.Text})
+	}
+	for _, d := range st.Devices {
+		if d.Registration.Registered {
+			out.Registered++
+		}
+	}
+	for _, c := range st.Calls {
+		out.Calls[c.State]++
+	}
+	for _, c := range st.Waiting {
+		out.Calls[c.State]++
+	}
+	for code, k := range st.Ended {
+		out.CallsEnded[string(code)] = k
+	}
+	return out
+}

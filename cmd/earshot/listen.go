@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
+	"github.com/earshot/earshot/console"
+)
+
+type listenCmd struct {
+	Call   string `arg:"" optional:"" help:"call id; default the only call, or the next"`
+	Agent  string `help:"the call of this agent (extension number)"`
+	Track  string `enum:"mix,agent,customer" default:"mix" help:"whom to hear (mix, agent or customer)"`
+	Format string `enum:"s16le,mulaw,wav" default:"s16le" help:"s16le, mulaw or wav"`
+	Rate   int    `enum:"8000,16000" default:"8000" help:"samples a second"`
+}
+
+// Run writes a live call's audio to standard output until the call ends.
+func (l listenCmd) Run(ctx context.Context, c *cli, p *process) error {
+	if l.Call != "" && l.Agent != "" {
+		return &usageError{err: errors.New("listen: a call and --agent: name one of them")}
+	}
+	if isTerminal(p.out) {
+		return &usageError{err: errors.New("listen: standard output is a terminal"), hint: "pipe it: earshot listen | aplay -f S16_LE -r 8000"}
+	}
+	cl, err := dial(ctx, c, p)
+	if err != nil {
+		return err
+	}
+	defer cl.Close() //nolint:errcheck // idle connections only
+	return cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate}, p.out)
+}
+
+// dial reaches the running daemon.
+func dial(ctx context.Context, c *cli, p *process) (*console.Client, error) {
+	socket, err := c.socket(p)
+	if err != nil {
+		return nil, err
+	}
+	return console.Dial(ctx, socket)
+}
+
+// socket finds the control socket. A client needs no account, so a configuration that lacks one is good enough.
+func (c *cli) socket(p *process) (string, error) {
+	l, err := config.Peek(c.input(p))
+	if err != nil {
+		return "", err
+	}
+	return l.Config.SocketPath(), nil
+}

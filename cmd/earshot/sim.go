@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
+	"github.com/earshot/earshot/internal/ringsim"
+)
+
+type simCmd struct {
+	Every     time.Duration `default:"30s" help:"a supervisable call starts each so often; 0: none"`
+	For       time.Duration `help:"how long a call lasts; default twice --every"`
+	Transport string        `enum:"tls,tcp,udp" default:"tls" help:"transport in the printed configuration (tls, tcp or udp)"`
+	REST      string        `name:"rest" default:"127.0.0.1:0" help:"address of the REST API"`
+	UDP       string        `name:"udp" default:"127.0.0.1:0" help:"SIP over UDP"`
+	TCP       string        `name:"tcp" default:"127.0.0.1:0" help:"SIP over TCP"`
+	TLS       string        `name:"tls" default:"127.0.0.1:0" help:"SIP over TLS"`
+	Host      string        `help:"name or address to put into URLs, proxies and the certificate; default the REST address"`
+	Agents    int           `default:"3" help:"agents in the account"`
+	Form      string        `enum:"two_dialogs,two_lines,mixed" default:"two_dialogs" help:"form of calls outside --every's turns"`
+	NoLimits  bool          `help:"no rate limits; default RingCentral's documented ones"`
+	Out       string        `help:"folder for ca.pem; default a temporary one"`
+	Env       bool          `help:"print a .env for RingCentral's own SDKs instead of earshot.yaml"`
+}
+
+// Run serves a RingCentral; what fits it goes to standard output first.
+func (s simCmd) Run(ctx context.Context, p *process) error {
+	log := newLog(config.Log{Level: "info", Format: "text"}, p.err)
+	cfg := ringsim.Config{
+		REST: s.REST, UDP: s.UDP, TCP: s.TCP, TLS: s.TLS, Host: s.Host, Agents: s.Agents, Form: ringsim.Form(s.Form), Out: s.Out, Log: log,
+	}
+	if s.NoLimits {
+		cfg.Limits = ringsim.Unlimited
+	}
+	sim, err := ringsim.New(cfg)
+	if err != nil {
+		return err
+	}
+	fits := sim.YAML(s.Transport)
+	if s.Env {
+		fits = sim.DotEnv()
+	}
+	if _, err := p.out.Write(fits); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	if s.Every > 0 {
+		wg.Go(func() {
+			if err := sim.Every(ctx, s.Every, s.For); err != nil && ctx.Err() == nil {
+				log.Error("calls ended", "err", err)
+			}
+		})
+	}
+	err = sim.Run(ctx)
+	wg.Wait()
+	return violated(sim, err)
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/earshot/earshot/endpoint"
+)
+
+type statusCmd struct {
+	JSON bool `help:"as JSON"`
+}
+
+// Run asks the running daemon what it hears.
+func (s statusCmd) Run(ctx context.Context, c *cli, p *process) error {
+	cl, err := dial(ctx, c, p)
+	if err != nil {
+		return err
+	}
+	defer cl.Close() //nolint:errcheck // idle connections only
+	raw, err := cl.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		var b bytes.Buffer
+		if err := json.Indent(&b, raw, "", "  "); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(p.out, b.String())
+		return err
+	}
+	var st endpoint.Status
+	if err := json.Unmarshal(raw, &st); err != nil {
+		return fmt.Errorf("status: answer of the daemon: %w", err)
+	}
+	return printStatus(p.out, st)
+}
+
+func printStatus(out io.Writer, st endpoint.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, c := range st.Checks {
+		mark := "ok"
+		if !c.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.Name, c.Text)
+	}
+	fmt.Fprintf(w, "\n%d calls\n", len(st.Calls))
+	for _, c := range st.Calls {
+		fmt.Fprintf(w, "%s\t%s\tagent %s\tfor %s\n", c.ID, c.State, orDash(c.Agent), time.Since(c.Started).Round(time.Second))
+		for _, t := range c.Tracks {
+			secure := "plain"
+			if t.SRTP {
+				secure = "srtp"
+			}
+			fmt.Fprintf(w, "  %s\t%s %s\t%.1f s\tlost %d samples\n", t.Role, orDash(t.Codec), secure, t.Seconds, t.LostSamples)
+		}
+	}
+	for _, c := range st.Waiting {
+		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.Session, c.State, orDash(c.Agent), c.Cause)
+	}
+	return w.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,281 @@
+package endpoint
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/stream"
+)
+
+// State is where a call stands.
+type State uint8
+
+// The states of a Call. joining: answered, no leg confirmed yet; held: every track is on hold.
+const (
+	StateJoining State = iota
+	StateLive
+	StateHeld
+	StateEnded
+)
+
+// String gives the state's name as in status and metrics.
+func (s State) String() string {
+	return [...]string{"joining", "live", "held", "ended"}[s]
+}
+
+// lookEvery is how often a call without legs looks whether RingCentral shows it still; supervise reads the session anew
+// within half a second of a leg's end.
+const lookEvery = 200 * time.Millisecond
+
+// Call is what a person calls one call: its legs, its timeline, its sinks. An ear's legs and Run's loop share it.
+type Call struct {
+	// Set by newCall, then constant.
+	id       string
+	agent    string // extension number
+	mode     string // as call.Info.Mode
+	e        *Endpoint
+	ear      *ear
+	changed  chan struct{} // size 1: run has something to look at
+	made     chan struct{} // closed when the fields below are set
+
+	// Set by make, then constant.
+	timeline *media.Timeline
+	rec      *recorder.Recording // nil: not recorded
+	started  time.Time
+	err      error // why it could not be made
+
+	// mu guards the fields below. Nothing is called with it held.
+	mu      sync.Mutex
+	info    call.Info
+	legs    []*leg
+	tracks  []*media.Track // all that ever were
+	holders int            // legs that are being made
+	closing bool
+	cause   call.Cause // of the newest leg that ended
+	silent  map[media.TrackID]silence
+}
+
+// silence is how long a track has brought nothing.
+type silence struct {
+	packets int64
+	since   time.Time
+	told    bool
+}
+
+// newCall is a call that is still to be made; the caller holds it once.
+func newCall(e *Endpoint, r *ear, info call.Info) *Call {
+	return &Call{
+		id: info.ID, agent: info.Agent, mode: info.Mode, e: e, ear: r, made: make(chan struct{}), changed: make(chan struct{}, 1),
+		holders: 1, silent: map[media.TrackID]silence{},
+	}
+}
+
+// make gives the call its timeline and attaches its sinks.
+func (c *Call) make(info call.Info) error {
+	tl, err := c.e.engine.NewTimeline(info)
+	if err != nil {
+		return err
+	}
+	zero, ok := tl.Zero()
+	if !ok {
+		zero = c.e.engine.Now()
+	}
+	info.Started = c.e.engine.Wall(zero)
+	c.timeline, c.started, c.info = tl, info.Started, info
+	if c.e.store != nil {
+		rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: zero})
+		if err != nil {
+			tl.Close(call.Cause{Code: call.CodeDisk, Text: err.Error()})
+			return err
+		}
+		c.rec = rec
+		tl.Attach(rec)
+	}
+	tl.Attach(c.e.hub.Open(info, stream.Options{Notify: func(ev call.Event) { tl.Post(ev) }}))
+	if c.e.cfg.Sink != nil {
+		if s := c.e.cfg.Sink(info); s != nil {
+			tl.Attach(s)
+		}
+	}
+	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
+	return nil
+}
+
+// ready tells whether the call is made, and so may be looked at.
+func (c *Call) ready() bool {
+	select {
+	case <-c.made:
+		return c.err == nil
+	default:
+		return false
+	}
+}
+
+// hold keeps the call open while a leg is being made; false: it is closing already.
+func (c *Call) hold() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return false
+	}
+	c.holders++
+	return true
+}
+
+// add makes a held leg a leg of the call.
+func (c *Call) add(l *leg) {
+	c.mu.Lock()
+	c.holders--
+	c.legs = append(c.legs, l)
+	if !slices.Contains(c.info.SIPCallIDs, l.id) {
+		c.info.SIPCallIDs = append(c.info.SIPCallIDs, l.id)
+	}
+	info := c.info
+	c.mu.Unlock()
+	if c.rec != nil {
+		c.rec.Update(info)
+	}
+	c.wake()
+}
+
+// remove takes a leg away, with the cause of its end.
+func (c *Call) remove(l *leg, cause call.Cause) {
+	c.mu.Lock()
+	c.legs = slices.DeleteFunc(c.legs, func(o *leg) bool { return o == l })
+	c.cause = cause
+	c.mu.Unlock()
+	c.wake()
+}
+
+// states gives what is known of each track, those that have ended too.
+func (c *Call) states() []media.TrackState {
+	c.mu.Lock()
+	tracks := slices.Clone(c.tracks)
+	c.mu.Unlock()
+	out := make([]media.TrackState, len(tracks))
+	for i, t := range tracks {
+		out[i] = t.State()
+	}
+	return out
+}
+
+func (c *Call) wake() {
+	select {
+	case c.changed <- struct{}{}:
+	default: // run looks anyway
+	}
+}
+
+func (c *Call) post(ev call.Event) {
+	ev.Time, ev.Call = time.Now(), c.id
+	c.timeline.Post(ev) // a full mailbox is counted there
+}
+
+// run looks after the call until it has no leg and RingCentral shows it no more, then closes it.
+func (c *Call) run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for done := false; !done; {
+		select {
+		case <-ctx.Done():
+			// The legs are being ended; the tick sees the last one go.
+			select {
+			case <-c.changed:
+			case <-tick.C:
+			}
+		case <-c.changed:
+		case now := <-tick.C:
+			c.watchMedia(now)
+		}
+		if c.lonely() {
+			done = c.over(ctx)
+		}
+	}
+	c.close()
+}
+
+func (c *Call) lonely() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.legs) == 0 && c.holders == 0
+}
+
+// over waits, for a call without legs, until RingCentral shows it no more, its time is over, or a leg comes back. It tells
+// whether the call is over, and then lets no new leg in.
+func (c *Call) over(ctx context.Context) bool {
+	deadline := time.Now().Add(c.e.cfg.RejoinTimeout)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil && c.shown() && time.Now().Before(deadline) {
+		select {
+		case <-c.changed:
+			if !c.lonely() {
+				return false
+			}
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = len(c.legs) == 0 && c.holders == 0
+	return c.closing
+}
+
+// shown tells whether RingCentral still has a wanted party in the call.
+func (c *Call) shown() bool { return c.mode != "" && c.ear.sup.InCall(c.id) }
+
+func (c *Call) close() {
+	c.mu.Lock()
+	cause := c.cause
+	c.mu.Unlock()
+	if cause.Code == call.CodeHangup && c.packets() == 0 {
+		cause = call.Cause{Code: call.CodeNoMedia, Text: "answered, and not one packet came until the far side hung up"}
+	}
+	c.post(call.Event{Type: call.EventCallEnded, Facts: map[string]any{"cause": string(cause.Code), "text": cause.Text}})
+	<-c.timeline.Close(cause)
+	state, dir := "", ""
+	if c.rec != nil {
+		<-c.rec.Sealed()
+		res := c.rec.Result()
+		state, dir = string(res.State), res.Dir
+	}
+	c.e.forget(c, cause, state)
+	c.e.log.Info("call ended", "call", c.id, "cause", cause.String(), "state", state, "dir", dir,
+		"duration", time.Since(c.started).Round(time.Millisecond))
+}
+
+// packets counts what all tracks ever brought.
+func (c *Call) packets() (n int64) {
+	for _, t := range c.states() {
+		n += t.Counts.Packets
+	}
+	return n
+}
+
+// watchMedia tells once of a track that should bring packets and does not.
+func (c *Call) watchMedia(now time.Time) {
+	limit := c.e.cfg.NoMediaTimeout
+	held := c.heldLines()
+	for _, t := range c.states() {
+		c.mu.Lock()
+		s := c.silent[t.ID]
+		if s.since.IsZero() || t.Counts.Packets != s.packets || t.Ended || held[trackLine{t.Leg, t.Line}] {
+			s = silence{packets: t.Counts.Packets, since: now}
+		}
+		tell := !s.told && now.Sub(s.since) >= limit
+		s.told = s.told || tell
+		c.silent[t.ID] = s
+		c.mu.Unlock()
+		if tell {
+			c.post(call.Event{Type: call.EventNoMedia, Leg: t.Leg, Track: uint32(t.ID), Pos: t.Length})
+			c.e.log.Warn("track silent", "call", c.id, "leg", t.Leg, "track", t.ID, "party", t.Party.ID, "for", limit,
+				"hint", "no packet came: look at the firewall between RingCentral's media ports and this host")
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/sip"
+	"github.com/earshot/earshot/stream"
+	"github.com/earshot/earshot/supervise"
+)
+
+// Config is all that an Endpoint needs. Handler, OnState and Log of the parts are filled in by New.
+type Config struct {
+	// Devices register at any registrar and answer what comes.
+	Devices []Device
+	// Supervisors ask RingCentral to be joined to calls, each with a device of its own.
+	Supervisors []Supervisor
+	// Media is the engine that all calls share.
+	Media media.Config
+	// Record is where calls are recorded; nil: nowhere.
+	Record *recorder.Config
+	// Stream lists the consumers of live audio.
+	Stream stream.Config
+	// Sink, if not nil, gives each call a further sink, or nil. It is called before the call is answered.
+	Sink func(call.Info) media.Sink
+	// NoMediaTimeout: a live track without packets for so long is told once; default 30 s.
+	NoMediaTimeout time.Duration
+	// RejoinTimeout is how long a call without legs stays open while RingCentral still shows it; default 30 s.
+	RejoinTimeout time.Duration
+	// Log takes what happens; nil discards.
+	Log *slog.Logger
+}
+
+// Device is one SIP account to register as.
+type Device struct {
+	Account sip.Config
+}
+
+// Supervisor is one RingCentral login with the device that RingCentral calls.
+type Supervisor struct {
+	RingCentral supervise.Config
+	// Device registers as the supervisor's device. Without a Domain, the account is taken from the device's sip-info.
+	Device Device
+}
+
+func (c *Config) check() error {
+	if len(c.Devices)+len(c.Supervisors) == 0 {
+		return errors.New("endpoint: no device and no supervisor: configure at least one")
+	}
+	if c.NoMediaTimeout == 0 {
+		c.NoMediaTimeout = 30 * time.Second
+	}
+	if c.RejoinTimeout == 0 {
+		c.RejoinTimeout = 30 * time.Second
+	}
+	if c.NoMediaTimeout < 0 || c.RejoinTimeout < 0 {
+		return fmt.Errorf("endpoint: negative time limit: %v, %v", c.NoMediaTimeout, c.RejoinTimeout)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}

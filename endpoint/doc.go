@@ -1,0 +1,32 @@
+// Package endpoint puts supervisors and their devices to work: it registers, asks to be joined to the calls of the
+// monitored agents, answers what comes, and hands each call's audio to its sinks. It is what another Go program embeds.
+//
+// It knows no SIP, RTP or REST of its own: [Endpoint] ties [sip.Account], [media.Engine], [supervise.Supervisor],
+// [recorder.Store] and [stream.Hub] together. The path of a call: an INVITE reaches [Endpoint] as a [sip.Invitation], is
+// matched to a join that was asked for, becomes a leg of a [Call], whose [media.Timeline] feeds the sinks; when the
+// last leg is gone, and RingCentral shows the call no more, the timeline is closed and the recording sealed.
+//
+// # Usage
+//
+//	e, err := endpoint.New(endpoint.Config{Devices: []endpoint.Device{{Account: sip.Config{...}}}, Sink: mySink})
+//	err = e.Run(ctx)
+//
+// # Concurrency
+//
+// New starts nothing. Run starts the rooms' Run loops and one goroutine per call, and awaits them all: first the devices
+// (BYE to every dialog, un-registered), then the calls (sealed), then media and recorder. Status, Listen and Ready may be
+// called from anywhere.
+//
+// # Limits
+//
+// Calls are bounded by sip.Config.MaxCalls and by the media ports. A call without legs stays open at most
+// Config.RejoinTimeout.
+//
+// # Standards
+//
+// None of its own.
+//
+// # Testing
+//
+// Against internal/ringsim, a whole RingCentral in the same process, sample by sample.
+package endpoint

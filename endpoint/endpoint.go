@@ -1,0 +1,251 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/stream"
+)
+
+// newCalls is how many calls may wait for Run's loop to take them over; a burst of INVITEs waits, none is lost.
+const newCalls = 64
+
+// Endpoint is supervisors and devices at work. Make it with New, then Run it once.
+type Endpoint struct {
+	// Set by New, then constant.
+	cfg     Config
+	log     *slog.Logger
+	engine  *media.Engine
+	store   *recorder.Store // nil: nothing is recorded
+	hub     *stream.Hub
+	ears    []*ear
+	fresh   chan *Call      // calls that Run has to take over
+	missed  chan missedCall // calls that were never heard
+	started time.Time
+
+	// mu guards the fields below. Nothing is called with it held.
+	mu     sync.Mutex
+	calls  map[string]*Call // live calls by id
+	joined *sync.Cond       // a call came; for Listen
+	ended  map[call.Code]int64
+	states map[string]int64 // recordings by state
+	failed map[string]call.Cause
+	drain  bool
+}
+
+// New checks the configuration and opens what it owns: the recordings' folder and its lock.
+func New(cfg Config) (*Endpoint, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	e := &Endpoint{
+		cfg: cfg, log: cfg.Log, fresh: make(chan *Call, newCalls), missed: make(chan missedCall, maxMissed), started: time.Now(),
+		calls: map[string]*Call{}, ended: map[call.Code]int64{}, states: map[string]int64{}, failed: map[string]call.Cause{},
+	}
+	e.joined = sync.NewCond(&e.mu)
+	cfg.Media.Log = cfg.Log
+	engine, err := media.New(cfg.Media)
+	if err != nil {
+		return nil, err
+	}
+	e.engine = engine
+	cfg.Stream.Log = cfg.Log
+	if e.hub, err = stream.New(cfg.Stream); err != nil {
+		return nil, err
+	}
+	if err := e.addEars(cfg); err != nil {
+		return nil, err
+	}
+	if cfg.Record != nil {
+		rc := *cfg.Record
+		rc.Log = cfg.Log
+		if e.store, err = recorder.New(rc); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (e *Endpoint) addEars(cfg Config) error {
+	for _, d := range cfg.Devices {
+		r := &ear{e: e, log: e.log, device: d.Account}
+		if err := r.openAccount(d.Account); err != nil {
+			return err
+		}
+		e.ears = append(e.ears, r)
+	}
+	for _, s := range cfg.Supervisors {
+		r := &ear{e: e, log: e.log, device: s.Device.Account}
+		if err := r.openSupervisor(s); err != nil {
+			return err
+		}
+		e.ears = append(e.ears, r)
+	}
+	return nil
+}
+
+// Run works until ctx ends, then takes everything down in order: no new calls, BYE to each dialog, un-registered; calls
+// closed and sealed; media and recorder ended. It returns the first failure that ended it, or nil.
+func (e *Endpoint) Run(ctx context.Context) error {
+	below, stopBelow := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopBelow(nil)
+	var base, calls sync.WaitGroup
+	fail := make(chan error, 4)
+	run := func(name string, f func(context.Context) error) {
+		base.Go(func() {
+			if err := f(below); err != nil && below.Err() == nil {
+				fail <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	run("media", e.engine.Run)
+	run("stream", e.hub.Run)
+	if e.store != nil {
+		run("recorder", e.store.Run)
+	}
+
+	up, stopEars := context.WithCancelCause(ctx)
+	defer stopEars(nil)
+	var ears sync.WaitGroup
+	for _, r := range e.ears {
+		ears.Go(func() { r.run(up) })
+	}
+	earsDone := make(chan struct{})
+	base.Go(func() { ears.Wait(); close(earsDone) })
+
+	var err error
+	for working := true; working; {
+		select {
+		case c := <-e.fresh:
+			calls.Go(func() { c.run(up) })
+		case m := <-e.missed:
+			e.recordMissed(m)
+		case err = <-fail:
+			stopEars(err)
+		case <-earsDone:
+			working = false
+		}
+	}
+	for len(e.fresh) > 0 { // an INVITE that came in the last moment has ended with its device
+		c := <-e.fresh
+		calls.Go(func() { c.run(up) })
+	}
+	calls.Wait()
+	stopBelow(errors.New("all calls are closed"))
+	base.Wait()
+	return err
+}
+
+// Drain refuses new calls from now on; live ones go on.
+func (e *Endpoint) Drain() {
+	e.mu.Lock()
+	e.drain = true
+	e.mu.Unlock()
+	for _, r := range e.ears {
+		if a := r.sip(); a != nil {
+			a.Drain()
+		}
+	}
+}
+
+// Ready tells whether calls can be heard: every device registered.
+func (e *Endpoint) Ready() bool {
+	for _, c := range e.Status().Checks {
+		if !c.OK {
+			return false
+		}
+	}
+	return true
+}
+
+// find gives the live call of that id, or nil.
+func (e *Endpoint) find(id string) *Call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.calls[id]
+}
+
+// live lists the live calls, in no order.
+func (e *Endpoint) live() []*Call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]*Call, 0, len(e.calls))
+	for _, c := range e.calls {
+		if c.ready() {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// open finds the call, or makes it with its timeline, recording and sinks. The caller holds it: it adds a leg or lets go.
+func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
+	c, mine := e.claim(r, info)
+	if !mine {
+		<-c.made // by the INVITE that came first
+		if c.err != nil {
+			return nil, c.err
+		}
+		return c, nil
+	}
+	c.err = c.make(info)
+	close(c.made)
+	if c.err != nil {
+		e.mu.Lock()
+		delete(e.calls, info.ID)
+		e.mu.Unlock()
+		return nil, c.err
+	}
+	e.mu.Lock()
+	delete(e.failed, info.ID)
+	e.joined.Broadcast()
+	e.mu.Unlock()
+	e.fresh <- c
+	return c, nil
+}
+
+// claim gives the call of that id, held once more; mine: it is new, and the caller has to make it.
+func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.calls[info.ID]; c != nil && c.hold() {
+		return c, false
+	}
+	c = newCall(e, r, info)
+	e.calls[info.ID] = c
+	return c, true
+}
+
+// forget counts a call that has ended.
+func (e *Endpoint) forget(c *Call, cause call.Cause, state string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.calls[c.id] == c {
+		delete(e.calls, c.id)
+	}
+	e.ended[cause.Code]++
+	if state != "" {
+		e.states[state]++
+	}
+}
+
+// Close gives back what New opened, for an Endpoint that never ran; safe twice.
+func (e *Endpoint) Close() error {
+	var errs []error
+	if e.store != nil {
+		errs = append(errs, e.store.Close())
+	}
+	for _, r := range e.ears {
+		if r.sup != nil {
+			errs = append(errs, r.sup.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

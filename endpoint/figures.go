@@ -1,0 +1,35 @@
+package endpoint
+
+import (
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/stream"
+)
+
+// Figures are counters for metrics that Status does not show.
+type Figures struct {
+	Tracks        int64 // open now
+	DiskFreeBytes int64 // of the recordings' file system; negative: not known
+	Recorder      recorder.Counters
+	Stream        stream.Totals
+	Requests      map[string]int64 // REST requests by class
+	LoggedIn      bool             // every supervisor is
+}
+
+// Figures may be called from anywhere.
+func (e *Endpoint) Figures() Figures {
+	f := Figures{DiskFreeBytes: -1, Stream: e.hub.Totals(), Requests: map[string]int64{}, LoggedIn: true}
+	if e.store != nil {
+		f.Recorder = e.store.Counters()
+		if n, err := e.store.DiskFree(); err == nil {
+			f.DiskFreeBytes = n
+		}
+	}
+	f.Tracks = int64(e.engine.Totals().Tracks)
+	for _, r := range e.ears {
+		if r.sup == nil {
+			continue
+		}
+		f.LoggedIn = f.LoggedIn && r.sup.Status().LoggedIn
+	}
+	return f
+}

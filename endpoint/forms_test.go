@@ -1,0 +1,150 @@
+package endpoint_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/internal/ringsim"
+	"github.com/earshot/earshot/internal/ringsim/trunk"
+	"github.com/earshot/earshot/internal/secret"
+	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/sip"
+	"github.com/earshot/earshot/sip/offer"
+	"github.com/earshot/earshot/supervise"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// agents are the default world's first extensions that may be monitored.
+var agents = []string{"108", "109", "110"} //nolint:gochecknoglobals // constant
+
+// dotEnv is what the simulator tells a client of it.
+func dotEnv(sim *ringsim.Sim) map[string]string {
+	env := map[string]string{}
+	for line := range strings.Lines(string(sim.DotEnv())) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
+		env[k] = v
+	}
+	return env
+}
+
+// listening starts an endpoint that supervises the simulator's agents; stop ends it and waits.
+func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep *endpoint.Endpoint, stop func()) {
+	t.Helper()
+	env := dotEnv(sim)
+	ep, err := endpoint.New(endpoint.Config{
+		Supervisors: []endpoint.Supervisor{{
+			RingCentral: supervise.Config{
+				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
+				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]),
+				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: agents, Mode: mode, Poll: 100 * time.Millisecond,
+			},
+			Device: endpoint.Device{Account: sip.Config{
+				Transport: transport, TLS: sip.TLS{CAFile: sim.CAFile()}, Policy: offer.Policy{Codecs: []offer.Codec{offer.PCMU, offer.PCMA}},
+			}},
+		}},
+		Media:         media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
+		Record:        &recorder.Config{Dir: dir},
+		RejoinTimeout: 5 * time.Second,
+		Log:           slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- ep.Run(ctx) }()
+	stop = func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(15 * time.Second):
+			t.Error("Run did not end within 15 s")
+		}
+	}
+	eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
+	return ep, stop
+}
+
+// rough is a way with everything that the path must stand: loss, disorder, duplicates, both wraps, a pause, a new SSRC.
+func rough(seed int64) trunk.Impairment {
+	return trunk.Impairment{
+		Loss: 0.02, Reorder: 0.03, Duplicate: 0.02, Seed: seed, Fixed: true,
+		StartSeq: 0xFFF0, StartTimestamp: 0xFFFFFFFF - 2000,
+		Pauses:          []trunk.Pause{{After: 1500 * time.Millisecond, For: 700 * time.Millisecond}},
+		SSRCChangeAfter: 3 * time.Second,
+	}
+}
+
+func TestEverySampleOfEveryFormIsInItsPlace(t *testing.T) {
+	type world struct {
+		transport string
+		srtp      bool
+		law       trunk.Law
+	}
+	worlds := []world{
+		{"tls", true, trunk.PCMU}, {"tls", true, trunk.PCMA}, {"tcp", false, trunk.PCMU}, {"tcp", true, trunk.PCMA},
+		{"udp", false, trunk.PCMA}, {"udp", true, trunk.PCMU}, {"udp", false, trunk.PCMU}, {"tls", false, trunk.PCMA},
+	}
+	for _, w := range worlds {
+		t.Run(fmt.Sprintf("%s/srtp=%v/%s", w.transport, w.srtp, w.law), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			sim := ringsim.Start(t, ringsim.Config{Limits: ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000}})
+			_, stop := listening(t, sim, w.transport, "party", dir)
+			var calls []*ringsim.Call
+			for i, form := range []ringsim.Form{ringsim.FormTwoDialogs, ringsim.FormTwoLines, ringsim.FormMixed} {
+				for j, way := range []trunk.Impairment{{}, rough(int64(10*i + 7))} {
+					c, err := sim.StartCall(ringsim.CallSpec{
+						Agent: agents[(2*i+j)%len(agents)], Form: form, ThirdParty: form == ringsim.FormMixed,
+						Law: w.law, SRTP: &w.srtp, Impair: ringsim.Impair{Customer: way, Agent: way, Mix: way}, For: 6 * time.Second,
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					calls = append(calls, c)
+				}
+			}
+			for _, c := range calls {
+				if err := c.WaitSupervised(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, c := range calls {
+				<-c.Done()
+			}
+			stop()
+			rec := recordings(t, dir)
+			if len(rec) != len(calls) {
+				t.Errorf("%d recordings, want %d", len(rec), len(calls))
+			}
+			for _, c := range calls {
+				r, ok := rec[c.SessionID()]
+				if !ok {
+					t.Errorf("call %s (%s): no recording", c.SessionID(), c.Form())
+					continue
+				}
+				want := 2
+				if c.Form() == ringsim.FormMixed {
+					want = 1
+				}
+				if len(r.Channels) != want {
+					t.Errorf("call %s (%s): channels %v, want %d", c.SessionID(), c.Form(), r.Channels, want)
+				}
+				compareCall(t, c, r)
+			}
+		})
+	}
+}

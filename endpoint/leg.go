@@ -1,0 +1,224 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/sip"
+	"github.com/earshot/earshot/sip/offer"
+)
+
+// leg is one dialog as a part of a call: it opens a track per accepted m= line. sip calls it serially.
+type leg struct {
+	// Set when made, then constant.
+	id     string // SIP Call-ID
+	call   *Call
+	ear    *ear
+	toward netip.Addr // where the far side is, when the offer does not say it
+	source string
+	party  func(offer.Stream) call.Party
+	joins  []joinKey
+
+	// mu guards the fields below.
+	mu     sync.Mutex
+	tracks map[int]*media.Track // by m= line
+	held   map[int]bool
+	dialog *sip.Dialog
+}
+
+// joinKey names a join of supervise that this leg answers.
+type joinKey struct{ session, party string }
+
+// trackLine names a track by its place in a dialog.
+type trackLine struct {
+	leg  string
+	line int
+}
+
+// Prepare opens or updates a track per stream; see sip.Leg.
+func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var (
+		locals         []offer.Local
+		commits, undos []func()
+		seen           = map[int]bool{}
+		opened         []int
+		undo           = func() {
+			for _, f := range undos {
+				f()
+			}
+			for _, line := range opened {
+				l.tracks[line].End()
+				delete(l.tracks, line)
+			}
+		}
+	)
+	for _, s := range streams {
+		seen[s.Line] = true
+		t := l.tracks[s.Line]
+		if t == nil {
+			var err error
+			if t, err = l.open(s); err != nil {
+				undo()
+				return nil, nil, nil, err
+			}
+			l.tracks[s.Line] = t
+			opened = append(opened, s.Line)
+		}
+		commit, back, err := t.Prepare(params(s))
+		if err != nil {
+			undo()
+			return nil, nil, nil, fmt.Errorf("m= line %d: %w", s.Line, err)
+		}
+		commits, undos = append(commits, commit), append(undos, back)
+		rtp, rtcp := t.Local()
+		locals = append(locals, offer.Local{RTP: rtp, RTCP: rtcp})
+	}
+	for line, t := range l.tracks {
+		if !seen[line] { // a later offer took the line away: the track stays, nothing comes
+			if commit, back, err := t.Prepare(media.Params{Inactive: true}); err == nil {
+				commits, undos = append(commits, commit), append(undos, back)
+			}
+		}
+	}
+	commit := func() {
+		for _, f := range commits {
+			f()
+		}
+		l.noteHold(streams)
+	}
+	return locals, commit, undo, nil
+}
+
+func (l *leg) open(s offer.Stream) (*media.Track, error) {
+	toward := s.Remote.Addr()
+	if !toward.IsValid() || toward.IsUnspecified() {
+		toward = l.toward
+	}
+	t, err := l.call.timeline.Open(media.Plan{
+		Leg: l.id, Line: s.Line, Party: l.party(s), IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.call.mu.Lock()
+	l.call.tracks = append(l.call.tracks, t)
+	l.call.mu.Unlock()
+	return t, nil
+}
+
+// noteHold turns changes of the far side's direction into events.
+func (l *leg) noteHold(streams []offer.Stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range streams {
+		t := l.tracks[s.Line]
+		if t == nil || l.held[s.Line] == s.Hold {
+			continue
+		}
+		was := l.held[s.Line]
+		l.held[s.Line] = s.Hold
+		ev := call.Event{Type: call.EventHold, Leg: l.id, Track: uint32(t.ID()), Pos: t.State().Length}
+		if was {
+			ev.Type = call.EventResume
+		}
+		l.call.post(ev)
+	}
+}
+
+// Established notes that the far side has acknowledged our answer.
+func (l *leg) Established(d *sip.Dialog) {
+	l.mu.Lock()
+	l.dialog = d
+	l.mu.Unlock()
+	l.call.post(call.Event{Type: call.EventLegAnswered, Leg: l.id, Facts: map[string]any{"sip_call_id": l.id, "source": l.source}})
+	if sup := l.ear.supervisor(); sup != nil {
+		for _, k := range l.joins {
+			sup.Answered(k.session, k.party)
+		}
+	}
+	l.call.wake()
+}
+
+// Digit hands a digit that came by INFO on as an event.
+func (l *leg) Digit(digit string, d time.Duration) {
+	l.call.post(call.Event{Type: call.EventDTMF, Leg: l.id, Facts: map[string]any{
+		"digit": digit, "duration_samples": d.Milliseconds() * media.SampleRate / 1000, "by": "info",
+	}})
+}
+
+// Ended ends the leg's tracks and takes it out of the call.
+func (l *leg) Ended(c call.Cause) {
+	l.mu.Lock()
+	for _, t := range l.tracks {
+		t.End()
+	}
+	l.dialog = nil
+	l.mu.Unlock()
+	l.call.post(call.Event{Type: call.EventLegEnded, Leg: l.id, Facts: map[string]any{"cause": string(c.Code), "text": c.Text}})
+	if sup := l.ear.supervisor(); sup != nil {
+		for _, k := range l.joins {
+			sup.Ended(k.session, k.party, c)
+		}
+	}
+	l.call.remove(l, c)
+}
+
+// bye ends the dialog, if it is up.
+func (l *leg) bye(ctx context.Context, c call.Cause) error {
+	l.mu.Lock()
+	d := l.dialog
+	l.mu.Unlock()
+	if d == nil {
+		return nil
+	}
+	return d.Bye(ctx, c)
+}
+
+// heldLines tells which lines the far side holds.
+func (c *Call) heldLines() map[trackLine]bool {
+	c.mu.Lock()
+	legs := append([]*leg(nil), c.legs...)
+	c.mu.Unlock()
+	out := map[trackLine]bool{}
+	for _, l := range legs {
+		l.mu.Lock()
+		for line, h := range l.held {
+			if h {
+				out[trackLine{l.id, line}] = true
+			}
+		}
+		l.mu.Unlock()
+	}
+	return out
+}
+
+// params turns what was agreed in SDP into what a track needs.
+func params(s offer.Stream) media.Params {
+	p := media.Params{
+		Remote: s.Remote, RemoteRTCP: s.RemoteRTCP, Mux: s.Mux, SilencePT: s.Silence,
+		RecvKey: key(s.RecvKey), SendKey: key(s.SendKey),
+		Receive: s.Theirs == offer.SendRecv || s.Theirs == offer.SendOnly, Inactive: s.Theirs == offer.Inactive,
+	}
+	for _, pl := range s.Payloads {
+		p.Payloads = append(p.Payloads, media.Payload{Number: pl.Number, Codec: codecs[pl.Codec]})
+	}
+	return p
+}
+
+var codecs = map[offer.Codec]media.Codec{
+	offer.PCMU: media.CodecPCMU, offer.PCMA: media.CodecPCMA, offer.TelephoneEvent: media.CodecEvent, offer.ComfortNoise: media.CodecNoise,
+}
+
+func key(k *offer.Key) *media.Key {
+	if k == nil {
+		return nil
+	}
+	return &media.Key{Suite: media.Suite(k.Suite), Master: []byte(k.Master.Reveal()), Salt: []byte(k.Salt.Reveal()), MKI: k.MKI}
+}

@@ -1,0 +1,82 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/stream"
+)
+
+// ErrNoCall is returned when there is no such call to listen to.
+var ErrNoCall = errors.New("no such call")
+
+// Listen writes the audio of a call to w, from now on until the call ends (nil), ctx ends, or w fails. The call is named by
+// its id, or by its agent's extension; with neither it is the only live one. Where there is none yet, Listen waits
+// for the next one, unless an id was given.
+func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.ListenConfig, w io.Writer) error {
+	l, err := stream.NewListener(cfg)
+	if err != nil {
+		return err
+	}
+	c, err := e.await(ctx, id, agent)
+	if err != nil {
+		return err
+	}
+	detach := c.timeline.Attach(l)
+	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // it has nothing to say
+	defer stop()
+	_, err = l.WriteTo(w)
+	detach(call.Cause{Code: call.CodeReleased, Text: "the listener went away"})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// await finds the call, waiting for it where that makes sense.
+func (e *Endpoint) await(ctx context.Context, id, agent string) (*Call, error) {
+	stop := context.AfterFunc(ctx, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.joined.Broadcast()
+	})
+	defer stop()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		c, err := e.pickLocked(id, agent)
+		if c != nil || err != nil {
+			return c, err
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		e.joined.Wait()
+	}
+}
+
+// pickLocked gives the call that is meant; nil and no error: none yet.
+func (e *Endpoint) pickLocked(id, agent string) (*Call, error) {
+	if id != "" {
+		if c := e.calls[id]; c != nil && c.ready() {
+			return c, nil
+		}
+		return nil, fmt.Errorf("%w: %q: see `earshot status`", ErrNoCall, id)
+	}
+	var found *Call
+	for _, c := range e.calls {
+		if !c.ready() || agent != "" && c.agent != agent {
+			continue
+		}
+		if found != nil && agent == "" {
+			return nil, fmt.Errorf("%w: %d calls are live: name one, see `earshot status`", ErrNoCall, len(e.calls))
+		}
+		if found == nil || c.started.After(found.started) {
+			found = c
+		}
+	}
+	return found, nil
+}
