@@ -43,5 +43,6 @@
 // # Testing
 //
 // The core is tested by tables without sockets. The client and the loop are tested against an HTTP server in the test
-// files, those with timers on an in-memory connection under testing/synctest. JSON decoders are fuzzed.
+// files, those with timers under testing/synctest without sockets. Random histories hold the core to its invariants. JSON
+// decoders are fuzzed.
 package supervise

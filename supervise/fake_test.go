@@ -134,6 +134,14 @@ func (f *fakeRC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	path := r.URL.Path
+	for o := op(0); o < opCount; o++ {
+		pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(operations[o].path), `\{\}`, "[^/]+") + "$"
+		if ok, _ := regexp.MatchString(pattern, path); ok && r.Method == operations[o].verb.String() {
+			w.Header().Set("X-Rate-Limit-Group", operations[o].group.String())
+			w.Header().Set("X-Rate-Limit-Limit", fmt.Sprint(documentedLimits[operations[o].group]))
+			w.Header().Set("X-Rate-Limit-Window", "60")
+		}
+	}
 	switch {
 	case path == "/restapi/oauth/token", path == "/restapi/oauth/revoke":
 		f.oauth(w, r, string(raw))

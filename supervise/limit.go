@@ -44,7 +44,7 @@ const (
 	maxLimit      = 100_000
 )
 
-// documentedLimits are the requests per window of the documented plan, used until an answer names others.
+// documentedLimits are the requests per window of the documented plan, used until an answer names others or none.
 var documentedLimits = [groupCount]int{groupAuth: 5, groupLight: 50, groupMedium: 40, groupHeavy: 10}
 
 // limiter keeps requests inside the server's limits and out of its penalties. It is safe for concurrent use.
@@ -144,7 +144,9 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 		p.window = time.Duration(n) * time.Second
 	}
 	if status != http.StatusTooManyRequests {
-		p.strikes = 0
+		if p.strikes = 0; !named && status < 300 {
+			p.limit = maxLimit // a server that names no limits has none, or tells by 429: the simulator, say
+		}
 		return
 	}
 	d, ok := retryAfter(h, now)

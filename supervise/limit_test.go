@@ -94,4 +94,12 @@ func TestBudgetLeavesRoomForJoining(t *testing.T) {
 	if got := l.spacing(groupHeavy, shareLook); got != 75*time.Millisecond {
 		t.Errorf("spacing: got %s, want 75ms", got)
 	}
+	l.note(groupMedium, 500, http.Header{}, now)
+	if got := l.spacing(groupMedium, shareAll); got != 1500*time.Millisecond {
+		t.Errorf("spacing after an error without headers: got %s, want that of the documented plan", got)
+	}
+	l.note(groupMedium, 200, http.Header{}, now)
+	if got := l.spacing(groupMedium, shareAll); got > time.Millisecond {
+		t.Errorf("spacing with a server that names no limits: got %s, want next to nothing", got)
+	}
 }

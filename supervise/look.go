@@ -40,7 +40,7 @@ func (c *core) look(now time.Time, snap snapshot) {
 
 // want begins a session.
 func (c *core) want(now time.Time, a agentCall) *session {
-	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, customer: a.customer, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
+	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
 	c.sessions[a.session] = s
 	c.emit(actWanted{s.call()})
 	return s

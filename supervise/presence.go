@@ -32,7 +32,6 @@ type agentCall struct {
 type snapshot struct {
 	taken time.Time // when it was asked for: what happened since may be missing
 	calls []agentCall
-	own   map[string]bool // parties of the supervisor's extension
 	any   map[string]bool // all parties that are shown
 }
 
@@ -41,16 +40,13 @@ const maxCalls = 10_000
 
 // makeSnapshot keeps of the presence records what concerns the monitored agents and the supervisor.
 func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken time.Time) snapshot {
-	s := snapshot{taken: taken, own: map[string]bool{}, any: map[string]bool{}}
+	s := snapshot{taken: taken, any: map[string]bool{}}
 	for _, r := range records {
 		mine := own != "" && string(r.Extension.ID) == own
 		wanted := agents.has(r.Extension) && !mine // nobody can supervise himself
 		for _, a := range r.ActiveCalls {
 			if a.PartyID != "" && len(s.any) < maxCalls {
 				s.any[string(a.PartyID)] = true
-				if mine {
-					s.own[string(a.PartyID)] = true
-				}
 			}
 			if c, ok := a.agentCall(); ok && wanted && len(s.calls) < maxCalls {
 				c.agent = Agent{Extension: string(r.Extension.Number), ID: string(r.Extension.ID), Name: string(r.Extension.Name)}

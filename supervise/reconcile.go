@@ -60,6 +60,7 @@ type session struct {
 	agent     Agent
 	hint      string // the agent's party, as presence names it
 	since     time.Time
+	started   time.Time
 	customer  call.Party
 	mode      string
 	planned   []call.Party // the streams of the plan
@@ -68,6 +69,9 @@ type session struct {
 	held      bool
 	joins     []*join // in channel order
 	heard     bool    // a dialog was up once
+	lived     bool    // a reading showed the agent in the call
+	deaf      bool    // a join was due while the device was not registered
+	told      bool    // a failure was told
 	confirmed bool
 	confirms  int // looks that did not show our parties
 	cause     call.Cause
@@ -144,7 +148,7 @@ func (c *core) sorted() []*session {
 }
 
 func (s *session) call() Call {
-	return Call{Session: s.id, Agent: s.agent, Customer: s.customer, Mode: s.mode, Since: s.since}
+	return Call{Session: s.id, Agent: s.agent, Customer: s.customer, Mode: s.mode, Since: s.since, Started: s.started}
 }
 
 func (s *session) alive() bool {
@@ -183,14 +187,27 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 			c.expire(now, s, j)
 		}
 		if !s.inCall && !s.alive() && !s.reading {
-			delete(c.sessions, s.id)
-			c.emit(actGone{s.id, s.agent.Extension})
+			c.bury(s)
 			continue
 		}
 		c.ask(now, s, registered)
 		next = earlier(next, s.due(now, registered))
 	}
 	return next
+}
+
+// bury ends a session. One that was never heard, and of which no failure was told, is told as missed first; but not one
+// that was over before it could be read.
+func (c *core) bury(s *session) {
+	delete(c.sessions, s.id)
+	if !s.heard && !s.told && (s.lived || s.freshAt.IsZero()) {
+		cause := call.Cause{Code: call.CodeHangup, Text: "the call ended before it could be heard"}
+		if s.deaf {
+			cause = call.Cause{Code: call.CodeFlowLost, Text: "the call ended before the device was registered"}
+		}
+		c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: cause})
+	}
+	c.emit(actGone{s.id, s.agent.Extension})
 }
 
 // expire ends the waiting for an INVITE or a dialog.
@@ -226,10 +243,11 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 	if s.reading {
 		return
 	}
-	due := false
+	due := len(s.joins) == 0
 	for _, j := range s.joins {
 		due = due || j.due(now)
 	}
+	s.deaf = due && !registered
 	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
 	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (registered || s.heard || s.alive()) {
 		s.reading = true

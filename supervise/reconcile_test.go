@@ -78,7 +78,7 @@ func (s *script) after(d time.Duration) { s.now = s.now.Add(d) }
 
 // look shows calls as "session party [held]", with the supervisor's parties after a bar.
 func (s *script) look(calls ...string) {
-	snap := snapshot{taken: s.now, own: map[string]bool{}, any: map[string]bool{}}
+	snap := snapshot{taken: s.now, any: map[string]bool{}}
 	for _, c := range calls {
 		f := strings.Fields(c)
 		if f[0] == "own" {
@@ -221,6 +221,38 @@ func TestNotYetReadyCallIsReadAFewTimes(t *testing.T) {
 	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
 }
 
+func TestSessionThatCannotBeReadYetIsReadAgain(t *testing.T) {
+	gone := &APIError{Op: "read session", Status: 404, Code: "CMN-102"}
+	for _, comes := range []bool{true, false} {
+		s := newScript(t, ModeParty)
+		s.look("s1 a2")
+		s.want("wanted s1, read s1")
+		for i := range notReadyTries {
+			s.c.read(s.now, "s1", nil, outcomeLater, time.Time{}, gone)
+			s.want("")
+			s.after(notReadyFirst << i)
+			s.want("read s1")
+		}
+		if comes {
+			s.read("s1", talk...)
+			s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
+			continue
+		}
+		s.c.read(s.now, "s1", nil, outcomeLater, time.Time{}, gone)
+		s.want("gone s1")
+	}
+	// Refused for good: told once, with the code, and asked again ever more slowly.
+	s := newScript(t, ModeParty)
+	s.look("s1 a2")
+	s.want("wanted s1, read s1")
+	for i := range 3 {
+		s.c.read(s.now, "s1", nil, outcomeRefused, time.Time{}, &APIError{Op: "read session", Status: 403, Code: "CMN-401", Permission: "CallControl"})
+		s.want([]string{"failed s1 refused", "", ""}[i])
+		s.after(backoff(rejoinFirst, rejoinMost, i))
+		s.want("read s1")
+	}
+}
+
 func TestOtherSideThatIsNotShownMakesASessionJoin(t *testing.T) {
 	s := newScript(t, ModeParty)
 	s.look("s1 a2")
@@ -264,6 +296,36 @@ func TestNothingIsAskedWhileNotRegistered(t *testing.T) {
 	s.after(time.Minute)
 	s.reg = true
 	s.want("read s1") // what was read a minute ago is not good enough to ask by
+}
+
+func TestCallThatEndsUnheardIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		reg  bool
+		run  func(s *script)
+		want string
+	}{
+		{"the device was not registered", false, func(s *script) { s.want("wanted s1") }, "failed s1 flow_lost, gone s1"},
+		{"it ended while we asked", true, func(s *script) {
+			s.want("wanted s1, read s1")
+			s.read("s1", talk...)
+			s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
+			s.refused("s1", "c1", outcomeLater)
+			s.refused("s1", "a2", outcomeLater)
+		}, "failed s1 hangup, gone s1"},
+		{"it was over when we looked", true, func(s *script) {
+			s.want("wanted s1, read s1")
+			s.read("s1", "c1 - Disconnected", "a2 7 Disconnected")
+		}, "gone s1"},
+	} {
+		s := newScript(t, ModeParty)
+		s.reg = c.reg
+		s.look("s1 a2")
+		c.run(s)
+		s.after(time.Second)
+		s.look()
+		s.want(c.want)
+	}
 }
 
 func TestRefusedForNowIsAskedAgainForTwoSeconds(t *testing.T) {

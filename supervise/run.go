@@ -355,5 +355,5 @@ func (s *Supervisor) failing(what string, err error) {
 	s.mu.Lock()
 	s.errs[what] = text
 	s.mu.Unlock()
-	s.log.say(slog.LevelWarn, "failing "+what, what+" not read", attrs...)
+	s.log.say(slog.LevelWarn, "failing "+what, "ringcentral not read", attrs...)
 }

@@ -203,7 +203,7 @@ func TestPresenceIsReadInPagesOrNotAtAll(t *testing.T) {
 		if _, _, gone := h.counts(); gone != 0 || !s.InCall(sess1) {
 			t.Error("a look without its second page ended the call")
 		}
-		if n := strings.Count(log.text(), "presence not read"); n == 0 || n > 6 {
+		if n := strings.Count(log.text(), "ringcentral not read"); n == 0 || n > 6 {
 			t.Errorf("5 minutes of failure: got %d lines, want one a minute: %s", n, log.text())
 		}
 	})

@@ -19,14 +19,19 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 	case outcomeBusy:
 		s.readAt = until
 		return
-	case outcomeLater: // 404: RingCentral knows no such session any more
-		c.over(now, s)
+	case outcomeLater: // 404: RingCentral knows no such session any more, or not yet
+		if s.lived || s.tries >= notReadyTries {
+			c.over(now, s)
+			return
+		}
+		s.readAt = now.Add(notReadyFirst << s.tries)
+		s.tries++
 		return
 	default:
 		s.readAt = later(until, now.Add(backoff(rejoinFirst, rejoinMost, s.readFails)))
 		s.readFails++
 		if cause := refusal(err); o == outcomeRefused && cause != s.cause {
-			s.cause = cause
+			s.cause, s.told = cause, true
 			c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: cause, err: err})
 		}
 		return
@@ -39,7 +44,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		return
 	}
 	if p.live {
-		s.inCall = true
+		s.inCall, s.lived = true, true
 	}
 	if p.lone && s.tries >= notReadyTries && !s.heard {
 		// The other side is not of this account, say, and is not shown; the whole session can be heard all the same.
@@ -213,7 +218,7 @@ func (c *core) fail(s *session, j *join, cause call.Cause, err error, next time.
 	news := cause != j.cause || j.failures == 0
 	j.failures++
 	j.giveUp(cause, next)
-	s.cause = cause
+	s.cause, s.told = cause, true
 	if news {
 		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, device: cause.Code == call.CodeNoInvite})
 	}

@@ -151,6 +151,7 @@ type Call struct {
 	Customer call.Party // zero until the session was read
 	Mode     string     // how it will be asked for; ModeSession also where ModeParty is not possible
 	Since    time.Time  // when it was first seen
+	Started  time.Time  // when RingCentral says the agent's part began; zero if it does not
 }
 
 // Ref names a party of a session, as the headers of an INVITE do; either half may be empty.
