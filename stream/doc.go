@@ -20,9 +20,9 @@
 // the track's Pos 0, a [Listener] with the moment it came). A frame that comes late is not put in; the recording has it.
 // Nothing waits for the alignment of the tracks, which is known 500 ms after a track's first packet: until a track is placed,
 // the mix uses the arrival of its first packet, and moves it when the offset is known. When one side falls silent on the wire
-// (hold, a stalled network) and another goes on, the stream waits 100 ms (two sweeps and a live wait) for it, then goes on with
-// silence in its place; when all are silent, it waits 1 s, so that a short stall costs nothing. What comes for a place that is
-// gone is counted in [Totals] as LateSamples.
+// (hold, a stalled network) and another goes on, the stream waits for it ([Config].Wait, 100 ms), then goes on with silence in
+// its place; when all are silent, it waits 1 s, so that a short stall costs nothing. What comes for a place that is gone is
+// counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present.
 //
 // # Concurrency
 //
@@ -31,8 +31,8 @@
 //
 // # Limits
 //
-// A ring holds 5 s unless configured; two sides of a mix may lie at most 2 s apart. A program of which 64 KiB stand in
-// the kernel's pipe has those besides its ring. At most 256 programs wait to be started.
+// A ring holds 5 s unless configured; two sides of a mix may lie at most 2 s apart. What stands in
+// the kernel's pipe (64 KiB) besides the ring is lost uncounted when a program dies. At most 256 programs wait to be started.
 //
 // # Testing
 //

@@ -41,7 +41,7 @@ func newFeed(h *Hub, info call.Info, o Options) *feed {
 		if len(info.Expected) > 1 {
 			channels = 2
 		}
-		f.calls = append(f.calls, f.open(c, laneConfig{channels: channels, expected: len(info.Expected)}, nil))
+		f.calls = append(f.calls, f.open(c, laneConfig{channels: channels, expected: len(info.Expected), wait: h.cfg.Wait}, nil))
 	}
 	return f
 }

@@ -23,6 +23,9 @@ const (
 // Config is the hub's configuration.
 type Config struct {
 	Consumers []Consumer
+	// Wait is how long a mix waits for a side that is behind another: two sweeps and media's live wait. Default 100 ms, at
+	// most 1 s.
+	Wait time.Duration
 	// Log gets warnings about programs, and at debug what they write; nil discards.
 	Log *slog.Logger
 }
@@ -76,7 +79,7 @@ func New(cfg Config) (*Hub, error) {
 		}
 		consumers[i] = c
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, checkWait(&cfg.Wait))...); err != nil {
 		return nil, err
 	}
 	cfg.Consumers = consumers

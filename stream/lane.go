@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -9,9 +10,9 @@ import (
 )
 
 const (
-	// companyWait is how long a side that goes on waits for one that doesn't: two sweeps of 20 ms and the 60 ms for which
+	// defaultWait is how long a side that goes on waits for one that doesn't: two sweeps of 20 ms and the 60 ms for which
 	// media holds a hole open. A track's first frames come that late, too.
-	companyWait = 100 * time.Millisecond
+	defaultWait = 100 * time.Millisecond
 	// aloneWait is how long all sides may say nothing before time goes on without them.
 	aloneWait = time.Second
 	// patience is how long a side may be late in all that comes before it is moved to the present.
@@ -45,8 +46,10 @@ type laneConfig struct {
 	track media.TrackID
 	// wants chooses tracks; nil takes all.
 	wants func(*media.TrackState) bool
-	// expected is how many tracks the call is to have: the mix waits companyWait for one that isn't there.
+	// expected is how many tracks the call is to have: the mix waits for one that isn't there.
 	expected int
+	// wait is how long a side that goes on waits for another; aloneWait at most, defaultWait for 0.
+	wait time.Duration
 	// fromNow begins with the batch that comes first, not with the call.
 	fromNow bool
 }
@@ -88,7 +91,23 @@ type source struct {
 	buf []int16
 }
 
-func newLane(cfg laneConfig, out output) *lane { return &lane{cfg: cfg, out: out} }
+func newLane(cfg laneConfig, out output) *lane {
+	if cfg.wait == 0 {
+		cfg.wait = defaultWait
+	}
+	return &lane{cfg: cfg, out: out}
+}
+
+// checkWait completes and checks a configured wait.
+func checkWait(d *time.Duration) error {
+	if *d == 0 {
+		*d = defaultWait
+	}
+	if *d < 0 || *d > aloneWait {
+		return fmt.Errorf("wait: got %v, want up to %v", *d, aloneWait)
+	}
+	return nil
+}
 
 // write takes a batch.
 //
@@ -167,7 +186,7 @@ func (l *lane) start(b *media.Batch) bool {
 	}
 	l.zero, l.started = b.Zero, true
 	if l.cfg.fromNow {
-		l.base = max(0, l.callTime(b.Now)-int64(companyWait/sampleTime))
+		l.base = max(0, l.callTime(b.Now)-int64(l.cfg.wait/sampleTime))
 		for i := range b.Frames {
 			f := &b.Frames[i]
 			if s := l.source(f.Track); s != nil && s.taken && s.placed {
@@ -288,8 +307,8 @@ func (l *lane) frontier(now time.Duration) int64 {
 		if s.taken {
 			missing--
 		}
-		if s.taken && s.seen && !s.ended && now-s.at <= companyWait {
-			wait = companyWait
+		if s.taken && s.seen && !s.ended && now-s.at <= l.cfg.wait {
+			wait = l.cfg.wait
 		}
 	}
 	limit := int64(math.MaxInt64)

@@ -292,7 +292,7 @@ func TestASideThatFallsSilentHoldsTheOtherForABoundedTime(t *testing.T) {
 		t.Errorf("both talk: %d samples out, want %d", got, 50*ptime)
 	}
 	play(l, tracks, 50, 100, agent)
-	wait := int64(companyWait / sampleTime)
+	wait := int64(defaultWait / sampleTime)
 	if got := length(); got != 100*ptime-wait {
 		t.Errorf("one talks: %d samples out, want %d", got, 100*ptime-wait)
 	}
@@ -353,7 +353,7 @@ func TestListenersHearFromNowOn(t *testing.T) {
 	}
 	l.finish()
 	lead := int(100 + first*ptime - out.from)
-	if lead < 0 || lead > int(companyWait/sampleTime) {
+	if lead < 0 || lead > int(defaultWait/sampleTime) {
 		t.Fatalf("begins %d samples before its first frame", lead)
 	}
 	checkPCM(t, out.pcm, func(i int) int16 {

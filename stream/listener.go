@@ -29,6 +29,8 @@ type ListenConfig struct {
 	Rate int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
+	// Wait is how long the mix waits for a side that is behind another, as in Config.
+	Wait time.Duration
 }
 
 // Listener is a sink that a reader hears from now on until the call ends, in mono. A reader that is too slow loses the
@@ -62,9 +64,10 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 		bad = fmt.Errorf("track: got %q, want %s, %s or %s", cfg.Track, HearMix, HearAgent, HearCustomer)
 	}
 	form := checkForm(&cfg.Format, &cfg.Rate, FormatS16LE, FormatMulaw, FormatWAV)
-	if err := errors.Join(bad, form, checkBuffer(&cfg.Buffer)); err != nil {
+	if err := errors.Join(bad, form, checkBuffer(&cfg.Buffer), checkWait(&cfg.Wait)); err != nil {
 		return nil, err
 	}
+	lane.wait = cfg.Wait
 	l := &Listener{cfg: cfg, quit: make(chan struct{})}
 	l.ring = newRing(cfg.Buffer, 1, &l.dropped)
 	l.lane = newLane(lane, l.ring)
