@@ -115,15 +115,18 @@ func (p *placer) move(at time.Duration) {
 }
 
 // resync goes on in the same epoch where only the sequence number leapt: after a long outage, or a sender that counts
-// anew but keeps its clock. The step, taken forward, says how many packets are missing.
+// anew but keeps its clock. The step, taken forward, says how many packets are missing, if the time between has room for
+// them.
 func (p *placer) resync(first *slot) bool {
 	pos := p.ref.posOf(first.ts)
 	if first.ssrc != p.seq.ssrc || pos < p.front || pos > p.ahead(first.arrival) {
 		return false
 	}
 	step := int64(first.seq - uint16(p.seq.next))
-	p.missing += step
-	p.state.Counts.LostPackets += step
+	if step*p.lastSamples <= pos-p.front {
+		p.missing += step
+		p.state.Counts.LostPackets += step
+	}
 	p.seq.restart(first.ssrc, p.seq.next+step)
 	return true
 }

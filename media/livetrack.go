@@ -283,7 +283,7 @@ func (k *liveTrack) started(p *packet) {
 //earshot:hot
 func (k *liveTrack) event(p *packet, octets []byte) {
 	pos := k.placer.front
-	if r := &k.placer.ref; k.placer.started && p.ssrc == k.placer.seq.ssrc {
+	if r := &k.placer.ref; k.placer.begun && p.ssrc == k.placer.seq.ssrc {
 		if at := r.posOf(p.ts); at > pos-aheadSamples && at < pos+aheadSamples {
 			pos = max(0, at)
 		}

@@ -99,11 +99,14 @@ func (p *placer) fits(k *packet) (ext int64, ok bool) {
 	if !k.audible() { // events carry the timestamp of their beginning, some senders' none at all
 		return ext, true
 	}
-	pos := p.ref.posOf(k.ts)
+	pos, behind := p.ref.posOf(k.ts), p.ref.pos
+	if d <= 0 && p.started { // what should have come long ago is no twin of the packet that did
+		behind = max(behind, samplesIn(k.arrival)-p.align.transit())
+	}
 	switch {
 	case pos > max(p.front, p.ahead(k.arrival)): // what goes on at front makes no run
 		return ext, false
-	case pos >= p.ref.pos-samplesIn(p.archive):
+	case pos >= behind-samplesIn(p.archive):
 		return ext, true
 	}
 	return ext, d <= 0 && !p.seq.came(ext) // far too late; else the clock was set back
@@ -184,13 +187,13 @@ func (p *placer) give(k *packet, skip int64) {
 	n := int64(len(k.octets)) - skip
 	f := Frame{Track: p.state.ID, Kind: KindReceived, Law: k.law, Epoch: p.epoch, Pos: p.front, Captured: k.arrival}
 	if p.valve.masked(k.arrival, k.arrival) {
-		f.Kind = KindMasked
+		f.Kind, f.Law = KindMasked, LawNone
 		p.run(f, n, false)
 		return
 	}
-	p.state.Counts.ReceivedSamples += n
-	p.past.give(p.front, k.arrival)
 	p.out.audio(f, k.octets[skip:])
+	p.past.give(p.front, k.arrival)
+	p.state.Counts.ReceivedSamples += n
 	p.front += n
 }
 
@@ -225,10 +228,10 @@ func (p *placer) fill(pos, n int64, arrival, at time.Duration, open bool) {
 //earshot:hot
 func (p *placer) run(f Frame, n int64, open bool) {
 	f.Samples = n
-	*p.samples(f.Kind) += n
+	p.out.run(f)
 	p.past.add(hole{pos: f.Pos, end: f.Pos + n, kind: f.Kind, at: f.Captured, open: open})
 	p.past.give(f.Pos, f.Captured)
-	p.out.run(f)
+	*p.samples(f.Kind) += n
 	p.front += n
 }
 
@@ -271,7 +274,7 @@ func (p *placer) late(k *packet, pos int64, epoch uint16, counted bool) {
 		f := Frame{Track: p.state.ID, Kind: KindLate, Law: k.law, Epoch: epoch, Pos: h.pos, Captured: k.arrival}
 		*p.samples(h.kind) -= h.end - h.pos
 		if p.valve.masked(k.arrival, k.arrival) {
-			f.Kind, f.Samples = KindMasked, h.end-h.pos
+			f.Kind, f.Law, f.Samples = KindMasked, LawNone, h.end-h.pos
 			c.MaskedSamples += f.Samples
 			h.kind, h.open = KindMasked, false
 			p.past.add(h)

@@ -13,7 +13,7 @@ const (
 type sequence struct {
 	ssrc       uint32
 	high, next int64
-	base       int64              // the first: one below it is not missing
+	base       int64                  // the first: one below it is not missing
 	seen       [seqWindow / 64]uint64 // of high-seqWindow+1 to high, by ext modulo seqWindow
 }
 

@@ -77,6 +77,6 @@ type Counts struct {
 	ComfortPackets     int64 // comfort noise
 	RTCPPackets        int64
 	SSRCChanges        int64
-	JitterSamples     float64 // RFC 3550 appendix A.8, over the newest epoch
-	SentPackets       int64   // our silence
+	JitterSamples      float64 // RFC 3550 appendix A.8, over the newest epoch
+	SentPackets        int64   // our silence
 }

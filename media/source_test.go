@@ -1,0 +1,132 @@
+package media
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/earshot/earshot/call"
+)
+
+// from lets letters come from elsewhere.
+func from(l []letter, a string) []letter {
+	for i := range l {
+		l[i].from = netip.MustParseAddrPort(a)
+	}
+	return l
+}
+
+func TestOnlyTheTracksSourceIsHeard(t *testing.T) {
+	const nat, stranger = "192.0.2.1:61000", "198.51.100.7:4000"
+	host := plainParams()
+	host.Remote = netip.AddrPort{}
+	for _, c := range []struct {
+		name   string
+		params Params
+		in     []letter
+		want   string
+		strays int64
+	}{
+		{"as offered", plainParams(), stream(1, 1, 0, 100*ms, 10), "r1600", 0},
+		{"another port of the offered address", plainParams(), from(stream(1, 1, 0, 100*ms, 10), nat), "r1600", 0},
+		{"a stranger", plainParams(), from(stream(1, 1, 0, 100*ms, 10), stranger), "", 10},
+		{"anyone where no address is known", host, from(stream(1, 1, 0, 100*ms, 10), stranger), "r1600", 0},
+		{"injected while the source talks", plainParams(), append(stream(1, 1, 0, 100*ms, 50), from(stream(1, 51, 8000, 500*ms, 50), nat)...), "r8000", 50},
+		{"offered source moved after a silence", plainParams(), append(stream(1, 1, 0, 100*ms, 10), from(stream(1, 11, 1600+8000, 1300*ms, 10), nat)...), "r1600 g8000 r1600", 0},
+		{"moved, but not in sequence", plainParams(), append(stream(1, 1, 0, 100*ms, 10), without(from(stream(1, 11, 9600, 1300*ms, 12), nat), 3, 7)...), "r1600", 10},
+		{"one packet from another port", plainParams(), append(from(stream(9, 1, 0, 50*ms, 1), nat), stream(1, 1, 0, 100*ms, 10)...), "r1600", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, Config{}).commit(c.params).send(c.in...).until(4 * time.Second).close()
+			r.expect(c.want)
+			if got := r.state().Counts.StrayPackets; got != c.strays {
+				t.Errorf("strays: got %d, want %d", got, c.strays)
+			}
+			if es := r.tape.typed(call.EventTrackStray); len(es) > 2 || (len(es) > 0) != (c.strays > 0) {
+				t.Errorf("stray events: got %d for %d packets", len(es), c.strays)
+			}
+		})
+	}
+}
+
+func TestReOfferMovesTheSource(t *testing.T) {
+	r := newRig(t, Config{}).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 100)...).until(500 * ms)
+	p := plainParams()
+	p.Remote = netip.MustParseAddrPort("198.51.100.7:6000")
+	r.commit(p).send(from(stream(2, 1, 0, 1090*ms, 50), "198.51.100.7:6000")...)
+	r.send(from(stream(3, 1, 0, 2500*ms, 50), "192.0.2.1:4000")...) // the old one again, later
+	r.until(4 * time.Second).close()
+	s := r.state()
+	if s.Length != 8000+8000 || len(s.Epochs) != 2 || s.Counts.StrayPackets != 100-50+50 {
+		t.Errorf("got length %d, epochs %+v, strays %d", s.Length, s.Epochs, s.Counts.StrayPackets)
+	}
+	if got := r.port.sentTo[len(r.port.sentTo)-1]; got != p.Remote {
+		t.Errorf("last packet of ours went to %v, want %v", got, p.Remote)
+	}
+	if es := r.tape.typed(call.EventTrackUpdated); len(es) != 1 {
+		t.Errorf("updates: got %v, want one", es)
+	}
+}
+
+func TestHoldKeepsTheSource(t *testing.T) {
+	r := newRig(t, Config{}).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 10)...).until(500 * ms)
+	p := plainParams()
+	p.Remote = netip.AddrPortFrom(netip.IPv4Unspecified(), 4000)
+	sent := len(r.port.sent)
+	r.commit(p).until(20 * time.Second)
+	if got := len(r.port.sent); got != sent {
+		t.Errorf("sent while held by c=0.0.0.0: %d packets", got-sent)
+	}
+	r.commit(plainParams()).send(stream(1, 11, 20*8000, 20100*ms, 10)...).until(21 * time.Second).close()
+	r.expect("r1600 g158400 r1600")
+	if got := len(r.port.sent); got == sent {
+		t.Error("nothing sent on resume")
+	}
+}
+
+// TestSilenceOpensTheWay: ten packets 20 ms apart, then one each keep-alive, one stream with a true clock.
+func TestSilenceOpensTheWay(t *testing.T) {
+	r := newRig(t, Config{Keepalive: time.Second}).commit(plainParams()).until(5 * time.Second)
+	if got := len(r.port.sent); got != 14 {
+		t.Fatalf("sent: got %d packets, want 10 and 4", got)
+	}
+	first, _ := parseHeader(r.port.sent[0])
+	for i, b := range r.port.sent {
+		h, ok := parseHeader(b)
+		at := time.Duration(i) * 20 * ms
+		if i >= 10 {
+			at = 180*ms + time.Duration(i-9)*time.Second
+		}
+		if !ok || h.ssrc != first.ssrc || h.seq != first.seq+uint16(i) || h.ts-first.ts != uint32(samplesIn(at)) || h.pt != 0 || len(b) != 172 || b[20] != 0xFF || h.marker != (i == 0) {
+			t.Errorf("packet %d: %+v, %d octets of %#x; %d samples after the first", i, h, len(b), b[20], h.ts-first.ts)
+		}
+		if r.port.sentTo[i] != wire {
+			t.Errorf("packet %d went to %v, want %v", i, r.port.sentTo[i], wire)
+		}
+	}
+}
+
+func TestSilenceStopsItsBurstWhenMediaComes(t *testing.T) {
+	r := newRig(t, Config{}).commit(plainParams()).send(from(stream(1, 1, 0, 50*ms, 50), "192.0.2.1:61000")...).until(14 * time.Second)
+	if got := len(r.port.sent); got < 1 || got > 5 {
+		t.Errorf("sent: got %d packets, want 1 to 5", got)
+	}
+	r.until(16 * time.Second)
+	if got := r.port.sentTo[len(r.port.sentTo)-1].String(); got != "192.0.2.1:61000" {
+		t.Errorf("keep-alive went to %v, want the latched source", got)
+	}
+}
+
+func TestInactiveSendsNothing(t *testing.T) {
+	p := plainParams()
+	p.Inactive, p.SilencePT = true, 8
+	r := newRig(t, Config{}).commit(p).until(20 * time.Second)
+	if got := len(r.port.sent); got != 0 {
+		t.Errorf("inactive: got %d packets, want none", got)
+	}
+	p.Inactive = false
+	r.commit(p).until(r.now + 20*ms)
+	if got := len(r.port.sent); got != 1 || r.port.sent[0][20] != 0xD5 || r.port.sent[0][1]&0x7f != 8 {
+		t.Errorf("active again: got %d packets, want one of PCMA silence at once", got)
+	}
+}
