@@ -35,13 +35,13 @@ const lookEvery = 200 * time.Millisecond
 // Call is what a person calls one call: its legs, its timeline, its sinks. An ear's legs and Run's loop share it.
 type Call struct {
 	// Set by newCall, then constant.
-	id       string
-	agent    string // extension number
-	mode     string // as call.Info.Mode
-	e        *Endpoint
-	ear      *ear
-	changed  chan struct{} // size 1: run has something to look at
-	made     chan struct{} // closed when the fields below are set
+	id      string
+	agent   string // extension number
+	mode    string // as call.Info.Mode
+	e       *Endpoint
+	ear     *ear
+	changed chan struct{} // size 1: run has something to look at
+	made    chan struct{} // closed when the fields below are set
 
 	// Set by make, then constant.
 	timeline *media.Timeline

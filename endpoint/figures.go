@@ -29,6 +29,9 @@ func (e *Endpoint) Figures() Figures {
 		if r.sup == nil {
 			continue
 		}
+		for k, v := range r.sup.Requests() {
+			f.Requests[k] += v
+		}
 		f.LoggedIn = f.LoggedIn && r.sup.Status().LoggedIn
 	}
 	return f

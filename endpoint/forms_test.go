@@ -102,7 +102,7 @@ func TestEverySampleOfEveryFormIsInItsPlace(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/srtp=%v/%s", w.transport, w.srtp, w.law), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			sim := ringsim.Start(t, ringsim.Config{Limits: ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000}})
+			sim := ringsim.Start(t, ringsim.Config{Limits: ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000}, Trunk: func(c *trunk.Config) { c.Strict = true }})
 			_, stop := listening(t, sim, w.transport, "party", dir)
 			var calls []*ringsim.Call
 			for i, form := range []ringsim.Form{ringsim.FormTwoDialogs, ringsim.FormTwoLines, ringsim.FormMixed} {

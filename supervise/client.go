@@ -38,6 +38,8 @@ type client struct {
 	limits    *limiter
 	auth      *login
 
+	requests requestCounts
+
 	legacy atomic.Bool // the session form works with the field names of 2019 only
 }
 
@@ -156,8 +158,10 @@ func (c *client) send(ctx context.Context, o op, path string, body []byte, kind,
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		c.requests.note(0)
 		return nil, fmt.Errorf("%s: %w", o, c.transportError(ctx, err))
 	}
+	c.requests.note(resp.StatusCode)
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes+1))
 	now := time.Now()

@@ -18,10 +18,15 @@ func (b backend) Status() any { return b.ep.Status() }
 func (b backend) Listen(ctx context.Context, req console.ListenRequest, w io.Writer) error {
 	err := b.ep.Listen(ctx, req.Call, req.Agent, stream.ListenConfig{Track: req.Track, Format: req.Format, Rate: req.Rate}, w)
 	if errors.Is(err, endpoint.ErrNoCall) {
-		return errors.Join(console.ErrNoCall, err)
+		return noCall{err}
 	}
 	return err
 }
+
+// noCall is endpoint's "no such call" in the console's words; the text is endpoint's.
+type noCall struct{ error }
+
+func (noCall) Is(target error) bool { return target == console.ErrNoCall }
 
 // source feeds health checks and metrics from the endpoint.
 type source struct{ ep *endpoint.Endpoint }

@@ -51,7 +51,11 @@ func newDaemon(l *config.Loaded, log *slog.Logger) (*daemon, error) {
 	}
 	d := &daemon{log: log, ep: ep}
 	if d.control, err = console.NewControl(console.ControlConfig{Socket: c.SocketPath(), Backend: backend{ep}, Log: log}); err != nil {
-		return nil, errors.Join(err, ep.Close())
+		err = errors.Join(err, ep.Close())
+		if errors.Is(err, console.ErrRunning) {
+			return nil, &hinted{err, "stop it, or give this one a record.dir of its own"}
+		}
+		return nil, err
 	}
 	if c.Console.Listen == "off" {
 		return d, nil

@@ -272,8 +272,5 @@ func (s *Sim) srtp(spec *CallSpec, userName string) bool {
 	if spec.SRTP != nil {
 		return *spec.SRTP
 	}
-	if t, ok := any(s.trunk).(interface{ Transport(userName string) string }); ok {
-		return t.Transport(userName) == "tls"
-	}
-	return s.cfg.TLS != Off
+	return s.trunk.Transport(userName) == "tls"
 }

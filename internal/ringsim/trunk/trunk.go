@@ -185,6 +185,15 @@ func (t *Trunk) Online(userName string) bool {
 	return len(t.bindings[userName]) > 0
 }
 
+// Transport is the network of that user's newest binding: "udp", "tcp" or "tls"; empty where there is none.
+func (t *Trunk) Transport(userName string) string {
+	b, ok := t.newest(userName)
+	if !ok {
+		return ""
+	}
+	return b.flow.network
+}
+
 // Dialogs is how many dialogs that user has, answered or ringing.
 func (t *Trunk) Dialogs(userName string) int {
 	t.mu.Lock()
