@@ -3,7 +3,6 @@ package sip_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -58,6 +57,9 @@ func (h *house) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, erro
 		case <-ctx.Done():
 			return l, nil // as if it had not looked
 		}
+	}
+	if errors.Is(refuse, errPanic) {
+		panic(refuse)
 	}
 	if refuse != nil {
 		return nil, refuse
@@ -301,6 +303,7 @@ func TestStateTellsTheFlow(t *testing.T) {
 	}
 }
 
-var errTest = errors.New("test")
-
-func secs(n int) string { return fmt.Sprint(n) }
+var (
+	errTest  = errors.New("test")
+	errPanic = errors.New("panic")
+)

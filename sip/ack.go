@@ -57,16 +57,14 @@ func (d *Dialog) repeat(now time.Time) {
 		w.next = w.ends
 	}
 	d.a.counters.add(cntRepeats, 1)
-	select {
-	case <-w.in.tx.Done():
-		// The connection of the INVITE is gone: its answer goes the way the caller is reached by now.
-		if f := d.a.current(); f != nil {
-			res := w.res.Clone()
-			res.SetDestination(f.target.addr.String())
-			_ = d.a.srv.WriteResponse(res)
-		}
-	default:
-		_ = w.in.tx.Respond(w.res)
+	if w.in.tx.Respond(w.res) == nil {
+		return
+	}
+	// The connection of the INVITE is gone: its answer goes the way the caller is reached by now.
+	if f := d.a.current(); f != nil {
+		res := w.res.Clone()
+		res.SetDestination(f.target.addr.String())
+		_ = d.a.srv.WriteResponse(res)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/sip"
-	"github.com/earshot/earshot/sip/offer"
 )
 
 func networks(t *testing.T, f func(t *testing.T, network string)) {
@@ -408,5 +407,3 @@ func TestPrepareErrorRefusesTheCall(t *testing.T) {
 		t.Errorf("cause %+v", c)
 	}
 }
-
-var _ = offer.SendRecv

@@ -146,6 +146,13 @@ func (c *calls) settle(inv *invite, code int, now time.Time) {
 	c.rememberLocked(inv, code, now)
 }
 
+// forget takes an INVITE out, if it is still there.
+func (c *calls) forget(inv *invite) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.invites, inv.tx)
+}
+
 // promote makes an INVITE a dialog, and gives the right to answer it; false if it is cancelled or we stop.
 func (c *calls) promote(inv *invite, d *Dialog, now time.Time) bool {
 	c.mu.Lock()

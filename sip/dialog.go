@@ -185,12 +185,23 @@ func (d *Dialog) run() {
 		t.Reset(wait)
 		select {
 		case m := <-d.mail:
-			d.handle(m)
+			d.guarded(func() { d.handle(m) })
 		case <-t.C:
-			d.tick(time.Now())
+			d.guarded(func() { d.tick(time.Now()) })
 		}
 	}
 	d.finish()
+}
+
+// guarded keeps a fault, ours or the leg's, to this one call.
+func (d *Dialog) guarded(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.a.panicked(d.key.callID, p)
+			d.end(call.Cause{Code: call.CodeInternal, Text: "a fault in earshot"})
+		}
+	}()
+	f()
 }
 
 func (d *Dialog) handle(m mail) {
@@ -225,9 +236,6 @@ func (d *Dialog) finish() {
 	d.leg.Ended(d.cause)
 	d.a.counters.add(cntEnded, 1)
 	d.log.Info("call ended", attr.Cause(d.cause))
-	for _, b := range d.byes {
-		b.done(nil)
-	}
 	close(d.done)
 }
 

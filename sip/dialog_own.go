@@ -289,14 +289,6 @@ func (d *Dialog) sessionTick(now time.Time) {
 type bye struct {
 	cause call.Cause
 	limit time.Time
-	reply chan error
-}
-
-func (b *bye) done(err error) {
-	select {
-	case b.reply <- err:
-	default:
-	}
 }
 
 // errGone: the dialog ended before.
@@ -305,7 +297,12 @@ var errGone = errors.New("bye: the call is over")
 // Bye ends the dialog: BYE on the present flow, and Leg.Ended with cause c. It returns when that is done, or with ctx's
 // error; the dialog ends all the same. A dialog that is over gives an error.
 func (d *Dialog) Bye(ctx context.Context, c call.Cause) error {
-	b := &bye{cause: c, reply: make(chan error, 1), limit: time.Now().Add(d.a.cfg.tune.registerLimit)}
+	select {
+	case <-d.done:
+		return errGone
+	default:
+	}
+	b := &bye{cause: c, limit: time.Now().Add(d.a.cfg.tune.registerLimit)}
 	if c.Code == call.CodeShutdown {
 		b.limit = time.Now().Add(d.a.cfg.tune.unregLimit)
 	}
@@ -320,8 +317,6 @@ func (d *Dialog) Bye(ctx context.Context, c call.Cause) error {
 		return ctx.Err()
 	}
 	select {
-	case err := <-b.reply:
-		return err
 	case <-d.done:
 		return nil
 	case <-ctx.Done():
@@ -331,12 +326,12 @@ func (d *Dialog) Bye(ctx context.Context, c call.Cause) error {
 
 // hangUp is a Bye of our own making.
 func (d *Dialog) hangUp(c call.Cause) {
-	d.wantBye(&bye{cause: c, reply: make(chan error, 1), limit: time.Now().Add(d.a.cfg.tune.unregLimit)})
+	d.wantBye(&bye{cause: c, limit: time.Now().Add(d.a.cfg.tune.unregLimit)})
 }
 
 // replacedBy ends the dialog that RFC 3891 says is replaced.
 func (d *Dialog) replacedBy(by *Dialog) {
-	b := &bye{cause: call.Cause{Code: call.CodeReplaced, Text: "by " + clean(by.key.callID, maxText)}, reply: make(chan error, 1)}
+	b := &bye{cause: call.Cause{Code: call.CodeReplaced, Text: "by " + clean(by.key.callID, maxText)}}
 	b.limit = time.Now().Add(d.a.cfg.tune.registerLimit)
 	d.post(mail{kind: mailBye, bye: b})
 }

@@ -83,7 +83,8 @@ func (a *Account) serveInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 	if !a.takeIn(inv) {
 		return
 	}
-	// From here on the INVITE is counted; settle or promote takes it out.
+	// From here on the INVITE is counted; settle or promote takes it out, or this after a fault of the Handler.
+	defer a.calls.forget(inv)
 	if !tx.OnCancel(func(r *gosip.Request) { inv.cancelled(reasonText(r)) }) {
 		inv.cancelled("")
 	}

@@ -332,7 +332,6 @@ func TestOuterAddressGoesIntoTheContactOnUDP(t *testing.T) {
 	})
 }
 
-// silentListener accepts nothing: the dial limit must end the wait.
 func TestListenSocketIsUsed(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -20,8 +21,7 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	defer a.gate.leave()
 	defer func() {
 		if p := recover(); p != nil {
-			a.counters.add(cntPanics, 1)
-			a.log.Error("handler panicked", attr.Leg(clean(callID(req), maxText)), attr.Err(fmt.Errorf("%v: %s", p, clean(string(debug.Stack()), 4<<10))))
+			a.panicked(callID(req), p)
 			if req.Method != gosip.ACK {
 				_ = tx.Respond(a.reply(req, "", 500, ""))
 			}
@@ -44,6 +44,13 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	default:
 		a.serveOutside(req, tx)
 	}
+}
+
+// panicked tells of a fault that was caught.
+func (a *Account) panicked(leg string, p any) {
+	a.counters.add(cntPanics, 1)
+	a.log.Error("handler panicked", attr.Leg(clean(leg, maxText)), attr.Err(fmt.Errorf("%v", p)),
+		slog.String("stack", clean(string(debug.Stack()), 4<<10)))
 }
 
 // malformed names what a request lacks to be answered by the rules, "" if nothing. From, To, Call-ID, CSeq and Via may
