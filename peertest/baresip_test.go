@@ -55,6 +55,7 @@ func baresipModules(t *testing.T) string {
 
 func TestBaresipCallIsRecorded(t *testing.T) {
 	need(t, "baresip", "kamailio", "ip")
+	t.Parallel()
 	kam := kamailio(t)
 	for i, tc := range []struct{ transport, mediaenc string }{
 		{"udp", ""}, {"tcp", ""}, {"tls", ""}, {"tls", "srtp"}, {"tls", "srtp-mand"}, {"tls", "srtp-mandf"},

@@ -63,7 +63,8 @@ func outside() int {
 
 // child runs this test binary again. Without root, an unprivileged user namespace gives the rights inside.
 func child(dir string, namespace bool) error {
-	cmd := exec.Command(os.Args[0], os.Args[1:]...) //nolint:noctx // ends with this process
+	// The tests mostly wait for audio to pass: more of them at once than there are cores.
+	cmd := exec.Command(os.Args[0], append(os.Args[1:], "-test.parallel=8")...) //nolint:noctx // ends with this process
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), envInside+"="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
