@@ -68,6 +68,8 @@ func (r *ear) openSupervisor(s Supervisor) error {
 	}
 	r.sup = sup
 	r.device.RingCentral = true
+	// RingCentral offers a device on TLS nothing but RTP/SAVP, so our own offers to it are the same.
+	r.device.Policy.OfferSRTP = r.device.Transport == "" || r.device.Transport == "tls"
 	if s.Device.Account.Domain == "" {
 		r.why = "waiting for the device's SIP account from RingCentral"
 		return nil

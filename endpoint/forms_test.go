@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 	"github.com/earshot/earshot/internal/ringsim/trunk"
 	"github.com/earshot/earshot/internal/secret"
@@ -74,7 +75,7 @@ func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep 
 			t.Error("Run did not end within 15 s")
 		}
 	}
-	eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
+	oracle.Eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
 	return ep, stop
 }
 
@@ -126,7 +127,7 @@ func TestEverySampleOfEveryFormIsInItsPlace(t *testing.T) {
 				<-c.Done()
 			}
 			stop()
-			rec := recordings(t, dir)
+			rec := oracle.ByCall(t, dir)
 			if len(rec) != len(calls) {
 				t.Errorf("%d recordings, want %d", len(rec), len(calls))
 			}
@@ -143,7 +144,7 @@ func TestEverySampleOfEveryFormIsInItsPlace(t *testing.T) {
 				if len(r.Channels) != want {
 					t.Errorf("call %s (%s): channels %v, want %d", c.SessionID(), c.Form(), r.Channels, want)
 				}
-				compareCall(t, c, r)
+				oracle.CompareCall(t, c, r)
 			}
 		})
 	}

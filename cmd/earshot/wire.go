@@ -93,7 +93,6 @@ func sipConfig(c config.Config, instance, version string) sip.Config {
 		Listen: c.SIP.Listen, MaxCalls: c.SIP.MaxCalls, Keepalive: c.SIP.Keepalive,
 		TLS:        sip.TLS{CAFile: c.SIP.TLS.CAFile, InsecureSkipVerify: c.SIP.TLS.InsecureSkipVerify},
 		InstanceID: instance, UserAgent: "earshot/" + version,
-		Policy: offer.Policy{OfferSRTP: c.SIP.Transport == "tls"},
 	}
 	for _, name := range c.Media.Codecs {
 		codec := offer.PCMU

@@ -10,8 +10,9 @@ import (
 const eventNumber = 101
 
 // NewOffer makes our offer for an INVITE without SDP (RFC 3261 section 13.3.1): Streams are without Remote, and the answer
-// comes with the ACK. Lines are RTP/SAVP with a key each if sec is true (the signalling is encrypted) or the policy wants
-// it, else RTP/AVP.
+// comes with the ACK. Lines are RTP/SAVP with a key each if the policy wants that. Else they are RTP/AVP; where sec is true
+// (the signalling is encrypted) with a key all the same, so that a far side that can do SRTP takes it and one that can't
+// still answers: we don't know yet who it is, and a call refused is a call lost.
 func NewOffer(p Policy, sec bool) (*Exchange, error) {
 	x := newExchange(p, nil)
 	x.offering = true
@@ -20,7 +21,7 @@ func NewOffer(p Policy, sec bool) (*Exchange, error) {
 		return nil, fmt.Errorf("offer: %d lines, at most %d", n, MaxLines)
 	}
 	for i := range n {
-		x.lines = append(x.lines, newLine(i, p, sec || p.OfferSRTP || p.RequireSRTP))
+		x.lines = append(x.lines, newLine(i, p, sec))
 	}
 	return x, nil
 }
@@ -33,10 +34,14 @@ func newLine(index int, p Policy, sec bool) line {
 	}
 	s.Silence = s.Payloads[0].Number
 	s.Payloads = append(s.Payloads, Payload{eventNumber, TelephoneEvent})
-	if sec {
+	only := p.OfferSRTP || p.RequireSRTP
+	if sec || only {
 		suite, _ := suiteOf(defaultSuite)
 		s.SendKey = newKey(suite)
-		l.m.proto, l.tag, l.spell = protoSAVP, "1", defaultSuite
+		l.tag, l.spell = "1", defaultSuite
+	}
+	if only {
+		l.m.proto = protoSAVP
 	}
 	for _, p := range s.Payloads {
 		l.m.formats = append(l.m.formats, strconv.Itoa(int(p.Number)))
@@ -117,6 +122,9 @@ func (l *line) answered(r *remoteLine) error {
 	}
 	s.Payloads, s.Silence = both, silence
 	s.RecvKey = nil
+	if s.SendKey != nil && len(r.crypto) == 0 && plainProto(r.proto) && !l.secureOnly() {
+		s.SendKey, l.tag, l.spell = nil, "", "" // it can't do SRTP, and said so
+	}
 	if s.SendKey != nil {
 		key, err := r.keyFor(l.tag, s.SendKey.Suite)
 		if err != nil {
@@ -132,6 +140,9 @@ func (l *line) answered(r *remoteLine) error {
 	l.stream = s
 	return nil
 }
+
+// secureOnly tells that our offer left no choice but SRTP.
+func (l *line) secureOnly() bool { return secureProto(l.m.proto) }
 
 // keyFor finds the answer's a=crypto: our tag, our suite (RFC 4568 section 5.1.3).
 func (r *remoteLine) keyFor(tag, suite string) (*Key, error) {

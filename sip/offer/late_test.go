@@ -43,8 +43,29 @@ func TestLateOfferIsCompletedByItsAnswer(t *testing.T) {
 	}
 }
 
-func TestLateOfferWithSRTPNeedsTheirKey(t *testing.T) {
+func TestLateOfferOnTLSLeavesTheChoiceOfSRTP(t *testing.T) {
 	x := lateOffer(t, offer.Policy{}, true)
+	if !strings.Contains(string(x.Marshal()), " RTP/AVP ") || !strings.Contains(string(x.Marshal()), "a=crypto:1 ") {
+		t.Errorf("our offer:\n%s\nwant RTP/AVP with a=crypto", x.Marshal())
+	}
+	plain, err := x.Answered([]byte(head("198.51.100.9") + "m=audio 4000 RTP/AVP 0\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := plain.Streams()[0]; s.RecvKey != nil || s.SendKey != nil {
+		t.Errorf("answered without a key: %+v", s)
+	}
+	secured, err := x.Answered([]byte(head("198.51.100.9") + strings.Replace(secure(4000, keyA), "RTP/SAVP", "RTP/AVP", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := secured.Streams()[0]; s.RecvKey == nil || s.SendKey == nil {
+		t.Errorf("answered with a key: %+v", s)
+	}
+}
+
+func TestLateOfferWithSRTPNeedsTheirKey(t *testing.T) {
+	x := lateOffer(t, offer.Policy{OfferSRTP: true}, true)
 	if !strings.Contains(string(x.Marshal()), " RTP/SAVP ") {
 		t.Errorf("our offer:\n%s\nwant RTP/SAVP", x.Marshal())
 	}
