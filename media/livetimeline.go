@@ -120,8 +120,11 @@ func (l *liveTimeline) mask(p *post) {
 	e := call.Event{Type: call.EventMaskOff}
 	if p.valve == ValveMasked {
 		e.Type = call.EventMaskOn
+		from := max(a.From, l.final) // a mask that was on already may have begun before
 		for _, k := range l.tracks {
-			a.From = max(a.From, k.placer.mask(a.From, now))
+			if reached := k.placer.mask(from, now); reached > from {
+				a.From = max(a.From, reached)
+			}
 		}
 	}
 	l.shard.out.event(e, a.From)

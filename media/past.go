@@ -98,48 +98,60 @@ func (p *past) give(pos int64, at time.Duration) {
 	p.next++
 }
 
-// since is the lowest position given out that was captured at from or later, and the capture time back to which that is
-// known.
-func (p *past) since(from time.Duration, front int64) (pos int64, reached time.Duration) {
-	pos = front
-	for i := p.next - 1; i >= 0 && i >= p.next-len(p.given); i-- {
-		if g := p.given[i%len(p.given)]; g.at >= from {
-			pos = min(pos, g.pos)
-		}
+// oldest is the number of the oldest entry that given still holds.
+func (p *past) oldest() int { return max(0, p.next-len(p.given)) }
+
+// reach is the capture time back to which given is known, from a time on.
+func (p *past) reach(from time.Duration) time.Duration {
+	if i := p.oldest(); i > 0 {
+		return max(from, p.given[i%len(p.given)].at)
 	}
-	if p.next > len(p.given) {
-		if g := p.given[p.next%len(p.given)]; g.at > from {
-			return pos, g.at
-		}
-	}
-	return pos, from
+	return from
 }
 
 // mask takes back what was captured from a time on: it goes out once more, as masked. It returns how far back that is.
+// Frames that waited for others lie before younger ones, so it may be in more than one piece.
 func (p *placer) mask(from, now time.Duration) time.Duration {
-	pos, reached := p.past.since(from, p.front)
-	if pos == p.front {
-		return reached
-	}
-	received := p.front - pos
-	kept := 0
-	for _, h := range p.past.holes[:p.past.n] {
-		if h.end > pos {
-			n := h.end - max(h.pos, pos)
-			*p.samples(h.kind) -= n
-			received -= n
-			h.end = pos
-		}
-		if h.pos < h.end {
-			p.past.holes[kept] = h
-			kept++
+	from = p.past.reach(from)
+	begin := int64(-1)
+	for i := p.past.oldest(); i < p.past.next; i++ {
+		g := p.past.given[i%len(p.past.given)]
+		if g.at >= from {
+			if begin < 0 {
+				begin = g.pos
+			}
+		} else if begin >= 0 {
+			p.takeBack(begin, g.pos, now)
+			begin = -1
 		}
 	}
-	p.past.n = kept
-	n := p.front - pos
+	if begin >= 0 {
+		p.takeBack(begin, p.front, now)
+	}
+	return from
+}
+
+// takeBack masks what was given out from pos to end.
+func (p *placer) takeBack(pos, end int64, now time.Duration) {
+	old := p.past
+	p.past.n = 0
+	received := end - pos
+	for _, h := range old.holes[:old.n] {
+		lo, hi := max(h.pos, pos), min(h.end, end)
+		if lo >= hi {
+			p.past.add(h)
+			continue
+		}
+		*p.samples(h.kind) -= hi - lo
+		received -= hi - lo
+		for _, rest := range [...]hole{{h.pos, lo, h.kind, h.at, h.open}, {hi, h.end, h.kind, h.at, h.open}} {
+			if rest.pos < rest.end {
+				p.past.add(rest)
+			}
+		}
+	}
 	p.state.Counts.ReceivedSamples -= received
-	p.state.Counts.MaskedSamples += n
-	p.past.add(hole{pos: pos, end: p.front, kind: KindMasked, at: now})
-	p.out.run(Frame{Track: p.state.ID, Kind: KindMasked, Epoch: p.epoch, Pos: pos, Samples: n, Captured: now})
-	return reached
+	p.state.Counts.MaskedSamples += end - pos
+	p.past.add(hole{pos: pos, end: end, kind: KindMasked, at: now})
+	p.out.run(Frame{Track: p.state.ID, Kind: KindMasked, Epoch: p.epoch, Pos: pos, Samples: end - pos, Captured: now})
 }

@@ -144,6 +144,8 @@ func (p *placer) accept(k *packet, ext int64) {
 	switch {
 	case !p.started:
 		p.hold(k, ext, pos)
+	case ext < p.seq.next && k.audible() && pos >= p.front && ext >= p.seq.base:
+		p.belated(k, pos)
 	case ext < p.seq.next:
 		p.late(k, pos, p.epoch, ext >= p.seq.base)
 	case ext == p.seq.next:
@@ -250,6 +252,20 @@ func (p *placer) samples(k Kind) *int64 {
 	case KindReceived, KindLate:
 	}
 	return &c.ReceivedSamples
+}
+
+// belated gives out a packet that was given up, but whose place is not given out: no audio packet came after it. Those
+// missing before it are lost with it, those after it are still to be placed.
+//
+//earshot:hot
+func (p *placer) belated(k *packet, pos int64) {
+	p.state.Counts.LostPackets--
+	p.state.Counts.ReorderedPackets++
+	left := max(0, p.missing-1)
+	p.missing = min(left, (pos-p.front)/int64(len(k.octets)))
+	left -= p.missing
+	p.deliver(k, pos, k.arrival)
+	p.missing = left
 }
 
 // late puts a packet that was given up into what is still open of its place, each sample at most once. counted: it stands

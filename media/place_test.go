@@ -112,6 +112,20 @@ func TestComfortNoiseAndUnknownTypesAreNeitherAudioNorLoss(t *testing.T) {
 	}
 }
 
+func TestGivenUpBeforeNoiseIsStillReceived(t *testing.T) {
+	in := delayed(stream(testSSRC, 1, 0, 100*ms, 20), 8, 150*ms)
+	in[9].octets = spec{ssrc: testSSRC, seq: 10, ts: 1440, pt: 13, payload: []byte{60}}.marshal()
+	for i := 10; i < 20; i++ {
+		in[i].at += 300 * ms
+		in[i].octets = spec{ssrc: testSSRC, seq: uint16(i + 1), ts: uint32(160*i + 2400), n: 160}.marshal()
+	}
+	r := newRig(t, Config{}).commit(plainParams()).send(without(in, 7)...).until(2 * time.Second).close()
+	r.expect("r1120 l160 r160 g2560 r1600")
+	if c := r.state().Counts; c.LostPackets != 1 || c.ReorderedPackets != 1 {
+		t.Errorf("counts: got %+v", c)
+	}
+}
+
 func TestFarFutureTimestampMakesNoRun(t *testing.T) {
 	in := stream(testSSRC, 1, 0, 100*ms, 20)
 	for i := 5; i < 20; i += 2 { // never two in sequence

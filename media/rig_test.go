@@ -194,6 +194,7 @@ type tape struct {
 	final   time.Duration
 	batches int
 	ended   []call.Cause
+	blind   bool // octets are not octetAt's
 }
 
 type reel struct {
@@ -308,8 +309,8 @@ func (p *tape) check() {
 			if k != KindReceived && k != KindLate {
 				continue
 			}
-			e := s.Epochs[r.epochs[pos]]
-			if want := octetAt(e.SSRC, e.Timestamp+uint32(int64(pos)-e.Pos)); r.octets[pos] != want {
+			e := s.Epochs[min(int(r.epochs[pos]), len(s.Epochs)-1)]
+			if want := octetAt(e.SSRC, e.Timestamp+uint32(int64(pos)-e.Pos)); !p.blind && r.octets[pos] != want {
 				p.t.Fatalf("track %d Pos %d (%v, epoch %d): got octet %#x, want %#x", s.ID, pos, k, r.epochs[pos], r.octets[pos], want)
 			}
 		}

@@ -46,6 +46,7 @@ type shard struct {
 	pool     slotPool
 	out      *output
 	serving  *liveTimeline // whose frames are in out
+	gift     Batch         // what its sinks get
 	spare    []post
 	rtcpTurn bool
 	sweeps   int
@@ -184,9 +185,9 @@ func (s *shard) serve(l *liveTimeline) {
 func (s *shard) write(l *liveTimeline, final time.Duration) {
 	l.bringUp()
 	l.final, l.wroteAt, l.dirty = max(l.final, final), s.now, false
-	b := Batch{Now: s.now, Final: l.final, Zero: l.zeroTime(), Frames: s.out.frames, Events: s.out.events, Tracks: l.pub}
+	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zeroTime(), Frames: s.out.frames, Events: s.out.events, Tracks: l.pub}
 	if len(l.seats) > 0 {
-		s.give(l, &b)
+		s.give(l, &s.gift)
 	}
 	s.out.reset()
 }
