@@ -113,6 +113,8 @@ func (a *Account) build() error {
 	no := func(net.Addr) net.Dialer { return refusing() }
 	ua, err := sipgo.NewUA(
 		sipgo.WithUserAgent(a.cfg.UserAgent),
+		// Where the connection of a request is gone, sipgo would look up whatever host stands in its Via.
+		sipgo.WithUserAgentDNSResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNoFlow }}),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			gosip.WithTransactionLayerLogger(log),
 			gosip.WithTransactionLayerTerminateOnConnClose(),
@@ -151,7 +153,6 @@ func (a *Account) Run(ctx context.Context) error {
 	}
 	a.ran = true
 	a.mu.Unlock()
-	defer a.ua.Close()
 
 	stop := make(chan struct{})
 	if a.cfg.Transport != "udp" {
@@ -178,6 +179,7 @@ func (a *Account) Run(ctx context.Context) error {
 	if a.socket != nil {
 		a.socket.shut(net.ErrClosed)
 	}
+	// Not ua.Close: it empties the pools, and see socket.bury. Every connection in them is ours and closed.
 	a.ua.TransactionLayer().Close()
 	a.gate.shut(a.cfg.tune.byeLimit)
 	a.wg.Wait()

@@ -163,7 +163,7 @@ func eventually(t *testing.T, ok func() bool) {
 // short are waiting times for tests.
 var short = sip.Timers{
 	Second: 10 * time.Millisecond, Register: 300 * time.Millisecond, T1: 20 * time.Millisecond, Reorder: 100 * time.Millisecond,
-	Again: 50 * time.Millisecond, Reinvite: time.Second, Pong: 60 * time.Millisecond, Dial: time.Second,
+	Again: 50 * time.Millisecond, Reinvite: time.Second, Pong: 60 * time.Millisecond, Dial: time.Second, Unreg: 300 * time.Millisecond,
 }
 
 // logs keeps what was logged.

@@ -407,3 +407,61 @@ func TestPrepareErrorRefusesTheCall(t *testing.T) {
 		t.Errorf("cause %+v", c)
 	}
 }
+
+func TestAnswerLargerThanOnePacketLeavesOnUDP(t *testing.T) {
+	p, _ := start(t, "udp", nil)
+	var routes []string
+	for i := range 40 {
+		routes = append(routes, fmt.Sprintf("Record-Route: <sip:proxy-with-a-rather-long-name-%d.example.com;lr;tag=0123456789>", i))
+	}
+	res := p.newDialog("large").call(sdpTwo, routes...)
+	if n := len(res.String()); !res.is("200") || n < 2000 {
+		t.Errorf("%d octets of %q", n, res.start)
+	}
+}
+
+func TestIdentifiersOfStrangersAreCleaned(t *testing.T) {
+	p, h := start(t, "udp", nil)
+	p.newDialog("../../etc/passwd").establish(sdpOne)
+	l := h.leg(0, func(l *leg) bool { return l.dialog != nil })
+	if l.inv.CallID != "../../etc/passwd" { // as it came: nobody may use it as a file name
+		t.Errorf("Call-ID %q", l.inv.CallID)
+	}
+	if res := p.newDialog(strings.Repeat("x", 600)).call(sdpOne); !res.is("400") {
+		t.Errorf("long Call-ID: %q", res.start)
+	}
+	p.newDialog("bell\x07\xff").establish(sdpOne)
+	if l := h.leg(1, func(l *leg) bool { return l.dialog != nil }); l.inv.CallID != "bell__" {
+		t.Errorf("Call-ID %q", l.inv.CallID)
+	}
+}
+
+// Many calls at once, each with a re-INVITE: every one answered, none left behind.
+func TestManyCallsAtOnce(t *testing.T) {
+	networks(t, func(t *testing.T, network string) {
+		p, h := start(t, network, nil)
+		const n = 30
+		ds := make([]*dialog, n)
+		for i := range ds {
+			ds[i] = p.newDialog(fmt.Sprintf("many%d", i))
+			p.send(ds[i].request("INVITE", sdpOne))
+		}
+		byID := make(map[string]*dialog)
+		for _, d := range ds {
+			byID[d.id] = d
+		}
+		for range ds {
+			m := p.nextOf(func(m *msg) bool {
+				return m.is("200") && byID[m.get("Call-Id")] != nil && byID[m.get("Call-Id")].far == ""
+			})
+			d := byID[m.get("Call-Id")]
+			d.learn(m)
+			p.send(d.request("ACK", ""))
+		}
+		eventually(t, func() bool { return h.counter("dialogs_established") == n })
+		for _, d := range ds {
+			p.send(d.request("BYE", ""))
+		}
+		eventually(t, func() bool { return h.counter("dialogs_ended") == n && h.acc.State().Dialogs == 0 })
+	})
+}

@@ -53,11 +53,13 @@ func callID(m gosip.Message) string {
 func clean(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		if r, n := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && n == 1 {
-			s = s[:len(s)-1]
+		for n := 1; n < utf8.UTFMax && n <= len(s); n++ { // don't leave half a rune
+			if last := s[len(s)-n:]; utf8.RuneStart(last[0]) {
+				if !utf8.FullRuneInString(last) {
+					s = s[:len(s)-n]
+				}
+				break
+			}
 		}
 	}
 	return strings.Map(func(r rune) rune {

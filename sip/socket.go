@@ -20,11 +20,19 @@ type socket struct {
 	accept  []netip.Prefix
 	proxies *atomic.Pointer[map[netip.Addr]bool] // the account's
 	count   *counters
+	pool    *gosip.ConnectionPool
 	// received hears of each datagram of a proxy.
 	received atomic.Pointer[flow]
 	once     sync.Once
 	closed   chan struct{}
+	served   chan struct{} // closed when sipgo no longer reads
+
+	// Owned by the read loop.
+	sources map[string]struct{}
 }
+
+// maxSources bounds the addresses that sipgo keeps: a network in AcceptFrom may use any port.
+const maxSources = 4096
 
 // maxReadErrors in a row end a socket: it will not get better.
 const maxReadErrors = 100
@@ -37,6 +45,7 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 		n, from, err := s.PacketConn.ReadFrom(b)
 		if err != nil {
 			if bad++; errors.Is(err, net.ErrClosed) || bad > maxReadErrors {
+				s.bury()
 				s.shut(err)
 				return 0, nil, net.ErrClosed
 			}
@@ -56,11 +65,44 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 			s.count.add(cntDropKeepalive, 1)
 		case isSTUN(b[:n]):
 			s.count.add(cntDropSTUN, 1)
+		case !s.remember(from.String()):
+			s.count.add(cntDropSource, 1)
 		default:
 			return n, from, nil
 		}
 	}
 }
+
+func (s *socket) remember(source string) bool {
+	if _, ok := s.sources[source]; ok {
+		return true
+	}
+	if len(s.sources) >= maxSources {
+		return false
+	}
+	s.sources[source] = struct{}{}
+	return true
+}
+
+// bury leaves a dead connection in sipgo's pool for each address that it knows this socket by. Messages that were read
+// last may still be on their way through sipgo; finding no connection, it would open a socket of its own for them, which
+// nobody ever closes.
+func (s *socket) bury() {
+	dead := deadConn{s.LocalAddr()}
+	s.pool.Add(s.LocalAddr().String(), dead)
+	for source := range s.sources {
+		s.pool.Add(source, dead)
+	}
+}
+
+// deadConn is a connection to nowhere.
+type deadConn struct{ local net.Addr }
+
+func (c deadConn) LocalAddr() net.Addr        { return c.local }
+func (deadConn) WriteMsg(gosip.Message) error { return errNoFlow }
+func (deadConn) Ref(int) int                  { return 1 }
+func (deadConn) TryClose() (int, error)       { return 1, nil }
+func (deadConn) Close() error                 { return nil }
 
 func (s *socket) allowed(a netip.Addr) bool {
 	if m := s.proxies.Load(); m != nil && (*m)[a] {
@@ -126,6 +168,9 @@ func (a *Account) dialUDP(ctx context.Context, t target) (*flow, error) {
 		f.local = netip.AddrPortFrom(via, at.Port())
 		f.key = gosip.Addr{IP: s.LocalAddr().(*net.UDPAddr).IP, Port: int(at.Port())}
 	}
+	if a.lastHeal.local == f.local && a.lastHeal.public.IsValid() {
+		f.public.Store(&a.lastHeal.public) // the same socket behind the same NAT, most likely
+	}
 	to := net.UDPAddrFromAddrPort(t.addr)
 	f.write = func(b []byte) error { _, err := s.WriteTo(b, to); return err }
 	s.received.Store(f)
@@ -155,6 +200,7 @@ func (a *Account) socketAt(ctx context.Context, via netip.Addr) (*socket, error)
 			}
 			s.shut(net.ErrClosed)
 		}
+		<-s.served
 	}
 	listen := a.cfg.Listen
 	if listen == "" {
@@ -165,9 +211,15 @@ func (a *Account) socketAt(ctx context.Context, via netip.Addr) (*socket, error)
 	if err != nil {
 		return nil, fmt.Errorf("udp socket: %w", err)
 	}
-	s := &socket{PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, closed: make(chan struct{})}
+	s := &socket{
+		PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, pool: a.ua.TransportLayer().Pool("udp"),
+		closed: make(chan struct{}), served: make(chan struct{}), sources: make(map[string]struct{}),
+	}
 	a.socket = s
-	a.wg.Go(func() { _ = a.srv.ServeUDP(s) })
+	a.wg.Go(func() {
+		defer close(s.served)
+		_ = a.srv.ServeUDP(s)
+	})
 	return s, a.awaitPool(ctx, s)
 }
 
