@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"console":              {"endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media"},
 	"cmd/earshot/...":      {"cmd/earshot/...", "console", "endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media", "internal/ringsim/..."},
 	"peertest":             {},
+	"acceptance":           {},
 }
 
 // The limits of a file, in lines.

@@ -66,7 +66,7 @@ func (e earshot) ready() bool {
 	if err != nil {
 		return false
 	}
-	defer res.Body.Close() //nolint:errcheck // only the status counts
+	defer res.Body.Close()
 	return res.StatusCode == http.StatusOK
 }
 
@@ -159,7 +159,7 @@ func readRecording(t *testing.T, folder string) recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(b, &r.manifest); err != nil {
+	if err = json.Unmarshal(b, &r.manifest); err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
 	if r.manifest.Version != 1 || r.manifest.Rate != 8000 {

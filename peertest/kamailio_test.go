@@ -77,11 +77,11 @@ func startKamailio() (registrar, error) {
 
 // answersOptions asks Kamailio over UDP whether it is there.
 func answersOptions() bool {
-	c, err := net.Dial("udp", net.JoinHostPort(registrarIP, "5060")) //nolint:noctx // UDP: returns at once
+	c, err := net.Dial("udp", net.JoinHostPort(registrarIP, "5060"))
 	if err != nil {
 		return false
 	}
-	defer c.Close() //nolint:errcheck // only a probe
+	defer c.Close()
 	_, _ = fmt.Fprintf(c, "OPTIONS sip:sip.test SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKprobe\r\nFrom: <sip:probe@sip.test>;tag=1\r\n"+
 		"To: <sip:sip.test>\r\nCall-ID: probe\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n", c.LocalAddr())
 	_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))

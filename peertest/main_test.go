@@ -38,12 +38,13 @@ func outside() int {
 	if err != nil {
 		return tell(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(dir, "earshot"), "../cmd/earshot")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	out, err := build.CombinedOutput()
+	if err != nil {
 		return tell(fmt.Errorf("build earshot: %w\n%s", err, out))
 	}
 	// The child ends with the thread that started it: keep that thread.
@@ -64,7 +65,7 @@ func outside() int {
 // child runs this test binary again. Without root, an unprivileged user namespace gives the rights inside.
 func child(dir string, namespace bool) error {
 	// The tests mostly wait for audio to pass: more of them at once than there are cores.
-	cmd := exec.Command(os.Args[0], append(os.Args[1:], "-test.parallel=8")...) //nolint:noctx // ends with this process
+	cmd := exec.Command(os.Args[0], append(os.Args[1:], "-test.parallel=8")...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), envInside+"="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -87,7 +88,7 @@ func child(dir string, namespace bool) error {
 func inside(m *testing.M) int {
 	if os.Getenv(envReason) == "" {
 		if err := network(); err != nil {
-			if err := os.Setenv(envReason, err.Error()); err != nil {
+			if err = os.Setenv(envReason, err.Error()); err != nil {
 				return tell(err)
 			}
 		}
@@ -114,7 +115,7 @@ func network() error {
 		{"link", "set", "vy", "up"},
 	}
 	for _, s := range steps {
-		if out, err := exec.Command(ip, s...).CombinedOutput(); err != nil { //nolint:noctx // ends at once
+		if out, err := exec.Command(ip, s...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %v: %w: %s", s, err, out)
 		}
 	}

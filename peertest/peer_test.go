@@ -64,7 +64,7 @@ func spawn(dir string, env []string, name string, args ...string) (*process, err
 	if err != nil {
 		path = name
 	}
-	p := &process{cmd: exec.Command(path, args...), out: &syncBuffer{}, log: &syncBuffer{}, done: make(chan struct{})} //nolint:noctx // ended by kill
+	p := &process{cmd: exec.Command(path, args...), out: &syncBuffer{}, log: &syncBuffer{}, done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, env
 	p.cmd.Stdout, p.cmd.Stderr = io.MultiWriter(p.out, p.log), p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -63,6 +63,7 @@ func TestSippCallIsRecordedSampleBySample(t *testing.T) {
 		{"tls", "call", ulaw},
 		{"udp", "late", ulaw},
 		{"tcp", "late", alaw},
+		{"tls", "late", ulaw},
 	} {
 		t.Run(tc.scenario+"/"+tc.transport+"/"+tc.law.name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +152,7 @@ func sendRTP(from, to int, packets [][]byte) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // UDP
+	defer c.Close()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for _, p := range packets {

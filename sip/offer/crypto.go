@@ -100,7 +100,7 @@ func parseInline(params string, s suite) (Key, error) {
 	rest := parts[1:]
 	// The lifetime may be absent before an MKI: the field with a colon is the MKI (section 9.2).
 	if len(rest) > 0 && !strings.Contains(rest[0], ":") {
-		if err := checkLifetime(rest[0]); err != nil {
+		if err = checkLifetime(rest[0]); err != nil {
 			return Key{}, err
 		}
 		rest = rest[1:]

@@ -104,7 +104,7 @@ func (x *Exchange) Answered(body []byte) (*Exchange, error) {
 		accepted++
 	}
 	if accepted == 0 {
-		return nil, fmt.Errorf("%w: %v", ErrNothingUsable, reason)
+		return nil, fmt.Errorf("%w: %w", ErrNothingUsable, reason)
 	}
 	return &y, nil
 }

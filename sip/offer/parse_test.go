@@ -99,7 +99,7 @@ func fuzzOne(t *testing.T, body []byte, prev *offer.Exchange) *offer.Exchange {
 	if err != nil {
 		return prev
 	}
-	if err := x.SetLocal(locals(x)); err != nil {
+	if err = x.SetLocal(locals(x)); err != nil {
 		t.Fatalf("SetLocal: %v", err)
 	}
 	text := x.Marshal()
