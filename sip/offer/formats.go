@@ -112,7 +112,7 @@ func firstAudio(payloads []Payload) (number uint8, ok bool) {
 func commonEvents(fmtp string) string {
 	all := strconv.Itoa(firstEvent) + "-" + strconv.Itoa(lastEvent)
 	var taken [lastEvent + 1]bool
-	for _, part := range strings.SplitSeq(fmtp, ",") {
+	for part := range strings.SplitSeq(fmtp, ",") {
 		low, high, isRange := strings.Cut(strings.TrimSpace(part), "-")
 		if !isRange {
 			high = low
