@@ -1,2 +1,58 @@
-// Package media turns packets into frames.
+// Package media turns packets into frames: it owns the ports of all calls, opens SRTP, puts G.711 in place by its RTP timestamps,
+// and gives each call's audio and events to its sinks, batch by batch.
+//
+// It knows no SIP, SDP, REST or file, conceals nothing, and plays nothing: sinks do what needs a pace.
+//
+// An [Engine] has shards, a goroutine each. endpoint makes a [Timeline] per call on one of them, opens a [Track] on it per m= line
+// ([Plan] binds ports for the answer, [Params] is what the exchange agreed), and attaches a [Sink] per consumer. Each sweep a shard
+// reads its ports in batches; a datagram goes through source check or SRTP, RTP header and payload type to the track's
+// placer, which gives out a [Frame] at once if it is its turn, or once what is missing before it came or was given up; the frames and events of
+// a call's tracks go to its sinks as one [Batch].
+//
+//	port -> SRTP -> header -> source -> payload type -> placer -> valve -> batch -> sinks
+//	                                        \-> digits -> event -^
+//
+// A track's positions begin at its first packet; [TrackState] says where that lies on the call's timeline, and counts what
+// came and what did not.
+//
+// # Usage
+//
+//	engine, err := media.New(media.Config{PortMin: 20000, PortMax: 29999})
+//	go engine.Run(ctx)                                  // awaited by its caller
+//	line, err := engine.NewTimeline(call.Info{ID: id})
+//	detach := line.Attach(sink)
+//	track, err := line.Open(media.Plan{Leg: callID, Toward: far})
+//	rtp, rtcp := track.Local()                          // into the answer
+//	commit, undo, err := track.Prepare(params)          // before the answer goes out
+//	commit()                                            // with the 2xx
+//	<-line.Close(cause)                                 // sinks have ended, ports are closed
+//
+// # Concurrency
+//
+// All methods of Engine, Timeline and Track are safe for concurrent use and don't block; Open alone makes system calls. They
+// leave a post in the shard's mailbox, which takes effect at the next sweep, in the order of the calls. Run starts one
+// goroutine per shard, and returns when all have ended; there are no others, no timer per track and no lock per
+// packet. Sinks are called by their shard's goroutine only. A panic in a track or a sink ends that one and is counted; all others live.
+// Before Run and after it nothing moves: a channel of Close or Valve that was asked for before Run answers when it runs.
+//
+// # Limits
+//
+// A packet holds at most 1,500 octets of G.711, a hole waits with at most 64 packets after it, late packets fill the 128 newest
+// holes within the archive window, a timeline has at most 256 tracks. A timestamp is believed up to 10 s ahead of the arrival clock, counted
+// from the track's first packet; beyond that, or wholly behind what was given out, two packets in sequence begin an epoch that
+// is placed by arrival. A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
+// Where packets are missing and the sender was silent as well, nobody knows in which order: lost comes first, a gap after it. A packet
+// may be put in front of nothing: what was overtaken by more than the live wait before Pos 0 is too late.
+// Masks go by arrival at our port, so by the network's delay after the moment of speech.
+//
+// # Standards
+//
+// RFC 3550 (RTP; appendix A.1 and A.8), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
+// (telephone-event), RFC 3389 (comfort noise: counted), RFC 5761 (RTP and RTCP on one port), RFC 4961 (symmetric RTP).
+//
+// # Testing
+//
+// A rig sweeps a shard by hand over a port that the test fills, with times of its own; a tape stands behind it as a sink and proves in
+// every test that frames tile, that only what may change does, that counts fit, and that each octet lies where its
+// timestamp says. Sockets are real where sockets are tested, on loopback.
 package media

@@ -52,7 +52,7 @@ func (l *liveTimeline) perform(p *post) {
 		l.tracks = append(l.tracks, p.track)
 	case postCommit:
 		if !p.track.state.Ended {
-			p.track.commit(p.agree, s.now)
+			s.guard(p.track, func() { p.track.commit(p.agree, s.now) })
 		}
 	case postEnd:
 		s.guard(p.track, func() { p.track.end(call.Cause{Code: call.CodeHangup}) })
@@ -122,9 +122,11 @@ func (l *liveTimeline) mask(p *post) {
 		e.Type = call.EventMaskOn
 		from := max(a.From, l.final) // a mask that was on already may have begun before
 		for _, k := range l.tracks {
-			if reached := k.placer.mask(from, now); reached > from {
-				a.From = max(a.From, reached)
-			}
+			l.shard.guard(k, func() {
+				if reached := k.placer.mask(from, now); reached > from {
+					a.From = max(a.From, reached)
+				}
+			})
 		}
 	}
 	l.shard.out.event(e, a.From)

@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
 )
 
 const (
 	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at 64 times the usual rate, and
 	// the kernel drops the rest.
 	drainBatches = 8
+	// unreadablePackets that fail before the first is opened are a fault that a human should know of: 1 s of audio.
+	unreadablePackets = 50
 	// strayPause is the least time between two stray events of a track.
 	strayPause = 10 * time.Second
 )
@@ -156,13 +159,20 @@ func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 		if k.agree.recv != nil {
 			if p := k.placer; h.ssrc == p.seq.ssrc && p.seq.came(p.seq.unwrap(h.seq)) {
 				c.DuplicatePackets++
-			} else {
-				c.AuthFailedPackets++
+			} else if c.AuthFailedPackets++; c.Packets == 0 && c.AuthFailedPackets == unreadablePackets {
+				k.unreadable(from)
 			}
 			return
 		}
 	}
 	k.plain(b, &h, from, at)
+}
+
+// unreadable tells a human, once, that nothing of what comes can be opened: the key is not the sender's, or its roll-over
+// counter is beyond what we try.
+func (k *liveTrack) unreadable(from netip.AddrPort) {
+	k.shard.engine.cfg.Log.Warn("srtp can't be read", attr.Call(k.line.info.ID), attr.Leg(k.state.Leg), attr.Track(k.state.ID),
+		attr.Remote(from))
 }
 
 // plain takes a packet without SRTP, if its source is the track's.

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -147,7 +148,7 @@ func (r *rig) send(letters ...letter) *rig {
 		}
 		r.port.queue = append(r.port.queue, l)
 	}
-	slices.SortStableFunc(r.port.queue, func(a, b letter) int { return int(a.at - b.at) })
+	slices.SortStableFunc(r.port.queue, func(a, b letter) int { return cmp.Compare(a.at, b.at) })
 	return r
 }
 
