@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"internal/attr":        {},
 	"internal/secret":      {},
 	"internal/memnet":      {},
-	"internal/oracle":      {},
+	"internal/oracle":      {"internal/ringsim/..."},
 	"internal/ringsim/...": {"internal/ringsim/..."},
 	"supervise":            {},
 	"sip":                  {"sip/offer"},
