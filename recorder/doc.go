@@ -42,25 +42,25 @@
 //
 // The folder and the manifest are described in docs/format/recording.md; in short:
 //
-//	DIR/2026/11/23/20261123T101500Z_<call-id>[_<n>]/   .partial while the call lives; folders 0700, files 0600
+//		DIR/2026/11/23/20261123T101500Z_<call-id>[_<n>]/   .partial while the call lives; folders 0700, files 0600
 //
-//   - The time is [call.Info].Started, UTC. In <call-id> only [A-Za-z0-9_-] is kept, others become _, cut to 48; where that
-//     changed anything, _ and the first 8 hex digits of the original's SHA-256 follow. _<n>, from 2, tells recordings of one
-//     call and second apart.
-//   - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for mu-law fact, data. PCM: tag 1, 16 bit, samples at octet
-//     72. Mu-law: tag 7, 8 bit, samples at octet 86. The RIFF and data sizes (and fact's samples) are brought up after each sync.
-//   - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
-//     the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
-//     after the last manifest of a process that was killed: in the file as far as it was received). No spans touch that
-//     are of one kind. All but late and unknown are silence in the file.
-//   - cause is, of a partial recording, why: disk, crash, no_media (a promised stream never came), protocol (more parties
-//     at a time than channels), internal. end_cause is why the call ended. missing lists everything that is missing.
-//   - Channels are fixed when the part opens: two if two streams or more are expected. Left is the customer, right the
-//     agent, where roles are known when a track's place is fixed; else by m= line, else by order. A later track of a party goes on
-//     its channel; where two overlap the newer is heard, the older's overlaps say so. A third party at a time has channel -1
-//     and is not in the audio.
-//   - A later part of the same call names the one before in previous, with the SHA-256 of its recording.json.
-//   - events.jsonl holds one [call.Event] a line; a torn last line is cut off at the next start.
+//	  - The time is [call.Info].Started, UTC. In <call-id> only [A-Za-z0-9_-] is kept, others become _, cut to 48; where that
+//	    changed anything, _ and the first 8 hex digits of the original's SHA-256 follow. _<n>, from 2, tells recordings of one
+//	    call and second apart.
+//	  - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for mu-law fact, data. PCM: tag 1, 16 bit, samples at octet
+//	    80. Mu-law: tag 7, 8 bit, samples at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
+//	  - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
+//	    the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
+//	    after the last manifest of a process that was killed: in the file as far as it was received). No spans touch that
+//	    are of one kind. All but late and unknown are silence in the file.
+//	  - cause is, of a partial recording, why: disk, crash, no_media (a promised stream never came), protocol (more parties
+//	    at a time than channels), internal. end_cause is why the call ended. missing lists everything that is missing.
+//	  - Channels are fixed when the part opens: two if two streams or more are expected. Left is the customer, right the
+//	    agent, where roles are known when a track's place is fixed; else by m= line, else by order. A later track of a party goes on
+//	    its channel; where two overlap the newer is heard, the older's overlaps say so. A third party at a time has channel -1
+//	    and is not in the audio.
+//	  - A later part of the same call names the one before in previous, with the SHA-256 of its recording.json.
+//	  - events.jsonl holds one [call.Event] a line; a torn last line is cut off at the next start.
 //
 // WAV: "Multimedia Programming Interface and Data Specifications 1.0" (RIFF) and RFC 2361. Mu-law: ITU-T G.711.
 //

@@ -8,6 +8,5 @@ func (s *Store) Wrap(f func(name string, file BlockFile) BlockFile) { s.wrap = f
 
 // The limits that tests go up to.
 const (
-	BufferSeconds = 8
 	WindowSamples = windowSamples
 )

@@ -44,6 +44,8 @@ type image struct {
 	done func(p piece, err error)
 	// unsynced: written since the last Datasync. stale: the header's sizes are behind.
 	unsynced, stale bool
+	// ragged: a write failed midway, so there may be a part of a sample behind length.
+	ragged bool
 }
 
 // put lays a run at its place on channel ch; an empty payload is silence.
@@ -151,7 +153,7 @@ func (m *image) flush() {
 			n, err = m.f.WriteAt(m.win[(m.dlo-m.w0)*block:(m.dhi-m.w0)*block], m.layout.dataAt+m.dlo*block)
 			good += int64(n) / block
 			m.length = max(m.length, good)
-			m.unsynced, m.stale = true, true
+			m.unsynced, m.stale, m.ragged = true, true, err != nil
 		}
 	}
 	for _, p := range m.pieces {
@@ -172,6 +174,12 @@ func (m *image) flush() {
 // extend makes the file at least to samples long, with silence. Zeros are silence in PCM, so that is a hole in the file
 // that takes no room; mu-law has to write it.
 func (m *image) extend(to int64) error {
+	if m.ragged {
+		if err := m.f.Truncate(m.layout.dataAt + m.length*m.layout.block()); err != nil {
+			return fmt.Errorf("audio.wav: cut at %d: %w", m.length, err)
+		}
+		m.ragged = false
+	}
 	if to <= m.length {
 		return nil
 	}
@@ -190,6 +198,7 @@ func (m *image) extend(to int64) error {
 		n, err := m.f.WriteAt(quiet[:min(to-m.length, windowSamples)*block], m.layout.dataAt+m.length*block)
 		m.length += int64(n) / block
 		if err != nil {
+			m.ragged = true
 			return fmt.Errorf("audio.wav: extend to %d: %w", to, err)
 		}
 	}
