@@ -43,6 +43,7 @@
 // is placed by arrival. A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
 // Where packets are missing and the sender was silent as well, nobody knows in which order: lost comes first, a gap after it. A packet
 // may be put in front of nothing: what was overtaken by more than the live wait before Pos 0 is too late.
+// A port is a descriptor, two per track: Go raises the soft RLIMIT_NOFILE to the hard one by itself.
 // Masks go by arrival at our port, so by the network's delay after the moment of speech.
 //
 // # Standards
