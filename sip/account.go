@@ -173,6 +173,7 @@ func (a *Account) Run(ctx context.Context) error {
 	a.draining.Store(true)
 	a.calls.shut()
 	a.endAll(call.Cause{Code: call.CodeShutdown})
+	a.gate.quiet(quietLimit) // answers that are on their way need the flow
 	close(stop)
 	<-regDone
 	_ = a.listener.Close()
@@ -181,33 +182,15 @@ func (a *Account) Run(ctx context.Context) error {
 	}
 	// Not ua.Close: it empties the pools, and see socket.bury. Every connection in them is ours and closed.
 	a.ua.TransactionLayer().Close()
-	a.gate.shut(a.cfg.tune.byeLimit)
+	a.gate.shut()
+	a.gate.quiet(quietLimit) // what stays is a Handler that does not return; it can't be made to
 	a.wg.Wait()
 	return nil
 }
 
-// endAll says BYE to every dialog, at most so many at once, within one limit for all.
-func (a *Account) endAll(c call.Cause) {
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.tune.byeLimit)
-	defer cancel()
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, maxByes)
-	for _, d := range a.calls.all() {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			_ = d.Bye(ctx, c)
-			select {
-			case <-d.done:
-			case <-ctx.Done():
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// maxByes at once at shutdown.
-const maxByes = 50
+// quietLimit bounds how long Run waits for handlers that don't return: 5 s for all BYEs, 2 s to un-register and twice this
+// stay below 10 s.
+const quietLimit = time.Second
 
 // Drain makes every new INVITE get 503 from now on; calls that are up go on.
 func (a *Account) Drain() { a.draining.Store(true) }
@@ -237,53 +220,4 @@ func (a *Account) random() float64 { return rand.Float64() }
 // refusing is a dialer that does not dial: only we do.
 func refusing() net.Dialer {
 	return net.Dialer{Control: func(string, string, syscall.RawConn) error { return errNoFlow }}
-}
-
-// gate counts the goroutines of sipgo that are inside our handler, so that Run can await them.
-type gate struct {
-	mu     sync.Mutex
-	in     int
-	closed bool
-	idle   chan struct{}
-}
-
-func (g *gate) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	g.in++
-	return true
-}
-
-func (g *gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.in--
-	if g.in == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
-	}
-}
-
-// shut lets nobody in any more and waits for those inside.
-func (g *gate) shut(limit time.Duration) {
-	g.mu.Lock()
-	g.closed = true
-	var idle chan struct{}
-	if g.in > 0 {
-		idle = make(chan struct{})
-		g.idle = idle
-	}
-	g.mu.Unlock()
-	if idle == nil {
-		return
-	}
-	t := time.NewTimer(limit)
-	defer t.Stop()
-	select {
-	case <-idle:
-	case <-t.C: // a Handler that does not return; it can't be made to
-	}
 }

@@ -100,6 +100,9 @@ func (l *leg) Established(d *sip.Dialog) {
 func (l *leg) Digit(digit string, _ time.Duration) {
 	l.h.mu.Lock()
 	defer l.h.mu.Unlock()
+	if digit == "D" {
+		panic("digit D")
+	}
 	l.digits = append(l.digits, digit)
 }
 

@@ -1,8 +1,10 @@
 package sip_test
 
 import (
+	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +32,7 @@ func TestCallOnTheRegisteredFlowIsAnswered(t *testing.T) {
 		if !res.is("200") {
 			t.Fatalf("got %q", res.start)
 		}
-		contact := p.contact
+		contact := d.contact
 		for name, want := range map[string]string{
 			"Contact": "<" + contact + ">", "Session-Expires": "14400;refresher=uac", "Require": "timer", "Allow": "UPDATE",
 			"Supported": "timer", "Record-Route": "<sip:127.0.0.1:5999;lr>", "Content-Type": "application/sdp",
@@ -464,4 +466,70 @@ func TestManyCallsAtOnce(t *testing.T) {
 		}
 		eventually(t, func() bool { return h.counter("dialogs_ended") == n && h.acc.State().Dialogs == 0 })
 	})
+}
+
+func TestMultipartBodyHoldsTheOffer(t *testing.T) {
+	p, _ := start(t, "udp", nil)
+	body := "--b1\r\nContent-Type: application/x-other\r\n\r\nhello\r\n--b1\r\nContent-Type: application/sdp\r\n\r\n" + sdpOne + "\r\n--b1--\r\n"
+	if res := p.newDialog("multi").call(body, "Content-Type: multipart/mixed;boundary=b1"); !res.is("200") || !strings.Contains(res.body, "m=audio 20000") {
+		t.Errorf("got %s", res)
+	}
+	if res := p.newDialog("none").call("--b1\r\nContent-Type: text/plain\r\n\r\nx\r\n--b1--\r\n", `Content-Type: multipart/mixed;boundary="b1"`); !res.is("415") {
+		t.Errorf("without sdp: %q", res.start)
+	}
+}
+
+// A PBX of accept_from calls directly: our BYE goes to it, not to the proxy.
+func TestCallFromAnAcceptedNetwork(t *testing.T) {
+	p, h := start(t, "udp", func(c *sip.Config) {
+		c.AcceptFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.8/32")}
+		c.RingCentral = false
+	})
+	pbx := newPeer(t, "udp", "127.0.0.8:0", nil)
+	to, err := net.ResolveUDPAddr("udp", h.acc.State().Local.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	contact := p.newDialog("").contact
+	pbx.mu.Lock()
+	pbx.flow = func(s string) { _, _ = pbx.pc.WriteTo([]byte(s), to) }
+	pbx.contact = contact
+	pbx.mu.Unlock()
+	pbx.newDialog("direct").establish(sdpOne)
+	l := h.leg(0, func(l *leg) bool { return l.dialog != nil })
+	h.mu.Lock()
+	dlg := l.dialog
+	h.mu.Unlock()
+	if err := dlg.Bye(t.Context(), call.Cause{Code: call.CodeReleased}); err != nil {
+		t.Error(err)
+	}
+	pbx.next("BYE")
+}
+
+func TestStopAnswersAWaitingInviteWith503(t *testing.T) {
+	h := newHouse(t)
+	p := newPeer(t, "udp", "", nil)
+	a, err := sip.New(config(p, h))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.acc = a
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	h.registered()
+	h.set(func() { h.hold = make(chan struct{}) })
+	d := p.newDialog("waits")
+	p.send(d.request("INVITE", sdpOne))
+	h.leg(0, func(*leg) bool { return true })
+	cancel()
+	if res := p.final(d.cseq("INVITE")); !res.is("503") || res.get("Retry-After") == "" {
+		t.Errorf("got %s", res)
+	}
+	if c := h.ended(0); c.Code != call.CodeShutdown {
+		t.Errorf("cause %+v", c)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

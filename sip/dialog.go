@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -60,9 +61,11 @@ type Dialog struct {
 	leg   Leg
 	tag   string     // ours
 	first *inRequest // the INVITE
-	log   *slog.Logger
-	mail  chan mail
-	done  chan struct{} // closed after leg.Ended
+	// direct is where requests of ours go, if the call did not come by a proxy (UDP, AcceptFrom); else "".
+	direct string
+	log    *slog.Logger
+	mail   chan mail
+	done   chan struct{} // closed after leg.Ended
 
 	// Owned by run.
 	local, remote gosip.Header // From and To of our requests
@@ -98,6 +101,9 @@ func (a *Account) newDialog(inv *invite, f *flow, leg Leg, timer sessionTimer) *
 		log: a.log.With(attr.Leg(clean(inv.id.callID, maxText))), mail: make(chan mail, maxMail), done: make(chan struct{}),
 		first:    &inRequest{req: req, tx: inv.srv, done: make(chan struct{}), answered: true},
 		localSeq: rand.Uint32N(1 << 16), remoteSeq: inv.id.seq, route: f.identity(), timer: timer, refreshed: now,
+	}
+	if src, err := netip.ParseAddrPort(req.Source()); err == nil && !f.reliable() && !a.isProxy(src.Addr()) {
+		d.direct = req.Source()
 	}
 	from := req.To().AsFrom()
 	from.Params.Add("tag", inv.tag)
@@ -232,10 +238,17 @@ func (d *Dialog) finish() {
 	if d.ack != nil {
 		d.ack.finish()
 	}
-	d.a.calls.remove(d)
-	d.leg.Ended(d.cause)
+	func() {
+		defer func() {
+			if p := recover(); p != nil {
+				d.a.panicked(d.key.callID, p)
+			}
+		}()
+		d.leg.Ended(d.cause)
+	}()
 	d.a.counters.add(cntEnded, 1)
 	d.log.Info("call ended", attr.Cause(d.cause))
+	d.a.calls.remove(d)
 	close(d.done)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -128,7 +129,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 	d.a.counters.add(cntOwnReinvites, 1)
 	ctx, acks := d.own.ctx, d.own.acks
 	d.a.wg.Go(func() {
-		res, err := d.a.invite(ctx, f, req, acks, why == whyHeal)
+		res, err := d.a.invite(ctx, f, outgoing{req: req, to: d.direct, acks: acks, queue: why == whyHeal})
 		d.deliver(mail{kind: mailResult, result: ownResult{res: res, err: err}})
 	})
 }
@@ -144,10 +145,18 @@ func (d *Dialog) deliver(m mail) {
 // maxHeals at once after a new flow.
 const maxHeals = 10
 
-// invite sends a re-INVITE and waits for its final response. Repeated 2xx get the ACK in acks again, as long as the
-// transaction lives.
-func (a *Account) invite(ctx context.Context, f *flow, req *gosip.Request, acks *atomic.Pointer[gosip.Request], queue bool) (*gosip.Response, error) {
-	if queue {
+// outgoing is a re-INVITE of ours.
+type outgoing struct {
+	req   *gosip.Request
+	to    string
+	acks  *atomic.Pointer[gosip.Request] // the ACK, once there is one
+	queue bool                           // one of many after a new flow
+}
+
+// invite sends a re-INVITE and waits for its final response. Repeated 2xx get the ACK again, as long as the transaction
+// lives.
+func (a *Account) invite(ctx context.Context, f *flow, out outgoing) (*gosip.Response, error) {
+	if out.queue {
 		select {
 		case a.heals <- struct{}{}:
 			defer func() { <-a.heals }()
@@ -157,12 +166,12 @@ func (a *Account) invite(ctx context.Context, f *flow, req *gosip.Request, acks 
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.tune.reinviteLimit)
 	defer cancel()
-	tx, err := a.begin(ctx, f, req)
+	tx, err := a.begin(ctx, f, out.req, out.to)
 	if err != nil {
 		return nil, err
 	}
 	tx.OnRetransmission(func(res *gosip.Response) {
-		if ack := acks.Load(); ack != nil && res.IsSuccess() {
+		if ack := out.acks.Load(); ack != nil && res.IsSuccess() {
 			_ = a.ua.TransportLayer().WriteMsg(ack.Clone())
 		}
 	})
@@ -199,11 +208,11 @@ func (d *Dialog) result(r ownResult) {
 func (d *Dialog) reinvited(res *gosip.Response) {
 	d.retarget(res)
 	ack := d.inDialog(gosip.ACK, d.own.flow, d.localSeq)
-	d.a.address(d.own.flow, ack)
+	d.a.address(d.own.flow, ack, d.direct)
+	d.own.acks.Store(ack.Clone())
 	if d.own.flow.alive() {
 		_ = d.a.ua.TransportLayer().WriteMsg(ack)
 	}
-	d.own.acks.Store(ack.Clone())
 	d.own.gone = 0
 	d.route = d.own.flow.identity()
 	d.timer, d.refreshed = d.timer.answered(res), time.Now()
@@ -372,7 +381,7 @@ func (d *Dialog) sendBye(f *flow) {
 		ctx, cancel := context.WithDeadline(ctx, limit)
 		defer cancel()
 		// Whatever the answer is, a 401 too: the call is over for us.
-		res, err := d.a.do(ctx, f, req)
+		res, err := d.a.do(ctx, f, req, d.direct)
 		d.deliver(mail{kind: mailResult, result: ownResult{bye: true, res: res, err: err}})
 	})
 }
@@ -381,7 +390,7 @@ func (d *Dialog) sendBye(f *flow) {
 func (d *Dialog) byeGivenUp() {
 	if f := d.a.current(); f != nil && !d.byeSent {
 		req := d.inDialog(gosip.BYE, f, d.nextSeq())
-		d.a.address(f, req)
+		d.a.address(f, req, d.direct)
 		_ = d.a.ua.TransportLayer().WriteMsg(req)
 	}
 	d.end(d.byes[0].cause)
@@ -395,6 +404,31 @@ func (a *Account) healAll() {
 	}
 	a.lastHeal = f.identity()
 	for _, d := range a.calls.all() {
-		d.post(mail{kind: mailFlow})
+		if !d.post(mail{kind: mailFlow}) {
+			a.lastHeal = flowIdentity{} // it is busy, or over: at the next REGISTER again, who is healed doesn't mind
+		}
 	}
 }
+
+// endAll says BYE to every dialog, at most so many at once, within one limit for all.
+func (a *Account) endAll(c call.Cause) {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.tune.byeLimit)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxByes)
+	for _, d := range a.calls.all() {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			_ = d.Bye(ctx, c)
+		})
+	}
+	wg.Wait()
+	// Whoever is left gets a BYE whose answer is not waited for.
+	for _, d := range a.calls.all() {
+		d.deliver(mail{kind: mailBye, bye: &bye{cause: c, limit: time.Now()}})
+	}
+}
+
+// maxByes at once at shutdown.
+const maxByes = 50

@@ -385,3 +385,46 @@ func TestGlareIsRefusedAndOursTriedAgain(t *testing.T) {
 		t.Errorf("ACK %q, then %q", first.get("Cseq"), second.get("Cseq"))
 	}
 }
+
+func TestOurReinviteToAForgottenCall(t *testing.T) {
+	for _, ring := range []bool{true, false} {
+		p, h, _, _, _ := up(t, "tcp", func(c *sip.Config) { c.RingCentral = ring }, "Session-Expires: 90000;refresher=uas", "Supported: timer")
+		p.cut()
+		for range 2 {
+			re := p.next("INVITE")
+			re.write(re.answer("481 Call/Transaction Does Not Exist", ""))
+		}
+		if !ring { // believed the second time
+			if c := h.ended(0); c.Code != call.CodeFlowLost {
+				t.Errorf("cause %+v", c)
+			}
+			continue
+		}
+		re := p.next("INVITE") // RingCentral: media may go on; REST decides
+		re.write(re.answer("200 OK", sdpOne, "Contact: <sip:108@"+p.addr()+">", "Content-Type: application/sdp"))
+		p.next("ACK")
+		h.set(func() {
+			if len(h.legs[0].ended) != 0 {
+				t.Errorf("ended: %v", h.legs[0].ended)
+			}
+		})
+	}
+}
+
+func TestRequestsBeyondTheMailboxAreRefused(t *testing.T) {
+	p, h, d, l, _ := up(t, "udp", nil)
+	h.mu.Lock() // the leg hangs in Digit
+	p.send(d.request("INFO", "1", "Content-Type: application/dtmf"))
+	for range 60 {
+		p.send(d.request("OPTIONS", ""))
+	}
+	res := p.nextOf(func(m *msg) bool { return m.is("500") })
+	h.mu.Unlock()
+	if res.get("Retry-After") == "" {
+		t.Errorf("got %s", res)
+	}
+	h.leg(0, func(*leg) bool { return len(l.digits) == 1 })
+	if h.counter("requests_overflow") == 0 {
+		t.Error("not counted")
+	}
+}

@@ -190,6 +190,19 @@ func TestHandlerPanicIs500AndNothingElse(t *testing.T) {
 	p.newDialog("fine").establish(sdpOne)
 }
 
+func TestLegPanicEndsItsCallOnly(t *testing.T) {
+	p, h, d, _, _ := up(t, "udp", nil)
+	other := p.newDialog("other")
+	other.establish(sdpOne)
+	d.ask("INFO", "D", "Content-Type: application/dtmf")
+	if c := h.ended(0); c.Code != call.CodeInternal {
+		t.Errorf("cause %+v", c)
+	}
+	if res := other.ask("OPTIONS", ""); !res.is("200") {
+		t.Errorf("the other call: %q", res.start)
+	}
+}
+
 func TestSIPgoNeverDialsForAStranger(t *testing.T) {
 	// A Via that names another host must not make us connect there.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -163,7 +163,7 @@ func (a *Account) askRegistrar(ctx context.Context, expires time.Duration) (regE
 		return a.registerFailed(f, err)
 	}
 	a.counters.add(cntRegisters, 1)
-	res, err := a.do(ctx, f, req)
+	res, err := a.do(ctx, f, req, "")
 	if err != nil {
 		return a.registerFailed(f, err)
 	}

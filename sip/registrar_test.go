@@ -33,135 +33,143 @@ type line struct {
 	closes bool
 }
 
-func TestRegistrarScripts(t *testing.T) {
-	up := regEvent{kind: regFlowUp}
-	wake := regEvent{kind: regWake}
-	down := regEvent{kind: regFlowDown, others: true}
-	noFlow := regEvent{kind: regNoFlow}
-	auth := func(e *regEvent) { e.answer.digest = digestAnswered }
-	begin := []line{
+// What the scripts share: each starts with begin.
+var (
+	up     = regEvent{kind: regFlowUp}
+	wake   = regEvent{kind: regWake}
+	down   = regEvent{kind: regFlowDown, others: true}
+	noFlow = regEvent{kind: regNoFlow}
+	auth   = func(e *regEvent) { e.answer.digest = digestAnswered }
+	begin  = []line{
 		{ev: regEvent{kind: regStart}, do: doDial, status: regRegistering, wait: -1},
 		{ev: up, do: doRegister, status: regRegistering, wait: -1},
 	}
-	ok := line{ev: answer(200), do: doWait, status: regRegistered, wait: 3060 * time.Second}
-	for name, c := range map[string]struct {
-		ring  bool
-		rnd   float64
-		lines []line
-	}{
-		"refresh at 85 percent":         {lines: []line{ok, {after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
-		"refresh at 90 percent at most": {rnd: 0.999999, lines: []line{{ev: answer(200), do: doWait, status: regRegistered, wait: 3239999 * time.Millisecond}}},
-		"30 s before the end":           {lines: []line{{ev: answer(200, grant(100*time.Second)), do: doWait, status: regRegistered, wait: 70 * time.Second}}},
-		"short expiry":                  {lines: []line{{ev: answer(200, grant(40*time.Second)), do: doWait, status: regRegistered, wait: 34 * time.Second}}},
-		"tiny expiry":                   {lines: []line{{ev: answer(200, grant(2*time.Second)), do: doWait, status: regRegistered, wait: time.Second}}},
-		"foreign contact only":          {lines: []line{{ev: answer(200, func(e *regEvent) { e.answer.foreign = true }), do: doWait, status: regRegistered, wait: 30 * time.Second}}},
-		"flow without pongs is judged by REGISTER": {lines: []line{
-			{ev: answer(200, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
-			{after: 30 * time.Second, ev: wake, do: doRegister, status: regRegistered, wait: -1},
-			{ev: answer(200, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
-			{after: 30 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doWait, status: regRegistered, wait: 3030 * time.Second},
-		}},
-		"challenge": {lines: []line{
-			{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1}, ok,
-			{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
-			{ev: answer(407, auth), do: doRegister, status: regRegistered, wait: -1}, ok,
-		}},
-		"wrong password is slow": {lines: []line{
-			{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1},
-			{ev: answer(401, refused()), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true},
-			{after: 5 * time.Minute, ev: wake, do: doDial, status: regRegistering, wait: -1},
-			{ev: up, do: doRegister, status: regRegistering, wait: -1},
-			{ev: answer(401, refused()), do: doWait, status: regRejected, wait: 10 * time.Minute, closes: true},
-		}},
-		"challenges for ever": {lines: []line{
-			{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1},
-			{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1},
-			{ev: answer(401, auth), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true},
-		}},
-		"ringcentral: three refused digests are a no": {ring: true, lines: []line{
-			{ev: answer(401, refused()), do: doWait, status: regBackoff, wait: 0, closes: true},
-			{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
-			{ev: answer(401, refused()), do: doWait, status: regBackoff, wait: time.Second, closes: true},
-			{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
-			{ev: answer(401, refused()), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true},
-		}},
-		"423 is obeyed once": {lines: []line{
-			{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 2 * time.Hour }), do: doRegister, status: regRegistering, wait: -1},
-			{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 3 * time.Hour }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true},
-		}},
-		"423 beyond a day is not":   {lines: []line{{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 25 * time.Hour }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true}}},
-		"403 doubles to an hour":    {lines: append(repeat(6, up, answer(403), 5, 10, 20, 40, 60, 60), line{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true})},
-		"404":                       {lines: []line{{ev: answer(404), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true}}},
-		"ringcentral: 404 is short": {ring: true, lines: []line{{ev: answer(404), do: doWait, status: regBackoff, wait: 0, closes: true}}},
-		"ringcentral: 603":          {ring: true, lines: repeat(5, up, answer(603), 1, 2, 4, 8, 10)},
-		"ringcentral: intercepted": {ring: true, lines: []line{
-			{ev: answer(403, func(e *regEvent) { e.answer.intercepts = true }), do: doWait, status: regRejected, wait: time.Minute, closes: true}}},
-		"503 waits for Retry-After":          {lines: []line{{ev: answer(503, retry(120)), do: doWait, status: regBackoff, wait: 120 * time.Second, closes: true}}},
-		"503 and another proxy":              {lines: []line{{ev: answer(503, retry(120), func(e *regEvent) { e.others = true }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true}}},
-		"Retry-After is capped":              {lines: []line{{ev: answer(503, retry(86400)), do: doWait, status: regBackoff, wait: 30 * time.Minute, closes: true}}},
-		"ringcentral: Retry-After is capped": {ring: true, lines: []line{{ev: answer(503, retry(86400)), do: doWait, status: regBackoff, wait: time.Minute, closes: true}}},
-		"ringcentral: steps": {ring: true, rnd: 0.5, lines: []line{
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 250 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 1100 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 2200 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 4400 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
-		}},
-		"others: 30 then 60 s": {rnd: 0.999999, lines: []line{
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 29999 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
-		}},
-		"a healthy flow is replaced at once": {rnd: 0.5, lines: []line{
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{after: time.Minute, ev: down, do: doWait, status: regBackoff, wait: time.Second, closes: true},
-			{after: time.Second, ev: wake, do: doDial, status: regRegistering, wait: -1},
-		}},
-		"ringcentral: a flapping flow goes on in its steps": {ring: true, lines: []line{
-			{ev: noFlow, do: doWait, status: regBackoff, wait: 0, closes: true},
-			{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{after: 59 * time.Second, ev: down, do: doWait, status: regBackoff, wait: time.Second, closes: true},
-			{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{after: 60 * time.Second, ev: down, do: doWait, status: regBackoff, wait: 0, closes: true},
-		}},
-		"a refused refresh keeps the flow while the binding holds": {ring: true, lines: []line{
-			{ev: answer(200, grant(100*time.Second)), do: doWait, status: regRegistered, wait: -1},
-			{after: 70 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
-			{ev: answer(500), do: doWait, status: regDegraded, wait: 0},
-			{ev: wake, do: doRegister, status: regDegraded, wait: -1},
-			{after: 31 * time.Second, ev: answer(500), do: doWait, status: regBackoff, wait: time.Second, closes: true},
-		}},
-		"an unanswered refresh is a dead flow": {ring: true, lines: []line{
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
-			{after: 8 * time.Second, ev: regEvent{kind: regTimeout}, do: doWait, status: regBackoff, wait: 0, closes: true},
-		}},
-		"a 403 to a refresh keeps the flow of the calls": {lines: []line{
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{ev: answer(403), do: doWait, status: regRejected, wait: 5 * time.Minute},
-			{after: time.Minute, ev: down, do: doWait, status: regRejected, wait: 4 * time.Minute},
-			{after: 4 * time.Minute, ev: wake, do: doDial, status: regRegistering, wait: -1},
-		}},
-		"the outer address is registered once more": {lines: []line{
-			{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doRegister, status: regRegistered, wait: -1},
-			{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doWait, status: regRegistered, wait: 3060 * time.Second},
-		}},
-		"stop un-registers": {lines: []line{
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{ev: regEvent{kind: regStop}, do: doUnregister, status: regUnregistering, wait: -1},
-			{ev: answer(401, auth), do: doUnregister, status: regUnregistering, wait: -1},
-			{ev: answer(200), do: doEnd, status: regUnregistered, wait: -1, closes: true},
-		}},
-		"stop without a binding": {lines: []line{{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true}}},
-		"stop, and nobody answers": {lines: []line{
-			{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-			{ev: regEvent{kind: regStop}, do: doUnregister, status: regUnregistering, wait: -1},
-			{ev: regEvent{kind: regTimeout}, do: doEnd, status: regUnregistered, wait: -1, closes: true},
-		}},
-	} {
+	ok = line{ev: answer(200), do: doWait, status: regRegistered, wait: 3060 * time.Second}
+)
+
+type script struct {
+	ring  bool
+	rnd   float64
+	lines []line
+}
+
+var scripts = map[string]script{
+	"refresh at 85 percent":         {lines: []line{ok, {after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
+	"refresh at 90 percent at most": {rnd: 0.999999, lines: []line{{ev: answer(200), do: doWait, status: regRegistered, wait: 3239999 * time.Millisecond}}},
+	"30 s before the end":           {lines: []line{{ev: answer(200, grant(100*time.Second)), do: doWait, status: regRegistered, wait: 70 * time.Second}}},
+	"short expiry":                  {lines: []line{{ev: answer(200, grant(40*time.Second)), do: doWait, status: regRegistered, wait: 34 * time.Second}}},
+	"tiny expiry":                   {lines: []line{{ev: answer(200, grant(2*time.Second)), do: doWait, status: regRegistered, wait: time.Second}}},
+	"foreign contact only":          {lines: []line{{ev: answer(200, func(e *regEvent) { e.answer.foreign = true }), do: doWait, status: regRegistered, wait: 30 * time.Second}}},
+	"flow without pongs is judged by REGISTER": {lines: []line{
+		{ev: answer(200, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
+		{after: 30 * time.Second, ev: wake, do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(200, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
+		{after: 30 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doWait, status: regRegistered, wait: 3030 * time.Second},
+	}},
+	"challenge": {lines: []line{
+		{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1}, ok,
+		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(407, auth), do: doRegister, status: regRegistered, wait: -1}, ok,
+	}},
+	"wrong password is slow": {lines: []line{
+		{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1},
+		{ev: answer(401, refused()), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true},
+		{after: 5 * time.Minute, ev: wake, do: doDial, status: regRegistering, wait: -1},
+		{ev: up, do: doRegister, status: regRegistering, wait: -1},
+		{ev: answer(401, refused()), do: doWait, status: regRejected, wait: 10 * time.Minute, closes: true},
+	}},
+	"challenges for ever": {lines: []line{
+		{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1},
+		{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1},
+		{ev: answer(401, auth), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true},
+	}},
+	"ringcentral: three refused digests are a no": {ring: true, lines: []line{
+		{ev: answer(401, refused()), do: doWait, status: regBackoff, wait: 0, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
+		{ev: answer(401, refused()), do: doWait, status: regBackoff, wait: time.Second, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
+		{ev: answer(401, refused()), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true},
+	}},
+	"423 is obeyed once": {lines: []line{
+		{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 2 * time.Hour }), do: doRegister, status: regRegistering, wait: -1},
+		{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 3 * time.Hour }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true},
+	}},
+	"423 beyond a day is not":   {lines: []line{{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 25 * time.Hour }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true}}},
+	"403 doubles to an hour":    {lines: append(repeat(6, up, answer(403), 5, 10, 20, 40, 60, 60), line{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true})},
+	"404":                       {lines: []line{{ev: answer(404), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true}}},
+	"ringcentral: 404 is short": {ring: true, lines: []line{{ev: answer(404), do: doWait, status: regBackoff, wait: 0, closes: true}}},
+	"ringcentral: 603":          {ring: true, lines: repeat(5, up, answer(603), 1, 2, 4, 8, 10)},
+	"ringcentral: intercepted": {ring: true, lines: []line{
+		{ev: answer(403, func(e *regEvent) { e.answer.intercepts = true }), do: doWait, status: regRejected, wait: time.Minute, closes: true}}},
+	"503 waits for Retry-After":          {lines: []line{{ev: answer(503, retry(120)), do: doWait, status: regBackoff, wait: 120 * time.Second, closes: true}}},
+	"503 and another proxy":              {lines: []line{{ev: answer(503, retry(120), func(e *regEvent) { e.others = true }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true}}},
+	"Retry-After is capped":              {lines: []line{{ev: answer(503, retry(86400)), do: doWait, status: regBackoff, wait: 30 * time.Minute, closes: true}}},
+	"ringcentral: Retry-After is capped": {ring: true, lines: []line{{ev: answer(503, retry(86400)), do: doWait, status: regBackoff, wait: time.Minute, closes: true}}},
+	"ringcentral: steps": {ring: true, rnd: 0.5, lines: []line{
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 250 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 1100 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 2200 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 4400 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
+	}},
+	"others: 30 then 60 s": {rnd: 0.999999, lines: []line{
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 29999 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
+	}},
+	"a healthy flow is replaced at once": {rnd: 0.5, lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{after: time.Minute, ev: down, do: doWait, status: regBackoff, wait: time.Second, closes: true},
+		{after: time.Second, ev: wake, do: doDial, status: regRegistering, wait: -1},
+	}},
+	"ringcentral: a flapping flow goes on in its steps": {ring: true, lines: []line{
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 0, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{after: 59 * time.Second, ev: down, do: doWait, status: regBackoff, wait: time.Second, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{after: 60 * time.Second, ev: down, do: doWait, status: regBackoff, wait: 0, closes: true},
+	}},
+	"a refused refresh keeps the flow while the binding holds": {ring: true, lines: []line{
+		{ev: answer(200, grant(100*time.Second)), do: doWait, status: regRegistered, wait: -1},
+		{after: 70 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(500), do: doWait, status: regDegraded, wait: 0},
+		{ev: wake, do: doRegister, status: regDegraded, wait: -1},
+		{after: 31 * time.Second, ev: answer(500), do: doWait, status: regBackoff, wait: time.Second, closes: true},
+	}},
+	"an unanswered refresh is a dead flow": {ring: true, lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{after: 8 * time.Second, ev: regEvent{kind: regTimeout}, do: doWait, status: regBackoff, wait: 0, closes: true},
+	}},
+	"a 403 to a refresh keeps the flow of the calls": {lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{ev: answer(403), do: doWait, status: regRejected, wait: 5 * time.Minute},
+		{after: time.Minute, ev: down, do: doWait, status: regRejected, wait: 4 * time.Minute},
+		{after: 4 * time.Minute, ev: wake, do: doDial, status: regRegistering, wait: -1},
+	}},
+	"the outer address is registered once more": {lines: []line{
+		{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doWait, status: regRegistered, wait: 3060 * time.Second},
+	}},
+	"stop un-registers": {lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{ev: regEvent{kind: regStop}, do: doUnregister, status: regUnregistering, wait: -1},
+		{ev: answer(401, auth), do: doUnregister, status: regUnregistering, wait: -1},
+		{ev: answer(200), do: doEnd, status: regUnregistered, wait: -1, closes: true},
+	}},
+	"stop without a binding": {lines: []line{{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true}}},
+	"stop, and nobody answers": {lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{ev: regEvent{kind: regStop}, do: doUnregister, status: regUnregistering, wait: -1},
+		{ev: regEvent{kind: regTimeout}, do: doEnd, status: regUnregistered, wait: -1, closes: true},
+	}},
+}
+
+func TestRegistrarScripts(t *testing.T) {
+	for name, c := range scripts {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistrar(c.ring, tuning{}.orDefault())
 			now := time.Unix(1e9, 0)

@@ -39,8 +39,8 @@ func (f *flow) identity() flowIdentity {
 }
 
 // address makes req leave on f and nowhere else: the destination wins over Route and Request-URI, and the local address
-// picks the connection. sipgo would dial one of its own.
-func (a *Account) address(f *flow, req *gosip.Request) {
+// picks the connection. sipgo would dial one of its own. to is "", or on UDP another address than the proxy's.
+func (a *Account) address(f *flow, req *gosip.Request, to string) {
 	via := &gosip.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: f.net,
 		Host: f.local.Addr().WithZone("").String(), Port: int(f.local.Port()),
@@ -55,13 +55,16 @@ func (a *Account) address(f *flow, req *gosip.Request) {
 	req.AppendHeader(gosip.NewHeader("User-Agent", a.cfg.UserAgent))
 	req.SetBody(req.Body())
 	req.SetTransport(f.net)
-	req.SetDestination(f.target.addr.String())
+	if to == "" || f.reliable() {
+		to = f.target.addr.String()
+	}
+	req.SetDestination(to)
 	req.Laddr = f.key
 }
 
 // begin sends req on f in a transaction. It blocks for one write at most.
-func (a *Account) begin(ctx context.Context, f *flow, req *gosip.Request) (*gosip.ClientTx, error) {
-	a.address(f, req)
+func (a *Account) begin(ctx context.Context, f *flow, req *gosip.Request, to string) (*gosip.ClientTx, error) {
+	a.address(f, req, to)
 	if !f.alive() {
 		return nil, errNoFlow
 	}
@@ -91,8 +94,8 @@ func final(ctx context.Context, f *flow, tx *gosip.ClientTx) (*gosip.Response, e
 }
 
 // do sends req on f and waits for its final response; not for INVITE.
-func (a *Account) do(ctx context.Context, f *flow, req *gosip.Request) (*gosip.Response, error) {
-	tx, err := a.begin(ctx, f, req)
+func (a *Account) do(ctx context.Context, f *flow, req *gosip.Request, to string) (*gosip.Response, error) {
+	tx, err := a.begin(ctx, f, req, to)
 	if err != nil {
 		return nil, err
 	}

@@ -146,8 +146,3 @@ func (p *proxies) failed(a netip.AddrPort, now time.Time, least time.Duration) {
 		p.last = netip.AddrPort{}
 	}
 }
-
-// others says whether any of the targets did not fail of late.
-func (p *proxies) others(ts []target, now time.Time) bool {
-	return slices.ContainsFunc(ts, func(t target) bool { return !now.Before(p.resting[t.addr]) })
-}

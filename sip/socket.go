@@ -104,6 +104,12 @@ func (deadConn) Ref(int) int                  { return 1 }
 func (deadConn) TryClose() (int, error)       { return 1, nil }
 func (deadConn) Close() error                 { return nil }
 
+// isProxy says whether one of the proxies has that address.
+func (a *Account) isProxy(addr netip.Addr) bool {
+	m := a.proxyAddrs.Load()
+	return m != nil && (*m)[addr.Unmap()]
+}
+
 func (s *socket) allowed(a netip.Addr) bool {
 	if m := s.proxies.Load(); m != nil && (*m)[a] {
 		return true
