@@ -5,8 +5,7 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /earshot ./cmd/earshot && mkdir /data
 
-# The static binary, and an empty folder that its user may write to. TLS to the outside needs the host's authorities:
-# -v /etc/ssl/certs:/etc/ssl/certs:ro
+# The static binary, and an empty folder that its user may write to. Certificate authorities are linked in.
 FROM scratch
 COPY --from=build /earshot /earshot
 COPY --from=build --chown=65532:65532 /data /data

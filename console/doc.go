@@ -27,4 +27,8 @@
 // # Standards
 //
 // The metrics are in the Prometheus text format.
+//
+// # Testing
+//
+// Over real sockets on the loopback; the metric names are golden in server_test.go, and docs/metrics.md is held against them.
 package console

@@ -81,10 +81,7 @@ func (c *Call) make(info call.Info) error {
 	if err != nil {
 		return err
 	}
-	zero, ok := tl.Zero()
-	if !ok {
-		zero = c.e.engine.Now()
-	}
+	zero := tl.Zero()
 	info.Started = c.e.engine.Wall(zero)
 	c.timeline, c.started, c.info = tl, info.Started, info
 	if c.e.store != nil {

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type leg struct {
 	mu     sync.Mutex
 	tracks map[int]*media.Track // by m= line
 	held   map[int]bool
+	oneWay map[int]bool // lines whose first offer was sendonly (RingCentral's mediaSDP)
 	dialog *sip.Dialog
 }
 
@@ -71,7 +73,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 			l.tracks[s.Line] = t
 			opened = append(opened, s.Line)
 		}
-		commit, back, err := t.Prepare(params(s))
+		commit, back, err := t.Prepare(params(s, resolve(s)))
 		if err != nil {
 			undo()
 			return nil, nil, nil, fmt.Errorf("m= line %d: %w", s.Line, err)
@@ -119,11 +121,15 @@ func (l *leg) noteHold(streams []offer.Stream) {
 	defer l.mu.Unlock()
 	for _, s := range streams {
 		t := l.tracks[s.Line]
-		if t == nil || l.held[s.Line] == s.Hold {
+		if _, again := l.oneWay[s.Line]; t != nil && !again {
+			l.oneWay[s.Line] = s.Theirs == offer.SendOnly // a line that was one-way from the start is no hold
+		}
+		hold := s.Hold && !(s.Theirs == offer.SendOnly && l.oneWay[s.Line])
+		if t == nil || l.held[s.Line] == hold {
 			continue
 		}
 		was := l.held[s.Line]
-		l.held[s.Line] = s.Hold
+		l.held[s.Line] = hold
 		ev := call.Event{Type: call.EventHold, Leg: l.id, Track: uint32(t.ID()), Pos: t.State().Length}
 		if was {
 			ev.Type = call.EventResume
@@ -200,9 +206,9 @@ func (c *Call) heldLines() map[trackLine]bool {
 }
 
 // params turns what was agreed in SDP into what a track needs.
-func params(s offer.Stream) media.Params {
+func params(s offer.Stream, remote netip.AddrPort) media.Params {
 	p := media.Params{
-		Remote: s.Remote, RemoteRTCP: s.RemoteRTCP, Mux: s.Mux, SilencePT: s.Silence,
+		Remote: remote, RemoteRTCP: s.RemoteRTCP, Mux: s.Mux, SilencePT: s.Silence,
 		RecvKey: key(s.RecvKey), SendKey: key(s.SendKey),
 		Receive: s.Theirs == offer.SendRecv || s.Theirs == offer.SendOnly, Inactive: s.Theirs == offer.Inactive,
 	}
@@ -210,6 +216,28 @@ func params(s offer.Stream) media.Params {
 		p.Payloads = append(p.Payloads, media.Payload{Number: pl.Number, Codec: codecs[pl.Codec]})
 	}
 	return p
+}
+
+// resolveWithin bounds how long a host name in c= may hold back our answer.
+const resolveWithin = 500 * time.Millisecond
+
+// resolve gives the stream's remote address. RingCentral sends nothing before our first packet, so a host name in c= must
+// become an address (RFC 8866 section 5.7); if it can't, the first packet that comes decides.
+func resolve(s offer.Stream) netip.AddrPort {
+	if s.RemoteHost == "" || s.Remote.Port() == 0 {
+		return s.Remote
+	}
+	ctx, stop := context.WithTimeout(context.Background(), resolveWithin)
+	defer stop()
+	network := "ip4"
+	if s.IPv6 {
+		network = "ip6"
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, network, s.RemoteHost)
+	if err != nil || len(ips) == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), s.Remote.Port())
 }
 
 var codecs = map[offer.Codec]media.Codec{

@@ -134,6 +134,6 @@ func newLeg(c *Call, r *ear, inv *sip.Invitation, p plan, toward netip.Addr) *le
 			}
 			return call.Party{ID: s.Party, IdentifiedBy: call.ByMediaTitle} // a line that a later offer added
 		},
-		tracks: map[int]*media.Track{}, held: map[int]bool{},
+		tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
 	}
 }

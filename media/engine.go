@@ -59,7 +59,7 @@ func (e *Engine) Wall(d time.Duration) time.Time {
 	return now.Round(0).Add(d - now.Sub(e.start)).UTC()
 }
 
-// NewTimeline makes a call's timeline on the shard that has the fewest. Safe for concurrent use.
+// NewTimeline makes a call's timeline on the shard that has the fewest; its sample 0 is now. Safe for concurrent use.
 func (e *Engine) NewTimeline(info call.Info) (*Timeline, error) {
 	best := e.shards[0]
 	for _, s := range e.shards[1:] {
@@ -67,8 +67,7 @@ func (e *Engine) NewTimeline(info call.Info) (*Timeline, error) {
 			best = s
 		}
 	}
-	t := &Timeline{engine: e, shard: best, live: newLiveTimeline(info)}
-	t.live.shard = best
+	t := &Timeline{engine: e, shard: best, live: newLiveTimeline(best, info, e.Now())}
 	if !best.mail.put(post{kind: postTimeline, line: t.live}) {
 		return nil, ErrEnded
 	}

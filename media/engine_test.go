@@ -203,8 +203,8 @@ func TestTracksOverRealSockets(t *testing.T) {
 			if addr.Addr() != ip || c.mux && rtcp != addr || !c.mux && (addr.Port()%2 != 0 || rtcp.Port() != addr.Port()+1) {
 				t.Errorf("local: got %v and %v", addr, rtcp)
 			}
-			if zero, ok := line.Zero(); !ok || zero > e.Now() {
-				t.Errorf("zero: got %v, %v", zero, ok)
+			if zero := line.Zero(); zero > e.Now() {
+				t.Errorf("zero: got %v, later than now", zero)
 			}
 			ours := make([]byte, 2000) // our silence comes first
 			_ = far.conn.SetReadDeadline(time.Now().Add(5 * time.Second))

@@ -89,7 +89,7 @@ type Batch struct {
 	Now time.Duration
 	// Final: nothing captured before it changes any more.
 	Final time.Duration
-	// Zero is the time of the timeline's sample 0, since the engine's start; 0 before the first commit.
+	// Zero is the time of the timeline's sample 0, since the engine's start.
 	Zero time.Duration
 	// Frames of all tracks, each track's in the order of Kind's rules.
 	Frames []Frame

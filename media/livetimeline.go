@@ -1,6 +1,7 @@
 package media
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -11,10 +12,12 @@ const idleBatch = 500 * time.Millisecond
 
 // liveTimeline is a timeline as its shard sees it.
 type liveTimeline struct {
-	atomicTimes
 	// Set by newLiveTimeline, then constant.
 	shard *shard
 	info  call.Info
+	zero  time.Duration // time of sample 0
+
+	droppedEvents atomic.Int64 // by any goroutine
 
 	// pub is guarded by the shard's mu, and written by the shard only.
 	pub []TrackState
@@ -31,12 +34,9 @@ type liveTimeline struct {
 	cause   call.Cause
 }
 
-func newLiveTimeline(info call.Info) *liveTimeline { return &liveTimeline{info: info} }
-
-// zeroTime is the time of sample 0; 0 before the first commit.
-//
-//earshot:hot
-func (l *liveTimeline) zeroTime() time.Duration { return time.Duration(max(0, l.zero.Load()-1)) }
+func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline {
+	return &liveTimeline{shard: s, info: info, zero: zero}
+}
 
 // perform does what a post asks.
 func (l *liveTimeline) perform(p *post) {

@@ -109,7 +109,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 	if r.line, err = e.NewTimeline(call.Info{ID: "rig"}); err != nil {
 		t.Fatal(err)
 	}
-	r.line.live.zero.Store(1) // sample 0 at time 0
+	r.line.live.zero = 0 // sample 0 at time 0
 	r.line.Attach(r.tape)
 	r.track, r.port = r.open()
 	return r

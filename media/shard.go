@@ -185,7 +185,7 @@ func (s *shard) serve(l *liveTimeline) {
 func (s *shard) write(l *liveTimeline, final time.Duration) {
 	l.bringUp()
 	l.final, l.wroteAt, l.dirty = max(l.final, final), s.now, false
-	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zeroTime(), Frames: s.out.frames, Events: s.out.events, Tracks: l.pub}
+	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zero, Frames: s.out.frames, Events: s.out.events, Tracks: l.pub}
 	if len(l.seats) > 0 {
 		s.give(l, &s.gift)
 	}

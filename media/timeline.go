@@ -3,7 +3,6 @@ package media
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -99,11 +98,8 @@ func (t *Timeline) SetParty(id TrackID, p call.Party) {
 	t.shard.mail.put(post{kind: postParty, line: t.live, from: time.Duration(id), party: p})
 }
 
-// Zero is the time of sample 0, since the engine's start: the first commit of a Prepare on this timeline; false before it.
-func (t *Timeline) Zero() (time.Duration, bool) {
-	z := t.live.zero.Load()
-	return time.Duration(z - 1), z > 0
-}
+// Zero is the time of sample 0, since the engine's start: when the timeline was made.
+func (t *Timeline) Zero() time.Duration { return t.live.zero }
 
 // Close ends the timeline: what came in is read and given out, what is missing is lost, every sink gets its last batch
 // and End with the cause, the ports are closed. The channel closes then, or when Run has ended; a second Close returns the same channel.
@@ -124,13 +120,4 @@ func (t *Timeline) Close(c call.Cause) <-chan struct{} {
 type seat struct {
 	sink  Sink
 	ended bool
-}
-
-// startZero sets sample 0 to now, once.
-func (l *liveTimeline) startZero(now time.Duration) { l.zero.CompareAndSwap(0, int64(now)+1) }
-
-// atomicTimes are the parts of a live timeline that any goroutine may touch.
-type atomicTimes struct {
-	zero          atomic.Int64 // time of sample 0 plus 1; 0: not yet
-	droppedEvents atomic.Int64
 }

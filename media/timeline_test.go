@@ -44,7 +44,7 @@ func TestShortTrackIsPlacedAtItsEnd(t *testing.T) {
 
 func TestOffsetIsNeverNegative(t *testing.T) {
 	r := newRig(t, Config{}).commit(plainParams())
-	r.line.live.zero.Store(int64(500 * ms))
+	r.line.live.zero = 500 * ms
 	r.send(stream(1, 1, 0, 100*ms, 50)...).until(2 * time.Second).close()
 	if s := r.state(); s.Offset != 0 {
 		t.Errorf("offset: got %d, want 0", s.Offset)

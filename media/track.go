@@ -58,7 +58,6 @@ func (k *Track) commit(a *agreement) {
 	k.recv, k.send = a.recv, a.send
 	k.mu.Unlock()
 	a.at = k.timeline.engine.Now()
-	k.timeline.live.startZero(a.at)
 	k.timeline.shard.mail.put(post{kind: postCommit, line: k.timeline.live, track: k.live, agree: a})
 }
 

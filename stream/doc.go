@@ -34,6 +34,10 @@
 // A ring holds 5 s unless configured; two sides of a mix may lie at most 2 s apart. What stands in
 // the kernel's pipe (64 KiB) besides the ring is lost uncounted when a program dies. At most 256 programs wait to be started.
 //
+// # Standards
+//
+// G.711 (ITU-T) for mulaw; the WAV header of [FormatWAV] has sizes of 0xFFFFFFFF, as readers of pipes expect it.
+//
 // # Testing
 //
 // Lanes are tested against a model with random batches, programs as real child processes whose bytes are compared.

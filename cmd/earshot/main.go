@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // an image that holds the binary alone knows no time zones
+
+	_ "golang.org/x/crypto/x509roots/fallback" // nor certificate authorities; the system's come first where there are any
 )
 
 func main() {

@@ -115,8 +115,8 @@ func first(m map[string]string, value string) {
 // remotes gives where the far side receives. RTCP goes to a=rtcp (RFC 3605), else to the next port up (RFC 3550
 // section 11). Both are zero where c= holds a host name.
 func (r *remoteLine) remotes(mux bool) (rtp, rtcp netip.AddrPort) {
-	if !r.addr.IsValid() {
-		return netip.AddrPort{}, netip.AddrPort{}
+	if !r.addr.IsValid() { // a host name: the port is known, the address is not
+		return netip.AddrPortFrom(netip.Addr{}, uint16(r.port)), netip.AddrPort{}
 	}
 	rtp = netip.AddrPortFrom(r.addr, uint16(r.port))
 	if mux {

@@ -51,7 +51,7 @@ type Stream struct {
 	// Label is a=label (RFC 4574).
 	Label string
 	// Remote is where the far side receives RTP; zero when its answer is still to come (late offer). RemoteHost is set
-	// instead of Remote's address when c= holds a host name: then the first packet decides.
+	// instead of Remote's address when c= holds a host name; Remote's port stands then.
 	Remote     netip.AddrPort
 	RemoteRTCP netip.AddrPort
 	RemoteHost string
