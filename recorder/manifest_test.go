@@ -14,7 +14,7 @@ import (
 
 // The contract's keys, by object: others may be added, none of these may go.
 var contractKeys = map[string][]string{
-	"": {"version", "software", "call", "part", "state", "cause", "started", "ended", "rate", "samples", "channels", "tracks"},
+	"":     {"version", "software", "call", "part", "state", "cause", "started", "ended", "rate", "samples", "channels", "tracks"},
 	"call": {"id", "sessions", "sip_call_ids"},
 	"tracks": {
 		"id", "party_id", "role", "identified_by", "channel", "codec", "offset_samples", "offset_method", "drift_ppm", "epochs", "counts", "spans",

@@ -51,6 +51,48 @@ func TestEverySampleLiesAtItsOffsetPlusPosition(t *testing.T) {
 	}
 }
 
+// Whatever media may get wrong: what a mask took, nothing gives back, and what was said of a sample stays.
+func TestALatePacketDoesNotUncoverAMask(t *testing.T) {
+	s, _ := start(t, recorder.Config{})
+	r := open(t, s, monoInfo("pci"))
+	k := newTalker(1, call.RoleMix, 0)
+	k.Epochs = []media.Epoch{{SSRC: 5, Why: "first"}}
+	frames := append(k.speaks(30), k.frame(media.KindLost, 160), k.frame(media.KindMasked, 160), k.frame(media.KindReceived, 160))
+	frames = append(frames, k.behind(media.KindMasked, 4800+80, 80))
+	for _, wrong := range []media.Frame{
+		k.at(media.KindLate, 4800+80, 300), k.at(media.KindLate, 0, 100), k.at(media.KindReceived, 4800+160, 160), k.at(media.KindGap, 100, 50),
+		k.at(media.KindLate, 100000, 160), k.at(media.KindReceived, -160, 160), k.at(media.KindReceived, 1<<62, 0), k.at(media.Kind(99), 5280, 160),
+	} {
+		frames = append(frames, wrong)
+	}
+	b := batch(0, frames, k)
+	r.Write(b)
+	spoil(b)
+	res, m := seal(t, r)
+	sameSamples(t, "mono", readWave(t, res.Dir).pcm(0), expect(k.end(), k))
+	checkSpans(t, m.Tracks[0], k)
+	if e := m.Tracks[0].Epochs; len(e) != 1 || e[0].SSRC != 5 {
+		t.Errorf("epochs: got %v, want SSRC 5", e)
+	}
+}
+
+func TestWhatMediaNeverSaidIsUnknown(t *testing.T) {
+	s, _ := start(t, recorder.Config{})
+	r := open(t, s, monoInfo("hole"))
+	k := newTalker(1, call.RoleMix, 0)
+	frames := k.speaks(40)
+	r.Write(batch(0, append(frames[:10:10], frames[12:]...), k))
+	for i := 1600; i < 1920; i++ {
+		k.kinds[i] = "unknown"
+	}
+	res, m := seal(t, r)
+	sameSamples(t, "mono", readWave(t, res.Dir).pcm(0), expect(k.end(), k))
+	checkSpans(t, m.Tracks[0], k)
+	if m.State != recorder.StatePartial || m.Cause != call.CodeInternal {
+		t.Errorf("got %s, %s, want partial, internal", m.State, m.Cause)
+	}
+}
+
 // checkSpans compares a manifest's loss map with the model, sample by sample.
 func checkSpans(t *testing.T, got recorder.Track, k *talker) {
 	t.Helper()

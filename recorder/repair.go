@@ -189,7 +189,7 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	if m.Previous != nil {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
 	}
-	return s.putManifest(folder, m)
+	return s.putManifest(folder, m, true)
 }
 
 // cutAt brings a track of a live manifest to the length of the file: what came after the manifest is unknown, what did

@@ -81,7 +81,10 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
 	}
 	if !w.renamed {
-		if err := r.s.putManifest(r.folder(), m); err != nil {
+		if err := r.s.putManifest(r.folder(), m, true); err != nil {
+			return m, err
+		}
+		if err := r.list(); err != nil {
 			return m, err
 		}
 		if err := r.s.shut(r.day, r.base+partialSuffix, r.base); err != nil {

@@ -212,8 +212,8 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.root.Close())
 }
 
-// Open makes the folder of a call's next part and its first manifest. Unlike the Recording's methods it waits for the
-// disk: call it where a call is set up, not on a shard.
+// Open makes the folder of a call's next part and its first manifest. It makes files, so a disk that stands still holds it
+// up, unlike the Recording's methods; it does not wait until they are durable, which they are after the first sync.
 func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if s.closing.Load() {
 		return nil, ErrClosed
@@ -234,7 +234,7 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if err := s.makeFolder(r, info.ID); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
-	r.w.info = info
+	r.w.info, r.w.unlisted, r.w.unlistedDay = info, true, true
 	r.w.img = image{layout: newLayout(s.cfg.Format, r.seating.channels), done: r.pieceDone}
 	r.inbox.info, r.inbox.in, r.inbox.spare = info, newBuffer(), newBuffer()
 	r.inbox.result = Result{Dir: r.dir(), CallID: info.ID, Part: r.part, State: StatePartial, Started: started}
@@ -252,7 +252,7 @@ func (s *Store) begin(r *Recording) error {
 		return errors.Join(err, s.root.RemoveAll(r.folder()))
 	}
 	r.w.log.f = f
-	if err := r.showLive(time.Now()); err != nil {
+	if err := r.showLive(time.Now(), false); err != nil {
 		return errors.Join(err, f.Close(), s.root.RemoveAll(r.folder()))
 	}
 	s.mu.Lock()
@@ -277,7 +277,7 @@ func (s *Store) makeFolder(r *Recording, id string) error {
 		err := s.root.Mkdir(inDay(r.day, base+partialSuffix), dirMode)
 		if err == nil {
 			r.base = base
-			return s.syncDir(r.day)
+			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"time"
 
@@ -34,6 +35,8 @@ type work struct {
 	// What of sealing is done: audio.wav is finished, the folder has its final name. And when it was tried last.
 	audioShut, renamed bool
 	sealTry            time.Time
+	// unlisted: a name in the folder, or the folder's own, is not durable.
+	unlisted, unlistedDay bool
 }
 
 // fault is a stretch in which something could not be written.
@@ -108,7 +111,9 @@ func (r *Recording) step(j job, win []byte) {
 		t.state = st
 		r.place(t)
 	}
-	r.remask()
+	if !w.audioShut {
+		r.remask()
+	}
 	for _, o := range j.in.ops {
 		r.take(j.in, o)
 	}
@@ -195,7 +200,7 @@ func (r *Recording) openAudio() error {
 		w.openErr = errors.Join(err, f.Close(), r.s.root.Remove(name))
 		return w.openErr
 	}
-	w.img.stale = true
+	w.img.stale, w.unlisted = true, true
 	return nil
 }
 
@@ -208,17 +213,43 @@ func (r *Recording) sync(j job) {
 	if err := w.log.sync(); err != nil {
 		r.fail(err)
 	}
-	if !j.fresh && !w.stale(j.now) {
-		return
+	if j.fresh || w.stale(j.now) {
+		if err := r.showLive(j.now, true); err != nil {
+			r.fail(err)
+		}
 	}
-	if err := r.showLive(j.now); err != nil {
+	if err := r.list(); err != nil {
 		r.fail(err)
 	}
 }
 
+// list makes the names of the folder, and in it, durable.
+func (r *Recording) list() error {
+	w := &r.w
+	if w.unlistedDay {
+		// The first recording of a day may have made the folders of day, month and year.
+		for dir := r.day; dir != "."; dir = path.Dir(dir) {
+			if err := r.s.syncDir(dir); err != nil {
+				return err
+			}
+		}
+		if err := r.s.syncDir("."); err != nil {
+			return err
+		}
+		w.unlistedDay = false
+	}
+	if w.unlisted {
+		if err := r.s.syncDir(r.folder()); err != nil {
+			return err
+		}
+		w.unlisted = false
+	}
+	return nil
+}
+
 // stale tells whether the live manifest has to be written anew.
 func (w *work) stale(now time.Time) bool {
-	if !slices.Equal(w.shown.tracks, w.keys()) {
+	if w.shown.at.IsZero() || !slices.Equal(w.shown.tracks, w.keys()) {
 		return true
 	}
 	// The more spans, the longer a manifest takes: it is written the less often.
@@ -243,35 +274,37 @@ func (w *work) keys() []trackKey {
 }
 
 // showLive writes the manifest of a call that goes on.
-func (r *Recording) showLive(now time.Time) error {
+func (r *Recording) showLive(now time.Time, durable bool) error {
 	w := &r.w
 	m := r.describe()
 	m.Samples = w.img.length
-	if err := r.s.putManifest(r.folder(), m); err != nil {
+	if err := r.s.putManifest(r.folder(), m, durable); err != nil {
 		return err
 	}
-	w.shown = shown{w.keys(), w.countSpans(), now}
+	if durable {
+		w.shown, w.unlisted = shown{w.keys(), w.countSpans(), now}, true
+	}
 	return nil
 }
 
 // putManifest writes a folder's manifest in one stroke: whoever looks finds the old one or the new one, whole.
-func (s *Store) putManifest(folder string, m *Manifest) error {
+func (s *Store) putManifest(folder string, m *Manifest, durable bool) error {
 	b, err := m.encode()
 	if err != nil {
 		return err
 	}
-	return s.putFile(inDay(folder, ManifestName), b)
+	return s.putFile(inDay(folder, ManifestName), b, durable)
 }
 
 const tempSuffix = ".tmp"
 
-func (s *Store) putFile(name string, b []byte) error {
+func (s *Store) putFile(name string, b []byte, durable bool) error {
 	f, err := s.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", ManifestName, err)
 	}
 	_, err = f.Write(b)
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if e := f.Close(); err == nil {
