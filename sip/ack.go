@@ -83,7 +83,7 @@ func (d *Dialog) acked(req *gosip.Request) {
 	if w.first && !d.established {
 		d.established = true
 		d.a.counters.add(cntEstablished, 1)
-		d.log.Info("call answered", attr.Remote(d.first.req.Source()), slog.Int("streams", len(d.x.Streams())))
+		d.log.Info("dialog answered", attr.Remote(d.first.req.Source()), slog.Int("streams", len(d.x.Streams())))
 		d.leg.Established(d)
 		if d.replaces != nil {
 			d.replaces.replacedBy(d)

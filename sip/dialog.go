@@ -247,7 +247,7 @@ func (d *Dialog) finish() {
 		d.leg.Ended(d.cause)
 	}()
 	d.a.counters.add(cntEnded, 1)
-	d.log.Info("call ended", attr.Cause(d.cause))
+	d.log.Info("dialog ended", attr.Cause(d.cause))
 	d.a.calls.remove(d)
 	close(d.done)
 }

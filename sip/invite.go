@@ -144,7 +144,7 @@ func (a *Account) refuse(inv *invite, r *refusal) {
 	if inv.state.CompareAndSwap(inviteOpen, inviteRefused) {
 		a.counters.add(cntInvitesRefused, 1)
 		_ = inv.srv.Respond(a.reply(inv.req, inv.tag, r.code, r.reason, r.headers...))
-		a.log.Warn("call refused", attr.Leg(clean(inv.id.callID, maxText)), slog.Int("code", r.code), attr.Cause(r.cause))
+		a.log.Warn("invite refused", attr.Leg(clean(inv.id.callID, maxText)), slog.Int("code", r.code), attr.Cause(r.cause))
 	} else {
 		a.counters.add(cntInvitesCancelled, 1)
 		code = 487
