@@ -16,7 +16,8 @@ import (
 // (begun, over), samples, err.
 const EventDisk call.Type = "disk"
 
-// liveManifestEvery is how often new spans alone bring a live manifest up to date.
+// liveManifestEvery is how often a live manifest is written for the loss map's sake: what came after it is unknown if we
+// are killed.
 const liveManifestEvery = 5 * time.Second
 
 // work is what the worker that is busy with a recording owns.
@@ -50,9 +51,10 @@ type fault struct {
 
 // shown is what the live manifest on disk says.
 type shown struct {
-	tracks []trackKey
-	spans  int
-	at     time.Time
+	tracks  []trackKey
+	spans   int
+	samples int64 // of all tracks together
+	at      time.Time
 }
 
 // trackKey is what a live manifest must be right about, so that a crash leaves it.
@@ -254,14 +256,17 @@ func (w *work) stale(now time.Time) bool {
 	}
 	// The more spans, the longer a manifest takes: it is written the less often.
 	every := liveManifestEvery + time.Duration(w.shown.spans)*time.Millisecond
-	return w.countSpans() != w.shown.spans && now.Sub(w.shown.at) >= every
+	_, samples := w.count()
+	return samples != w.shown.samples && now.Sub(w.shown.at) >= every
 }
 
-func (w *work) countSpans() (n int) {
+// count gives the spans and samples of all tracks together.
+func (w *work) count() (spans int, samples int64) {
 	for _, t := range w.tracks {
-		n += len(t.loss.spans)
+		spans += len(t.loss.spans)
+		samples += t.loss.end
 	}
-	return n
+	return spans, samples
 }
 
 func (w *work) keys() []trackKey {
@@ -282,7 +287,8 @@ func (r *Recording) showLive(now time.Time, durable bool) error {
 		return err
 	}
 	if durable {
-		w.shown, w.unlisted = shown{w.keys(), w.countSpans(), now}, true
+		spans, samples := w.count()
+		w.shown, w.unlisted = shown{w.keys(), spans, samples, now}, true
 	}
 	return nil
 }
