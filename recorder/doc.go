@@ -51,7 +51,7 @@
 //	    80. Mu-law: tag 7, 8 bit, samples at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
 //	  - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
 //	    the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
-//	    after the last manifest of a process that was killed: in the file as far as it was received). No spans touch that
+//	    after the last manifest of a process that was killed: in the file as far as it was received; or a hole that media left). No spans touch that
 //	    are of one kind. All but late and unknown are silence in the file.
 //	  - cause is, of a partial recording, why: disk, crash, no_media (a promised stream never came), protocol (more parties
 //	    at a time than channels), internal. end_cause is why the call ended. missing lists everything that is missing.
