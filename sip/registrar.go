@@ -81,7 +81,7 @@ type regAction struct {
 }
 
 // The rules of waiting, in units of one second (tests have shorter seconds). RFC 5626 section 4.5 allows 30 minutes away;
-// ours is capped: an outage costs the calls that start in it.
+// its base is 30 s. Ours begin at 2 s and are capped at a minute: an outage costs the calls that start in it.
 var ringSteps = [...]float64{0, 1, 2, 4, 5}
 
 const (
@@ -92,7 +92,7 @@ const (
 	smallestRefresh = 5 * time.Second
 	refreshMargin   = 30 * time.Second
 	healthyAfter    = 60.0 // units a flow must have been registered to start back-off anew
-	backoffBase     = 30.0
+	backoffBase     = 2.0
 	backoffCap      = 60.0
 	rejectBase      = 300.0
 	rejectCap       = 3600.0

@@ -92,9 +92,9 @@ var scripts = map[string]script{
 	}},
 	"423 is obeyed once": {lines: []line{
 		{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 2 * time.Hour }), do: doRegister, status: regRegistering, wait: -1},
-		{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 3 * time.Hour }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true},
+		{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 3 * time.Hour }), do: doWait, status: regBackoff, wait: time.Second, closes: true},
 	}},
-	"423 beyond a day is not":   {lines: []line{{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 25 * time.Hour }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true}}},
+	"423 beyond a day is not":   {lines: []line{{ev: answer(423, func(e *regEvent) { e.answer.minExpires = 25 * time.Hour }), do: doWait, status: regBackoff, wait: time.Second, closes: true}}},
 	"403 doubles to an hour":    {lines: append(repeat(6, up, answer(403), 5, 10, 20, 40, 60, 60), line{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true})},
 	"404":                       {lines: []line{{ev: answer(404), do: doWait, status: regRejected, wait: 5 * time.Minute, closes: true}}},
 	"ringcentral: 404 is short": {ring: true, lines: []line{{ev: answer(404), do: doWait, status: regBackoff, wait: 0, closes: true}}},
@@ -102,7 +102,7 @@ var scripts = map[string]script{
 	"ringcentral: intercepted": {ring: true, lines: []line{
 		{ev: answer(403, func(e *regEvent) { e.answer.intercepts = true }), do: doWait, status: regRejected, wait: time.Minute, closes: true}}},
 	"503 waits for Retry-After":          {lines: []line{{ev: answer(503, retry(120)), do: doWait, status: regBackoff, wait: 120 * time.Second, closes: true}}},
-	"503 and another proxy":              {lines: []line{{ev: answer(503, retry(120), func(e *regEvent) { e.others = true }), do: doWait, status: regBackoff, wait: 15 * time.Second, closes: true}}},
+	"503 and another proxy":              {lines: []line{{ev: answer(503, retry(120), func(e *regEvent) { e.others = true }), do: doWait, status: regBackoff, wait: time.Second, closes: true}}},
 	"Retry-After is capped":              {lines: []line{{ev: answer(503, retry(86400)), do: doWait, status: regBackoff, wait: 30 * time.Minute, closes: true}}},
 	"ringcentral: Retry-After is capped": {ring: true, lines: []line{{ev: answer(503, retry(86400)), do: doWait, status: regBackoff, wait: time.Minute, closes: true}}},
 	"ringcentral: steps": {ring: true, rnd: 0.5, lines: []line{
@@ -113,8 +113,12 @@ var scripts = map[string]script{
 		{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
 		{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
 	}},
-	"others: 30 then 60 s": {rnd: 0.999999, lines: []line{
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 29999 * time.Millisecond, closes: true},
+	"others: from 2 s, doubling to 60 s": {rnd: 0.999999, lines: []line{
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 1999 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 3999 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 7999 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 15999 * time.Millisecond, closes: true},
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 31999 * time.Millisecond, closes: true},
 		{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
 		{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
 	}},
