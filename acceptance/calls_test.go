@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -46,8 +47,10 @@ func begin(t *testing.T, sim *ringsim.Sim, n int, spec func(i int) ringsim.CallS
 // supervised waits until every call is heard as a whole.
 func supervised(t *testing.T, calls []*ringsim.Call) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for _, c := range calls {
-		if err := c.WaitSupervised(t.Context()); err != nil {
+		if err := c.WaitSupervised(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,12 +77,19 @@ func heard(t *testing.T, s ringsim.Stream, audio time.Duration) {
 }
 
 // hangUp ends the calls, and waits until all their dialogs have ended.
-func hangUp(calls []*ringsim.Call) {
+func hangUp(t *testing.T, calls []*ringsim.Call) {
+	t.Helper()
 	for _, c := range calls {
 		c.Hangup()
 	}
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
 	for _, c := range calls {
-		<-c.Done()
+		select {
+		case <-c.Done():
+		case <-limit.C:
+			t.Fatalf("call %s: not over 20 s after hanging up", c.SessionID())
+		}
 	}
 }
 

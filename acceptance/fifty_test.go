@@ -22,7 +22,7 @@ func TestFiftyCallsAtOnceHaveEverySample(t *testing.T) {
 	supervised(t, calls)
 	joined := time.Since(begun)
 	said(t, calls, length)
-	hangUp(calls)
+	hangUp(t, calls)
 	last := time.Now()
 	d.sealed(t, n, 3*time.Second)
 	sealed := time.Since(last)

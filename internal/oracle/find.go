@@ -69,10 +69,11 @@ func FindStream(t TB, where string, pcm []int16, s ringsim.Stream) (at int64, ok
 }
 
 // CompareAt holds pcm, whose sample 0 is index at of the stream's source, against each packet that was delivered until
-// then. It gives how much of it the end of pcm lacks.
-func CompareAt(t TB, where string, pcm []int16, at int64, s ringsim.Stream, until time.Time) (short time.Duration) {
+// then: what was sent before sure must be there and right, what came after it may be missing, or be silent. It gives how
+// much of the end pcm lacks.
+func CompareAt(t TB, where string, pcm []int16, at int64, s ringsim.Stream, sure, until time.Time) (short time.Duration) {
 	t.Helper()
-	seen, end := tally{}, int64(0)
+	seen, end, right := tally{}, int64(0), int64(0)
 	for _, p := range delivered(s, until) {
 		for n := range int64(p.Octets) {
 			idx := p.Pos + n - at
@@ -80,11 +81,16 @@ func CompareAt(t TB, where string, pcm []int16, at int64, s ringsim.Stream, unti
 				continue
 			}
 			end = max(end, idx+1)
-			if idx < int64(len(pcm)) {
-				seen.look(pcm, idx, Decode(s.Law(), s.Source.Octet(s.Law(), p.Pos+n)))
+			want := Decode(s.Law(), s.Source.Octet(s.Law(), p.Pos+n))
+			switch inside := idx < int64(len(pcm)); {
+			case !p.At.After(sure), inside && pcm[idx] != 0:
+				seen.look(pcm, idx, want)
+			}
+			if idx < int64(len(pcm)) && pcm[idx] == want {
+				right = max(right, idx+1)
 			}
 		}
 	}
 	seen.report(t, where)
-	return time.Duration(max(0, end-int64(len(pcm)))) * time.Second / 8000
+	return time.Duration(end-right) * time.Second / 8000
 }
