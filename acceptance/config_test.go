@@ -31,8 +31,8 @@ func TestABadConfigurationIsOneLineAndOpensNothing(t *testing.T) {
 		"bad console":     {"console:\n  listen: \"127.0.0.1:99999\"\n", 8, "console.listen", "want"},
 		"no such program": {"stream:\n  - {type: exec, command: [no-such-program-here]}\n", 8, "stream[0].command", "no-such-program-here"},
 		"not YAML":        {"media: [1\n", 0, "", "not YAML"},
-		"missing secret":  {"sip:\n  domain: sip.test\n  username: u\n", 1, "sip.password", "SIP_INFO_PASSWORD"},
-		"missing JWT":     {"ringcentral:\n  client_id: a\n  client_secret: " + secret + "\n", 1, "ringcentral.jwt", "RINGCENTRAL_JWT"},
+		"missing secret":  {"sip:\n  domain: sip.test\n  username: u\n", 2, "sip.password", "SIP_INFO_PASSWORD"},
+		"missing JWT":     {"ringcentral:\n  client_id: a\n  client_secret: " + secret + "\n", 2, "ringcentral.jwt", "RINGCENTRAL_JWT"},
 		"unreadable secret": {"sip:\n  domain: sip.test\n  username: u\n  password_file: /nowhere/at/all\n", 4, "sip.password_file",
 			"name a readable file"},
 	} {
