@@ -30,6 +30,7 @@ const (
 	EventStreamStarted Type = "stream_started"
 	EventStreamDropped Type = "stream_dropped" // a consumer was too slow; facts: samples
 	EventStreamEnded   Type = "stream_ended"
+	EventDisk          Type = "disk"           // the disk did not take some audio; facts: state begun or over, samples, err
 	EventDropped       Type = "events_dropped" // a full mailbox; facts: events
 	EventCallEnded     Type = "call_ended"     // facts: cause
 )

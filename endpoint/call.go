@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/stream"
@@ -84,15 +85,7 @@ func (c *Call) make(info call.Info) error {
 	zero := tl.Zero()
 	info.Started = c.e.engine.Wall(zero)
 	c.timeline, c.started, c.info = tl, info.Started, info
-	if c.e.store != nil {
-		rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: zero})
-		if err != nil {
-			tl.Close(call.Cause{Code: call.CodeDisk, Text: err.Error()})
-			return err
-		}
-		c.rec = rec
-		tl.Attach(rec)
-	}
+	c.record(info)
 	tl.Attach(c.e.hub.Open(info, stream.Options{Notify: func(ev call.Event) { tl.Post(ev) }}))
 	if c.e.cfg.Sink != nil {
 		if s := c.e.cfg.Sink(info); s != nil {
@@ -101,6 +94,21 @@ func (c *Call) make(info call.Info) error {
 	}
 	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
 	return nil
+}
+
+// record attaches the recording. A disk that can't take it costs the recording, not the call: streams and sinks still hear it.
+func (c *Call) record(info call.Info) {
+	if c.e.store == nil {
+		return
+	}
+	rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: c.timeline.Zero()})
+	if err != nil {
+		c.e.log.Error("call not recorded", attr.Call(c.id), attr.Err(err), "hint", "look at record.dir: free space, permissions, the disk itself")
+		c.e.count(unrecorded)
+		return
+	}
+	c.rec = rec
+	c.timeline.Attach(rec)
 }
 
 // ready tells whether the call is made, and so may be looked at.

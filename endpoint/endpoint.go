@@ -223,6 +223,15 @@ func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
 	return c, true
 }
 
+// unrecorded stands among the recordings' states for calls that could not be recorded at all.
+const unrecorded = "unrecorded"
+
+func (e *Endpoint) count(state string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.states[state]++
+}
+
 // forget counts a call that has ended.
 func (e *Endpoint) forget(c *Call, cause call.Cause, state string) {
 	e.mu.Lock()

@@ -12,10 +12,6 @@ import (
 	"github.com/earshot/earshot/media"
 )
 
-// EventDisk stands in events.jsonl where a recording could not be written, and where it could again; facts: state
-// (begun, over), samples, err.
-const EventDisk call.Type = "disk"
-
 // liveManifestEvery is how often a live manifest is written for the loss map's sake: what came after it is unknown if we
 // are killed.
 const liveManifestEvery = 5 * time.Second
@@ -151,11 +147,11 @@ func (r *Recording) events(j job) {
 	switch f := &w.fault; {
 	case f.hit && !f.on:
 		f.on = true
-		e := r.event(EventDisk, j.now, map[string]any{"state": "begun", "err": f.err.Error()})
+		e := r.event(call.EventDisk, j.now, map[string]any{"state": "begun", "err": f.err.Error()})
 		e.Track, e.Pos = uint32(f.first.t.id), f.first.pos
 		w.log.add(e)
 	case f.on && (!f.hit || j.ended):
-		w.log.add(r.event(EventDisk, j.now, map[string]any{"state": "over", "samples": f.samples}))
+		w.log.add(r.event(call.EventDisk, j.now, map[string]any{"state": "over", "samples": f.samples}))
 		*f = fault{}
 	}
 	r.s.count.events.Add(int64(len(j.in.events)))
