@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// binary is earshot, built by TestMain.
-var binary string //nolint:gochecknoglobals // set once, before any test
+// earshot is the path of the binary, built by TestMain.
+var earshot string //nolint:gochecknoglobals // set once, before any test
 
 // parallel is how many tests run side by side: they wait more than they work.
 const parallel = "8"
@@ -31,10 +31,10 @@ func run(m *testing.M) int {
 		return tell(err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	binary = filepath.Join(dir, "earshot")
+	earshot = filepath.Join(dir, "earshot")
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "../cmd/earshot")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", earshot, "../cmd/earshot")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return tell(fmt.Errorf("build earshot: %w\n%s", err, out))

@@ -64,7 +64,7 @@ next:
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
 	p := &process{ended: make(chan struct{})}
-	p.cmd = exec.CommandContext(t.Context(), binary, args...)
+	p.cmd = exec.CommandContext(t.Context(), earshot, args...)
 	p.cmd.Dir = dir
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.log

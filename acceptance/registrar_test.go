@@ -82,8 +82,13 @@ func comparePlain(t *testing.T, d daemon, calls ...plainCall) {
 		t.Errorf("%d recordings, want %d", len(rec), len(calls))
 	}
 	for _, c := range calls {
-		oracle.Compare(t, "call "+c.CallID(), []ringsim.Stream{c.stream}, rec[c.CallID()], oracle.Limits{})
+		compareOne(t, c, rec[c.CallID()])
 	}
+}
+
+func compareOne(t *testing.T, c plainCall, rec oracle.Recording) {
+	t.Helper()
+	oracle.Compare(t, "call "+c.CallID(), []ringsim.Stream{c.stream}, rec, oracle.Limits{})
 }
 
 // reserved is an address where nobody listens, not yet.
