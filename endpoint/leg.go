@@ -159,6 +159,9 @@ func (l *leg) Digit(digit string, d time.Duration) {
 	}})
 }
 
+// Silence is how long nothing came; see sip.Leg.
+func (l *leg) Silence() time.Duration { return 0 }
+
 // Ended ends the leg's tracks and takes it out of the call.
 func (l *leg) Ended(c call.Cause) {
 	l.mu.Lock()

@@ -43,6 +43,7 @@ type leg struct {
 	digits     []string
 	ended      []call.Cause
 	prepareErr error
+	silence    time.Duration
 }
 
 func (h *house) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error) {
@@ -104,6 +105,12 @@ func (l *leg) Digit(digit string, _ time.Duration) {
 		panic("digit D")
 	}
 	l.digits = append(l.digits, digit)
+}
+
+func (l *leg) Silence() time.Duration {
+	l.h.mu.Lock()
+	defer l.h.mu.Unlock()
+	return l.silence
 }
 
 func (l *leg) Ended(c call.Cause) {

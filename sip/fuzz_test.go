@@ -45,6 +45,7 @@ func (idle) Prepare(s []offer.Stream) ([]offer.Local, func(), func(), error) {
 }
 func (idle) Established(*Dialog)         {}
 func (idle) Digit(string, time.Duration) {}
+func (idle) Silence() time.Duration      { return 0 }
 func (idle) Ended(call.Cause)            {}
 
 // Whatever sipgo's parser lets through gets exactly one final answer (ACK: none), and no panic.

@@ -27,6 +27,8 @@ type Leg interface {
 	Established(d *Dialog)
 	// Digit is a DTMF digit that came as INFO.
 	Digit(digit string, d time.Duration)
+	// Silence is how long no packet of any of its tracks came, counted from the answer if none ever did. 0: media flows.
+	Silence() time.Duration
 	// Ended is called once, last, also for a call that was never established.
 	Ended(c call.Cause)
 }
