@@ -36,3 +36,11 @@ func (c Cause) String() string {
 	}
 	return string(c.Code) + ": " + c.Text
 }
+
+// Codes lists every code, for whoever shows all of them.
+func Codes() []Code {
+	return []Code{
+		CodeHangup, CodeReleased, CodeShutdown, CodeCancelled, CodeNoACK, CodeNoMedia, CodeNoInvite, CodeRefused, CodeNoCapacity,
+		CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
+	}
+}

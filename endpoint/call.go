@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -16,17 +17,16 @@ import (
 // State is where a call stands.
 type State uint8
 
-// The states of a Call. joining: answered, no leg confirmed yet; held: every track is on hold.
+// The states of a live Call. joining: no track yet; held: every track is on hold. A call that has ended is a recording.
 const (
 	StateJoining State = iota
 	StateLive
 	StateHeld
-	StateEnded
 )
 
 // String gives the state's name as in status and metrics.
 func (s State) String() string {
-	return [...]string{"joining", "live", "held", "ended"}[s]
+	return [...]string{"joining", "live", "held"}[s]
 }
 
 // lookEvery is how often a call without legs looks whether RingCentral shows it still; supervise reads the session anew
@@ -46,13 +46,14 @@ type Call struct {
 
 	// Set by make, then constant.
 	timeline *media.Timeline
-	rec      *recorder.Recording // nil: not recorded
 	started  time.Time
 	err      error // why it could not be made
 
 	// mu guards the fields below. Nothing is called with it held.
 	mu      sync.Mutex
 	info    call.Info
+	rec     *recorder.Recording // nil: not recorded
+	recErr  error               // why not
 	legs    []*leg
 	tracks  []*media.Track // all that ever were
 	holders int            // legs that are being made
@@ -96,19 +97,31 @@ func (c *Call) make(info call.Info) error {
 	return nil
 }
 
-// record attaches the recording. A disk that can't take it costs the recording, not the call: streams and sinks still hear it.
+// diskHint is what to do when a recording can't be opened.
+const diskHint = "look at record.dir: free space, permissions, the disk itself"
+
+// record attaches the recording. A disk that can't take it costs the recording, not the call: streams and sinks still hear
+// it, and run tries again.
 func (c *Call) record(info call.Info) {
 	if c.e.store == nil {
 		return
 	}
 	rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: c.timeline.Zero()})
+	c.mu.Lock()
+	c.rec, c.recErr = rec, err
+	c.mu.Unlock()
 	if err != nil {
-		c.e.log.Error("call not recorded", attr.Call(c.id), attr.Err(err), "hint", "look at record.dir: free space, permissions, the disk itself")
-		c.e.count(unrecorded)
+		c.e.log.Error("call not recorded", attr.Err(err), "hint", diskHint)
 		return
 	}
-	c.rec = rec
 	c.timeline.Attach(rec)
+}
+
+// recording gives the recording, or why there is none.
+func (c *Call) recording() (*recorder.Recording, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rec, c.recErr
 }
 
 // ready tells whether the call is made, and so may be looked at.
@@ -140,10 +153,10 @@ func (c *Call) add(l *leg) {
 	if !slices.Contains(c.info.SIPCallIDs, l.id) {
 		c.info.SIPCallIDs = append(c.info.SIPCallIDs, l.id)
 	}
-	info := c.info
+	info, rec := c.info, c.rec
 	c.mu.Unlock()
-	if c.rec != nil {
-		c.rec.Update(info)
+	if rec != nil {
+		rec.Update(info)
 	}
 	c.wake()
 }
@@ -176,15 +189,17 @@ func (c *Call) wake() {
 	}
 }
 
+// post hands an event to the sinks. The sweep that takes it stamps it, so that times go with the order of lines.
 func (c *Call) post(ev call.Event) {
-	ev.Time, ev.Call = time.Now(), c.id
+	ev.Call = c.id
 	c.timeline.Post(ev) // a full mailbox is counted there
 }
 
 // run looks after the call until it has no leg and RingCentral shows it no more, then closes it.
 func (c *Call) run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick, retry := time.NewTicker(time.Second), time.NewTicker(storeRetry)
 	defer tick.Stop()
+	defer retry.Stop()
 	for done := false; !done; {
 		select {
 		case <-ctx.Done():
@@ -194,6 +209,10 @@ func (c *Call) run(ctx context.Context) {
 			case <-tick.C:
 			}
 		case <-c.changed:
+		case <-retry.C:
+			if _, err := c.recording(); err != nil {
+				c.record(c.description())
+			}
 		case now := <-tick.C:
 			c.watchMedia(now)
 		}
@@ -239,28 +258,56 @@ func (c *Call) close() {
 	c.mu.Lock()
 	cause := c.cause
 	c.mu.Unlock()
-	if cause.Code == call.CodeHangup && c.packets() == 0 {
-		cause = call.Cause{Code: call.CodeNoMedia, Text: "answered, and not one packet came until the far side hung up"}
+	if cause.Code == call.CodeHangup {
+		cause = c.unheard(cause)
+	}
+	if _, err := c.recording(); err != nil {
+		c.record(c.description()) // a record without audio is better than none
 	}
 	c.post(call.Event{Type: call.EventCallEnded, Facts: map[string]any{"cause": string(cause.Code), "text": cause.Text}})
 	<-c.timeline.Close(cause)
-	state, dir := "", ""
-	if c.rec != nil {
-		<-c.rec.Sealed()
-		res := c.rec.Result()
+	state, dir := unrecorded, ""
+	rec, err := c.recording()
+	switch {
+	case rec != nil:
+		<-rec.Sealed()
+		res := rec.Result()
 		state, dir = string(res.State), res.Dir
+	case err == nil: // nothing is to be recorded
+		state = ""
 	}
 	c.e.forget(c, cause, state)
-	c.e.log.Info("call ended", "call", c.id, "cause", cause.String(), "state", state, "dir", dir,
+	c.e.log.Info("call ended", attr.Call(c.id), attr.Cause(cause), "state", state, "dir", dir,
 		"duration", time.Since(c.started).Round(time.Millisecond))
 }
 
-// packets counts what all tracks ever brought.
-func (c *Call) packets() (n int64) {
+// description gives what is known of the call.
+func (c *Call) description() call.Info {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.info
+}
+
+// unheard gives the cause of a call that was hung up: its own, or why not one packet was of use.
+func (c *Call) unheard(cause call.Cause) call.Cause {
+	var n media.Counts
 	for _, t := range c.states() {
-		n += t.Counts.Packets
+		n.Packets += t.Counts.Packets
+		n.AuthFailedPackets += t.Counts.AuthFailedPackets
+		n.StrayPackets += t.Counts.StrayPackets
+		n.UnknownPTPackets += t.Counts.UnknownPTPackets
+		n.MalformedPackets += t.Counts.MalformedPackets
+		n.ReceivedSamples += t.Counts.ReceivedSamples
 	}
-	return n
+	if n.ReceivedSamples > 0 {
+		return cause
+	}
+	text := "answered, and not one packet came until the far side hung up"
+	if bad := n.AuthFailedPackets + n.StrayPackets + n.UnknownPTPackets + n.MalformedPackets; bad > 0 {
+		text = fmt.Sprintf("packets came and none could be used: %d whose SRTP did not open, %d from elsewhere, %d of a payload type not agreed, %d malformed",
+			n.AuthFailedPackets, n.StrayPackets, n.UnknownPTPackets, n.MalformedPackets)
+	}
+	return call.Cause{Code: call.CodeNoMedia, Text: text}
 }
 
 // watchMedia tells once of a track that should bring packets and does not.

@@ -7,12 +7,16 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/secret"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/stream"
 	"github.com/earshot/earshot/supervise"
 )
+
+// Secret is a password or token as the configuration of the rooms below takes it: it is never printed. A string converts to it.
+type Secret = secret.Text
 
 // Config is all that an Endpoint needs. Handler, OnState and Log of the parts are filled in by New.
 type Config struct {

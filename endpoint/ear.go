@@ -94,6 +94,7 @@ func (r *ear) run(ctx context.Context) {
 		r.log.Error("device ended", "err", err)
 	}
 	wg.Wait()
+	r.giveUp()
 }
 
 // learnAccount reads the SIP account of the supervisor's device, as often as it takes. It tells whether there is one.
@@ -108,13 +109,13 @@ func (r *ear) learnAccount(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		r.mu.Lock()
-		r.why = err.Error()
-		r.mu.Unlock()
-		attrs := []any{"err", err}
+		why, attrs := err.Error(), []any{"err", err}
 		if h := hint(err); h != "" {
-			attrs = append(attrs, "hint", h)
+			why, attrs = why+": "+h, append(attrs, "hint", h)
 		}
+		r.mu.Lock()
+		r.why = why
+		r.mu.Unlock()
 		r.log.Error("sip account not to be had", attrs...)
 		select {
 		case <-ctx.Done():
@@ -165,34 +166,60 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	return l, nil
 }
 
-// Wanted hears of a call that is to be joined; the INVITE that follows makes it a Call.
-func (r *ear) Wanted(supervise.Call) {}
-
-// Failed keeps why a call was not joined, for the record that Gone writes.
-func (r *ear) Failed(session string, c call.Cause, _ error) {
+// Wanted remembers a call that is to be joined; the INVITE that follows makes it a Call.
+func (r *ear) Wanted(c supervise.Call) {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
-	if _, live := r.e.calls[session]; !live && len(r.e.failed) < maxFailed {
-		r.e.failed[session] = c
+	w, known := r.e.wanted[c.Session]
+	if known || len(r.e.wanted) < maxWanted {
+		w.call, w.ear = c, r
+		r.e.wanted[c.Session] = w
 	}
 }
 
-// Gone closes the call's account: one that was never heard leaves a record too.
+// Failed keeps why a call was not joined, for the record of a call that is never heard.
+func (r *ear) Failed(session string, c call.Cause, _ error) {
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	if w, ok := r.e.wanted[session]; ok {
+		w.cause = c
+		r.e.wanted[session] = w
+	}
+}
+
+// Gone closes the account of a call that RingCentral shows no more: one that was never heard leaves a record too.
 func (r *ear) Gone(session string) {
 	r.e.mu.Lock()
-	cause, failed := r.e.failed[session]
-	delete(r.e.failed, session)
+	w, ok := r.e.wanted[session]
+	delete(r.e.wanted, session)
 	c := r.e.calls[session]
 	r.e.mu.Unlock()
-	switch {
-	case c != nil:
+	if c != nil {
 		c.wake()
-	case failed:
-		select {
-		case r.e.missed <- missedCall{session, cause}:
-		default:
-			r.log.Error("call missed", "call", session, "cause", cause.String())
+	} else if ok && !w.heard && w.cause.Code != "" {
+		r.e.miss(missedCall{w.call, w.cause})
+	}
+}
+
+// giveUp leaves a record of each call that is still wanted when the ear stops, and was never heard.
+func (r *ear) giveUp() {
+	r.e.mu.Lock()
+	var left []missedCall
+	for id, w := range r.e.wanted {
+		if w.ear != r {
+			continue
 		}
+		delete(r.e.wanted, id)
+		if w.cause.Code == "" {
+			w.cause = call.Cause{Code: call.CodeShutdown, Text: "earshot stopped before the call could be heard"}
+		}
+		if !w.heard {
+			left = append(left, missedCall{w.call, w.cause})
+		}
+	}
+	r.e.mu.Unlock()
+	for _, m := range left {
+		r.e.miss(m)
 	}
 }
 

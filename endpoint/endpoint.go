@@ -35,9 +35,9 @@ type Endpoint struct {
 	calls  map[string]*Call // live calls by id
 	joined *sync.Cond       // a call came; for Listen
 	ended  map[call.Code]int64
-	states map[string]int64 // recordings by state
-	failed map[string]call.Cause
-	drain  bool
+	states map[string]int64  // recordings by state
+	wanted map[string]wanted // calls that supervise asks for, by session
+	owed   []missedCall      // records of missed calls that the disk did not take yet
 }
 
 // New checks the configuration and opens what it owns: the recordings' folder and its lock.
@@ -47,7 +47,7 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg, log: cfg.Log, fresh: make(chan *Call, newCalls), missed: make(chan missedCall, maxMissed), started: time.Now(),
-		calls: map[string]*Call{}, ended: map[call.Code]int64{}, states: map[string]int64{}, failed: map[string]call.Cause{},
+		calls: map[string]*Call{}, ended: map[call.Code]int64{}, states: map[string]int64{}, wanted: map[string]wanted{},
 	}
 	e.joined = sync.NewCond(&e.mu)
 	cfg.Media.Log = cfg.Log
@@ -61,13 +61,13 @@ func New(cfg Config) (*Endpoint, error) {
 		return nil, err
 	}
 	if err := e.addEars(cfg); err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.Close())
 	}
 	if cfg.Record != nil {
 		rc := *cfg.Record
 		rc.Log = cfg.Log
 		if e.store, err = recorder.New(rc); err != nil {
-			return nil, err
+			return nil, errors.Join(err, e.Close())
 		}
 	}
 	return e, nil
@@ -121,8 +121,12 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	base.Go(func() { ears.Wait(); close(earsDone) })
 
 	var err error
+	retry := time.NewTicker(storeRetry)
+	defer retry.Stop()
 	for working := true; working; {
 		select {
+		case <-retry.C:
+			e.recordOwed()
 		case c := <-e.fresh:
 			calls.Go(func() { c.run(up) })
 		case m := <-e.missed:
@@ -137,22 +141,14 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		c := <-e.fresh
 		calls.Go(func() { c.run(up) })
 	}
+	for len(e.missed) > 0 {
+		e.recordMissed(<-e.missed)
+	}
 	calls.Wait()
+	e.recordOwed()
 	stopBelow(errors.New("all calls are closed"))
 	base.Wait()
 	return err
-}
-
-// Drain refuses new calls from now on; live ones go on.
-func (e *Endpoint) Drain() {
-	e.mu.Lock()
-	e.drain = true
-	e.mu.Unlock()
-	for _, r := range e.ears {
-		if a := r.sip(); a != nil {
-			a.Drain()
-		}
-	}
 }
 
 // Ready tells whether calls can be heard: every device registered.
@@ -204,7 +200,10 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		return nil, c.err
 	}
 	e.mu.Lock()
-	delete(e.failed, info.ID)
+	if w, ok := e.wanted[info.ID]; ok {
+		w.heard = true
+		e.wanted[info.ID] = w
+	}
 	e.joined.Broadcast()
 	e.mu.Unlock()
 	e.fresh <- c
@@ -225,12 +224,6 @@ func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
 
 // unrecorded stands among the recordings' states for calls that could not be recorded at all.
 const unrecorded = "unrecorded"
-
-func (e *Endpoint) count(state string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.states[state]++
-}
 
 // forget counts a call that has ended.
 func (e *Endpoint) forget(c *Call, cause call.Cause, state string) {

@@ -9,7 +9,6 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/ringsim"
-	"github.com/earshot/earshot/internal/secret"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
@@ -39,7 +38,7 @@ func ExampleEndpoint() {
 	ep, err := endpoint.New(endpoint.Config{
 		Supervisors: []endpoint.Supervisor{{
 			RingCentral: supervise.Config{Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
-				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]), Agents: []string{"108"}},
+				ClientSecret: endpoint.Secret(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: endpoint.Secret(env["RINGCENTRAL_JWT"]), Agents: []string{"108"}},
 			Device: endpoint.Device{Account: sip.Config{Transport: "udp"}}, // credentials come from the device's sip-info
 		}},
 		Media: media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},

@@ -1,14 +1,17 @@
 package endpoint
 
 import (
+	"time"
+
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/stream"
 )
 
 // Figures are counters for metrics that Status does not show.
 type Figures struct {
-	Tracks        int64 // open now
-	DiskFreeBytes int64 // of the recordings' file system; negative: not known
+	SweepAge      time.Duration // of the media engine: since the newest sweep of the slowest shard; negative: none yet
+	Tracks        int64         // open now
+	DiskFreeBytes int64         // of the recordings' file system; negative: not known
 	Recorder      recorder.Counters
 	Stream        stream.Totals
 	Requests      map[string]int64 // REST requests by class
@@ -17,7 +20,7 @@ type Figures struct {
 
 // Figures may be called from anywhere.
 func (e *Endpoint) Figures() Figures {
-	f := Figures{DiskFreeBytes: -1, Stream: e.hub.Totals(), Requests: map[string]int64{}, LoggedIn: true}
+	f := Figures{SweepAge: e.engine.SweepAge(), DiskFreeBytes: -1, Stream: e.hub.Totals(), Requests: map[string]int64{}, LoggedIn: true}
 	if e.store != nil {
 		f.Recorder = e.store.Counters()
 		if n, err := e.store.DiskFree(); err == nil {

@@ -13,6 +13,9 @@ import (
 // ErrNoCall is returned when there is no such call to listen to.
 var ErrNoCall = errors.New("no such call")
 
+// errWhich is returned where several calls are live and none was named.
+var errWhich = errors.New("name one by its id or its agent, see `earshot status`")
+
 // Listen writes the audio of a call to w, from now on until the call ends (nil), ctx ends, or w fails. The call is named by
 // its id, or by its agent's extension; with neither it is the only live one. Where there is none yet, Listen waits
 // for the next one, unless an id was given.
@@ -25,6 +28,9 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 	if err != nil {
 		return err
 	}
+	if err := c.has(cfg.Track); err != nil {
+		return err
+	}
 	detach := c.timeline.Attach(l)
 	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // it has nothing to say
 	defer stop()
@@ -34,6 +40,24 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// has tells whether the call can have such a track.
+func (c *Call) has(track string) error {
+	if track != stream.HearAgent && track != stream.HearCustomer {
+		return nil
+	}
+	for _, p := range c.description().Expected {
+		if p.Role.String() == track {
+			return nil
+		}
+	}
+	for _, t := range c.states() {
+		if t.Party.Role.String() == track {
+			return nil
+		}
+	}
+	return fmt.Errorf("call %s has one stream, with everybody in it: listen to the mix", c.id)
 }
 
 // await finds the call, waiting for it where that makes sense.
@@ -72,7 +96,7 @@ func (e *Endpoint) pickLocked(id, agent string) (*Call, error) {
 			continue
 		}
 		if found != nil && agent == "" {
-			return nil, fmt.Errorf("%w: %d calls are live: name one, see `earshot status`", ErrNoCall, len(e.calls))
+			return nil, fmt.Errorf("%d calls are live: %w", len(e.calls), errWhich)
 		}
 		if found == nil || c.started.After(found.started) {
 			found = c

@@ -4,35 +4,93 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/supervise"
 )
 
 const (
-	maxMissed = 64   // records of missed calls that may wait to be written
-	maxFailed = 4096 // calls whose failure is remembered until RingCentral shows them no more
+	maxMissed = 64   // missed calls that may wait for Run's loop
+	maxWanted = 4096 // calls that are asked for at once; of more, a missed one is only logged
+	maxOwed   = 4096 // records of missed calls that may wait for a disk with room
+	// storeRetry is how often a recording that could not be opened is tried again.
+	storeRetry = 5 * time.Second
 )
+
+// wanted is a call that supervise asks for.
+type wanted struct {
+	call  supervise.Call
+	ear   *ear
+	heard bool       // it became a Call
+	cause call.Cause // why the newest try failed
+}
 
 // missedCall is a call that was wanted and never heard.
 type missedCall struct {
-	session string
-	cause   call.Cause
+	call  supervise.Call
+	cause call.Cause
+}
+
+// miss hands a missed call to Run's loop.
+func (e *Endpoint) miss(m missedCall) {
+	select {
+	case e.missed <- m:
+	default:
+		e.log.Error("call missed, and not recorded as such", attr.Call(m.call.Session), attr.Cause(m.cause))
+	}
 }
 
 // recordMissed leaves a record without audio, so that no wanted call is silently missing.
 func (e *Endpoint) recordMissed(m missedCall) {
-	e.log.Error("call missed", "call", m.session, "cause", m.cause.String())
+	e.log.Error("call missed", attr.Call(m.call.Session), attr.Agent(m.call.Agent.Extension), attr.Cause(m.cause))
 	e.mu.Lock()
 	e.ended[m.cause.Code]++
 	e.mu.Unlock()
-	if e.store == nil {
-		return
+	if e.store != nil && !e.writeMissed(m) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if len(e.owed) < maxOwed {
+			e.owed = append(e.owed, m)
+		}
 	}
-	now := time.Now()
-	info := call.Info{ID: m.session, Sessions: []string{m.session}, Started: now.UTC()}
-	rec, err := e.store.Open(info, recorder.Anchor{Wall: now, Mono: e.engine.Now()})
+}
+
+// recordOwed tries again what the disk did not take.
+func (e *Endpoint) recordOwed() {
+	e.mu.Lock()
+	owed := e.owed
+	e.owed = nil
+	e.mu.Unlock()
+	for i, m := range owed {
+		if !e.writeMissed(m) {
+			e.mu.Lock()
+			e.owed = append(e.owed, owed[i:]...)
+			e.mu.Unlock()
+			return
+		}
+	}
+}
+
+// writeMissed writes a missed call's record; false: the disk did not take it.
+func (e *Endpoint) writeMissed(m missedCall) bool {
+	began := m.call.Since
+	if began.IsZero() {
+		began = time.Now()
+	}
+	info := call.Info{
+		ID: m.call.Session, Sessions: []string{m.call.Session}, Started: began.UTC(), Agent: m.call.Agent.Extension, Mode: m.call.Mode,
+		Expected: []call.Party{{Role: call.RoleMix}},
+	}
+	if m.call.Mode == supervise.ModeParty {
+		agent := call.Party{Role: call.RoleAgent, Extension: m.call.Agent.Extension, Name: m.call.Agent.Name}
+		info.Expected = []call.Party{m.call.Customer, agent}
+		info.Expected[0].Role = call.RoleCustomer
+	}
+	rec, err := e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: e.engine.Now() - time.Since(began)})
 	if err != nil {
-		e.log.Error("record of a missed call not written", "call", m.session, "err", err)
-		return
+		e.log.Error("record of a missed call not written", attr.Err(err), "hint", diskHint)
+		return false
 	}
 	rec.End(m.cause)
+	return true
 }

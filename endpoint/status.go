@@ -9,22 +9,21 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/sip"
-	"github.com/earshot/earshot/supervise"
 )
 
 // Status is what an Endpoint hears, what not and why: plain data for people and programs.
 type Status struct {
-	Started time.Time              `json:"started"`
-	Ready   bool                   `json:"ready"`
-	Checks  []Check                `json:"checks"`
-	Devices []DeviceStatus         `json:"devices"`
-	Calls   []CallStatus           `json:"calls"`
-	Waiting []supervise.CallStatus `json:"waiting"` // wanted calls that are not heard
-	Ended   map[call.Code]int64    `json:"ended"`
-	Stored  map[string]int64       `json:"stored"`  // recordings by state
-	Samples map[string]int64       `json:"samples"` // by kind
-	Drops   map[string]int64       `json:"drops"`
-	SIP     map[string]int64       `json:"sip"`
+	Started time.Time           `json:"started"`
+	Ready   bool                `json:"ready"`
+	Checks  []Check             `json:"checks"`
+	Devices []DeviceStatus      `json:"devices"`
+	Calls   []CallStatus        `json:"calls"`
+	Waiting []WaitingStatus     `json:"waiting"` // wanted calls that are not heard
+	Ended   map[call.Code]int64 `json:"ended"`
+	Stored  map[string]int64    `json:"stored"`  // recordings by state
+	Samples map[string]int64    `json:"samples"` // by kind
+	Drops   map[string]int64    `json:"drops"`
+	SIP     map[string]int64    `json:"sip"`
 }
 
 // Check is one thing that must hold for calls to be heard.
@@ -36,8 +35,26 @@ type Check struct {
 
 // DeviceStatus is one SIP account.
 type DeviceStatus struct {
-	Registration sip.State `json:"registration"`
-	Device       string    `json:"device,omitempty"`
+	Device     string    `json:"device,omitempty"` // RingCentral's device id, or the authorization id
+	Registered bool      `json:"registered"`
+	Status     string    `json:"status"` // as sip.State.Status
+	Code       int       `json:"code,omitempty"`
+	Reason     string    `json:"reason,omitempty"`
+	Since      time.Time `json:"since"`
+	NextTry    time.Time `json:"next_try,omitzero"`
+	Proxy      string    `json:"proxy,omitempty"`
+	Local      string    `json:"local,omitempty"`
+	Dialogs    int       `json:"dialogs"`
+}
+
+// WaitingStatus is a wanted call that is not heard.
+type WaitingStatus struct {
+	ID    string    `json:"id"`
+	State string    `json:"state"` // as supervise.CallStatus.State
+	Agent string    `json:"agent"`
+	Mode  string    `json:"mode"`
+	Since time.Time `json:"since"`
+	Cause string    `json:"cause,omitempty"` // why the newest try failed
 }
 
 // CallStatus is one live call.
@@ -49,6 +66,8 @@ type CallStatus struct {
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
 	Dir     string        `json:"dir,omitempty"`
+	// NotRecorded says why there is no recording.
+	NotRecorded string `json:"not_recorded,omitempty"`
 }
 
 // TrackStatus is one track of a live call.
@@ -73,7 +92,7 @@ type TrackStatus struct {
 // Status may be called from anywhere.
 func (e *Endpoint) Status() Status {
 	s := Status{
-		Started: e.started, Checks: []Check{}, Devices: []DeviceStatus{}, Calls: []CallStatus{}, Waiting: []supervise.CallStatus{},
+		Started: e.started, Checks: []Check{}, Devices: []DeviceStatus{}, Calls: []CallStatus{}, Waiting: []WaitingStatus{},
 		Ended: map[call.Code]int64{}, Stored: map[string]int64{}, Samples: map[string]int64{}, Drops: map[string]int64{}, SIP: map[string]int64{},
 	}
 	for _, r := range e.ears {
@@ -91,6 +110,9 @@ func (e *Endpoint) Status() Status {
 		s.Stored[k] = v
 	}
 	e.mu.Unlock()
+	if e.store != nil {
+		s.Checks = append(s.Checks, e.diskCheck(s.Calls))
+	}
 	t := e.engine.Totals()
 	s.Samples, s.Drops = samples(t.Counts), drops(t)
 	s.Ready = true
@@ -101,41 +123,87 @@ func (e *Endpoint) Status() Status {
 }
 
 func (r *ear) status(s *Status) {
+	device := r.device.AuthorizationID
+	if r.sup != nil {
+		device = r.superviseStatus(s, device)
+	}
 	a := r.sip()
 	if a == nil {
 		r.mu.Lock()
 		why := r.why
 		r.mu.Unlock()
 		s.Checks = append(s.Checks, Check{Name: "sip", Text: why})
-	} else {
-		st := a.State()
-		d := DeviceStatus{Registration: st, Device: r.device.AuthorizationID}
-		if r.sup != nil && d.Device == "" {
-			d.Device = r.sup.Status().Device.ID
-		}
-		s.Devices = append(s.Devices, d)
-		s.Checks = append(s.Checks, Check{Name: "sip", OK: st.Registered, Text: strings.TrimSpace(fmt.Sprintf("%s %s", st.Status, st.Reason))})
-		for k, v := range a.Counters() {
-			s.SIP[k] += v
-		}
-	}
-	if r.sup == nil {
 		return
 	}
-	st := r.sup.Status()
-	text := fmt.Sprintf("logged in, %d agents", st.Agents)
-	if !st.LoggedIn {
-		text = "not logged in"
+	st := a.State()
+	s.Devices = append(s.Devices, DeviceStatus{
+		Device: device, Registered: st.Registered, Status: st.Status, Code: st.Code, Reason: st.Reason,
+		Since: st.Since, NextTry: st.NextTry, Proxy: st.Proxy, Local: local(st), Dialogs: st.Dialogs,
+	})
+	text := st.Status
+	if !st.Registered && st.Reason != "" {
+		text += ": " + st.Reason
 	}
-	if len(st.Errors) > 0 {
-		text = strings.Join(st.Errors, "; ")
+	s.Checks = append(s.Checks, Check{Name: "sip", OK: st.Registered, Text: text})
+	for k, v := range a.Counters() {
+		s.SIP[k] += v
 	}
-	s.Checks = append(s.Checks, Check{Name: "ringcentral", OK: st.LoggedIn, Text: text})
-	for _, c := range st.Calls {
-		if r.e.find(c.Session) == nil {
-			s.Waiting = append(s.Waiting, c)
+}
+
+// leastFreeBytes is what a disk should have left: half an hour of ten stereo calls.
+const leastFreeBytes = 64 << 20
+
+// diskCheck tells whether calls are being recorded.
+func (e *Endpoint) diskCheck(calls []CallStatus) Check {
+	c := Check{Name: "disk", OK: true}
+	free, err := e.store.DiskFree()
+	switch {
+	case err != nil:
+		c.OK, c.Text = false, err.Error()
+	case free < leastFreeBytes:
+		c.OK, c.Text = false, fmt.Sprintf("%d MiB free: make room", free>>20)
+	default:
+		c.Text = fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))
+	}
+	for _, s := range calls {
+		if s.NotRecorded != "" {
+			c.OK, c.Text = false, "a call is not recorded: "+s.NotRecorded
 		}
 	}
+	return c
+}
+
+func local(st sip.State) string {
+	if !st.Local.IsValid() {
+		return ""
+	}
+	return st.Local.String()
+}
+
+// superviseStatus adds what there is to say of RingCentral, and gives the device's id.
+func (r *ear) superviseStatus(s *Status, device string) string {
+	st := r.sup.Status()
+	check := Check{Name: "ringcentral", OK: st.LoggedIn && len(st.Errors) == 0, Text: fmt.Sprintf("logged in, %d agents", st.Agents)}
+	switch {
+	case len(st.Errors) > 0:
+		check.Text = strings.Join(st.Errors, "; ")
+	case !st.LoggedIn:
+		check.Text = "not logged in"
+	case st.Agents == 0:
+		check.Text = "logged in, and no agent is to be heard: set supervise.agents or supervise.groups"
+	case st.LastLook.IsZero():
+		check.OK, check.Text = false, "logged in, the calls were not looked at yet"
+	}
+	s.Checks = append(s.Checks, check)
+	for _, c := range st.Calls {
+		if r.e.find(c.Session) == nil {
+			s.Waiting = append(s.Waiting, WaitingStatus{ID: c.Session, State: c.State, Agent: c.Agent, Mode: c.Mode, Since: c.Since, Cause: c.Cause})
+		}
+	}
+	if device == "" {
+		device = st.Device.ID
+	}
+	return device
 }
 
 func (c *Call) status() CallStatus {
@@ -162,8 +230,11 @@ func (c *Call) status() CallStatus {
 	default:
 		s.State = StateJoining.String()
 	}
-	if c.rec != nil {
-		s.Dir = c.rec.Result().Dir
+	switch rec, err := c.recording(); {
+	case rec != nil:
+		s.Dir = rec.Result().Dir
+	case err != nil:
+		s.NotRecorded = err.Error()
 	}
 	return s
 }

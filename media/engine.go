@@ -75,6 +75,22 @@ func (e *Engine) NewTimeline(info call.Info) (*Timeline, error) {
 	return t, nil
 }
 
+// SweepAge is the time since the newest sweep of the shard that is furthest behind; negative before Run's first sweeps. Safe for
+// concurrent use.
+func (e *Engine) SweepAge() time.Duration {
+	oldest := int64(-1)
+	for _, s := range e.shards {
+		at := s.sweptAt.Load()
+		if at == 0 {
+			return -1
+		}
+		if oldest < 0 || at < oldest {
+			oldest = at
+		}
+	}
+	return max(0, e.Now()-time.Duration(oldest))
+}
+
 // Totals sums up all shards as of their newest sweeps. Safe for concurrent use.
 func (e *Engine) Totals() Totals {
 	var t Totals

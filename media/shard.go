@@ -32,6 +32,7 @@ type shard struct {
 	mail   mailbox
 
 	timelines atomic.Int64 // that were given to it and are not closed
+	sweptAt   atomic.Int64 // engine time of the newest sweep's beginning, ns; 0: none yet
 
 	mu sync.Mutex
 	// mu guards the fields below, and the timelines' pub. Written by Run's goroutine only.
@@ -72,6 +73,7 @@ func (s *shard) run(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
+			s.sweptAt.Store(int64(s.engine.Now()))
 			s.sweep(time.Now())
 		case <-ctx.Done():
 			s.shutDown(time.Now(), context.Cause(ctx))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/stream"
@@ -35,7 +36,7 @@ func (s source) Snapshot() console.Snapshot {
 	st := s.ep.Status()
 	n := s.ep.Figures()
 	out := console.Snapshot{
-		Accounts: len(st.Devices), Calls: map[string]int64{}, CallsEnded: map[string]int64{},
+		SweepAge: n.SweepAge, Accounts: len(st.Devices), Calls: map[string]int64{}, CallsEnded: map[string]int64{},
 		SIP: st.SIP, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
@@ -46,18 +47,19 @@ func (s source) Snapshot() console.Snapshot {
 		out.Checks = append(out.Checks, console.Check{Name: c.Name, OK: c.OK, Text: c.Text})
 	}
 	for _, d := range st.Devices {
-		if d.Registration.Registered {
+		if d.Registered {
 			out.Registered++
 		}
+	}
+	for _, s := range []endpoint.State{endpoint.StateJoining, endpoint.StateLive, endpoint.StateHeld} {
+		out.Calls[s.String()] = 0
 	}
 	for _, c := range st.Calls {
 		out.Calls[c.State]++
 	}
-	for _, c := range st.Waiting {
-		out.Calls[c.State]++
-	}
-	for code, k := range st.Ended {
-		out.CallsEnded[string(code)] = k
+	out.Calls["wanted"] = int64(len(st.Waiting))
+	for _, code := range call.Codes() {
+		out.CallsEnded[string(code)] = st.Ended[code]
 	}
 	return out
 }

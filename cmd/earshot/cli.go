@@ -59,9 +59,10 @@ type exitSignal int
 // run parses the command line, runs the subcommand and gives the exit code.
 func run(ctx context.Context, p process) (code int) {
 	defer func() {
-		if e, ok := recover().(exitSignal); ok {
+		r := recover()
+		if e, ok := r.(exitSignal); ok {
 			code = int(e)
-		} else if r := recover(); r != nil {
+		} else if r != nil {
 			panic(r)
 		}
 	}()
@@ -131,5 +132,9 @@ func isTerminal(w any) bool {
 		return false
 	}
 	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
+	if err != nil || st.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(st, null)
 }

@@ -27,6 +27,9 @@ const demoPatience = 20 * time.Second
 
 // Run runs the daemon as `earshot run` would, against a RingCentral in this process.
 func (d demoCmd) Run(ctx context.Context, p *process) error {
+	if d.Calls < 1 || d.For < time.Second {
+		return &usageError{err: fmt.Errorf("demo: %d calls for %s: want at least one, for a second", d.Calls, d.For)}
+	}
 	out, err := filepath.Abs(d.Out)
 	if err != nil {
 		return err
@@ -34,14 +37,14 @@ func (d demoCmd) Run(ctx context.Context, p *process) error {
 	if err := os.MkdirAll(out, 0o700); err != nil {
 		return err
 	}
-	logFile, err := os.Create(filepath.Join(out, "earshot.log"))
+	logFile, err := os.OpenFile(filepath.Join(out, "earshot.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer logFile.Close() //nolint:errcheck // the log of a demo
 	log := newLog(config.Log{Level: "info", Format: "text"}, logFile)
 
-	sim, err := ringsim.New(ringsim.Config{Agents: max(3, d.Calls), Out: out, Log: log})
+	sim, err := ringsim.New(ringsim.Config{Agents: max(3, d.Calls), Out: out, Log: log, Limits: demoLimits(d.Calls)})
 	if err != nil {
 		return err
 	}
@@ -62,14 +65,20 @@ func (d demoCmd) Run(ctx context.Context, p *process) error {
 	wg.Go(func() { errs <- sim.Run(simUntil) })
 	wg.Go(func() { errs <- daemon.run(working); stopSim() })
 	begun := time.Now()
-	dirs, playErr := d.play(working, sim, daemon.ep, p)
+	playErr := d.play(working, sim, daemon.ep, p)
 	stop()
 	wg.Wait()
 	if err := violated(sim, errors.Join(playErr, <-errs, <-errs)); err != nil {
 		fmt.Fprintln(p.err, "log:", logFile.Name())
 		return err
 	}
-	return d.table(p, out, dirs, begun)
+	return d.table(p, out, begun)
+}
+
+// demoLimits are RingCentral's documented request rates, or what many calls at once would have to ask RingCentral for.
+func demoLimits(calls int) ringsim.Limits {
+	const documentedLight, perCall = 50, 4
+	return ringsim.Limits{Light: max(documentedLight, perCall*calls+documentedLight)}
 }
 
 // configure writes the configuration that fits the simulator, and reads it as `earshot run -c` would.
@@ -85,13 +94,12 @@ func (d demoCmd) configure(sim *ringsim.Sim, out string, p *process) (*config.Lo
 }
 
 // play registers, lets the calls come, shows how they go, and waits until they are sealed.
-func (d demoCmd) play(ctx context.Context, sim *ringsim.Sim, ep *endpoint.Endpoint, p *process) (dirs map[string]bool, err error) {
+func (d demoCmd) play(ctx context.Context, sim *ringsim.Sim, ep *endpoint.Endpoint, p *process) error {
 	fmt.Fprintf(p.out, "a RingCentral in this process: %s, SIP over TLS at %s\n", sim.URL(), sim.Proxy("tls"))
 	calls, err := sim.DemoCalls(d.Calls, d.For)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	dirs = map[string]bool{}
 	ready := false
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -104,19 +112,16 @@ func (d demoCmd) play(ctx context.Context, sim *ringsim.Sim, ep *endpoint.Endpoi
 				fmt.Fprintf(p.out, "registered as device %s; %d agents' calls are asked for\n", dev.Device, len(calls))
 			}
 		}
-		for _, c := range st.Calls {
-			dirs[c.Dir] = true
-		}
 		if over(calls) && len(st.Calls) == 0 {
-			return dirs, nil
+			return nil
 		}
 		if time.Now().After(deadline) {
-			return dirs, fmt.Errorf("demo: %d calls are not over after %s", len(st.Calls), d.For+2*demoPatience)
+			return fmt.Errorf("demo: %d calls are not over after %s", len(st.Calls), d.For+2*demoPatience)
 		}
 		showProgress(p, st)
 		select {
 		case <-ctx.Done():
-			return dirs, nil
+			return nil
 		case <-tick.C:
 		}
 	}
@@ -150,7 +155,7 @@ func showProgress(p *process, st endpoint.Status) {
 }
 
 // table shows what was recorded, and how to hear it.
-func (d demoCmd) table(p *process, out string, _ map[string]bool, begun time.Time) error {
+func (d demoCmd) table(p *process, out string, begun time.Time) error {
 	files, err := filepath.Glob(filepath.Join(out, "recordings", "*", "*", "*", "*", "recording.json"))
 	if err != nil {
 		return err
@@ -166,6 +171,10 @@ func (d demoCmd) table(p *process, out string, _ map[string]bool, begun time.Tim
 		m, err := recorder.ReadManifest(filepath.Dir(f))
 		if err != nil {
 			return err
+		}
+		if m.State == recorder.StateNoMedia {
+			fmt.Fprintf(w, "-\t0\t-\t-\tno audio: %s: %s\n", m.Cause, m.CauseText)
+			continue
 		}
 		parties, lost, srtp := "", int64(0), 0
 		for _, t := range m.Tracks {

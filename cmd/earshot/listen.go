@@ -29,7 +29,11 @@ func (l listenCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cl.Close() //nolint:errcheck // idle connections only
-	return cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate}, p.out)
+	err = cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate}, p.out)
+	if ctx.Err() != nil { // the listener has heard enough
+		return nil
+	}
+	return err
 }
 
 // dial reaches the running daemon.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	_ "time/tzdata" // an image that holds the binary alone knows no time zones
 
 	_ "golang.org/x/crypto/x509roots/fallback" // nor certificate authorities; the system's come first where there are any
@@ -23,18 +21,4 @@ type process struct {
 	args, env []string
 	in        io.Reader
 	out, err  io.Writer
-}
-
-// untilSignal gives a context that ends with the first SIGINT or SIGTERM; a second one ends the process at once.
-func untilSignal(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
-	go func() { // ends with the process
-		<-ch
-		cancel()
-		<-ch
-		os.Exit(exitFailed)
-	}()
-	return ctx, cancel
 }

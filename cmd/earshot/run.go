@@ -10,9 +10,13 @@ import (
 	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/recorder"
 )
 
 type runCmd struct{}
+
+// oneADir is what to do when another daemon works in the same folder.
+const oneADir = "see `earshot status`; stop that one, or give this one a record.dir and a device of its own"
 
 // Run is the daemon, until a signal.
 func (runCmd) Run(ctx context.Context, c *cli, p *process) error {
@@ -46,6 +50,9 @@ func newDaemon(l *config.Loaded, log *slog.Logger) (*daemon, error) {
 		return nil, err
 	}
 	ep, err := endpoint.New(endpointConfig(c, instance, log))
+	if errors.Is(err, recorder.ErrInUse) {
+		return nil, &hinted{err, oneADir}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +60,7 @@ func newDaemon(l *config.Loaded, log *slog.Logger) (*daemon, error) {
 	if d.control, err = console.NewControl(console.ControlConfig{Socket: c.SocketPath(), Backend: backend{ep}, Log: log}); err != nil {
 		err = errors.Join(err, ep.Close())
 		if errors.Is(err, console.ErrRunning) {
-			return nil, &hinted{err, "stop it, or give this one a record.dir of its own"}
+			return nil, &hinted{err, oneADir}
 		}
 		return nil, err
 	}

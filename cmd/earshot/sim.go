@@ -19,7 +19,6 @@ type simCmd struct {
 	TLS       string        `name:"tls" default:"127.0.0.1:0" help:"SIP over TLS"`
 	Host      string        `help:"name or address to put into URLs, proxies and the certificate; default the REST address"`
 	Agents    int           `default:"3" help:"agents in the account"`
-	Form      string        `enum:"two_dialogs,two_lines,mixed" default:"two_dialogs" help:"form of calls outside --every's turns"`
 	NoLimits  bool          `help:"no rate limits; default RingCentral's documented ones"`
 	Out       string        `help:"folder for ca.pem; default a temporary one"`
 	Env       bool          `help:"print a .env for RingCentral's own SDKs instead of earshot.yaml"`
@@ -29,7 +28,7 @@ type simCmd struct {
 func (s simCmd) Run(ctx context.Context, p *process) error {
 	log := newLog(config.Log{Level: "info", Format: "text"}, p.err)
 	cfg := ringsim.Config{
-		REST: s.REST, UDP: s.UDP, TCP: s.TCP, TLS: s.TLS, Host: s.Host, Agents: s.Agents, Form: ringsim.Form(s.Form), Out: s.Out, Log: log,
+		REST: s.REST, UDP: s.UDP, TCP: s.TCP, TLS: s.TLS, Host: s.Host, Agents: s.Agents, Out: s.Out, Log: log,
 	}
 	if s.NoLimits {
 		cfg.Limits = ringsim.Unlimited

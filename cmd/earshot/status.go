@@ -54,6 +54,9 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	fmt.Fprintf(w, "\n%d calls\n", len(st.Calls))
 	for _, c := range st.Calls {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\tfor %s\n", c.ID, c.State, orDash(c.Agent), time.Since(c.Started).Round(time.Second))
+		if c.NotRecorded != "" {
+			fmt.Fprintf(w, "  NOT RECORDED\t%s\n", c.NotRecorded)
+		}
 		for _, t := range c.Tracks {
 			secure := "plain"
 			if t.SRTP {
@@ -63,7 +66,7 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 		}
 	}
 	for _, c := range st.Waiting {
-		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.Session, c.State, orDash(c.Agent), c.Cause)
+		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.ID, c.State, orDash(c.Agent), c.Cause)
 	}
 	return w.Flush()
 }

@@ -102,6 +102,9 @@ func (s *Sim) open() error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("ca.pem: %w", err)
 	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("ca.pem: %w", err)
+	}
 	s.caFile = filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(s.caFile, caPEM, 0o600); err != nil {
 		return fmt.Errorf("ca.pem: %w", err)
