@@ -63,7 +63,7 @@ func TestSigtermInTheMiddleOfCallsSealsThem(t *testing.T) {
 	}
 	rec := oracle.ByCall(t, d.dir)
 	for _, c := range calls {
-		oracle.Compare(t, "call "+c.SessionID(), c.Streams(), rec[c.SessionID()], oracle.Limits{Until: until})
+		oracle.Compare(t, "call "+c.SessionID(), c.Streams(), rec[c.SessionID()], oracle.Limits{Until: until, ApartSamples: apartSamples})
 		for _, dlg := range c.Dialogs() {
 			if cause := dlg.Cause(); cause == "" {
 				t.Errorf("call %s: dialog %s got no BYE", c.SessionID(), dlg.CallID())

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -83,7 +85,7 @@ func start(t *testing.T, dir string, args ...string) *process {
 			t.Errorf("earshot panicked:\n%s", log)
 		}
 		if t.Failed() {
-			t.Logf("earshot %s:\n%s", strings.Join(args, " "), tail(log, 60))
+			t.Logf("earshot %s:\n%s", strings.Join(args, " "), tail(log, 40))
 		}
 	})
 	return p
@@ -151,6 +153,22 @@ type daemon struct {
 	config string // path of the configuration
 }
 
+// portsEach is how many media ports a daemon has.
+const portsEach = 250
+
+var daemons atomic.Int64 //nolint:gochecknoglobals // gives each daemon ports of its own
+
+// ports is a range for one daemon, below those that the kernel gives out: on one loopback address, what still comes to
+// another daemon's ports looks like the truth.
+func ports(t *testing.T) string {
+	t.Helper()
+	lo := 14000 + portsEach*(daemons.Add(1)-1)
+	if lo+portsEach > 32000 {
+		t.Fatal("no ports left")
+	}
+	return fmt.Sprintf("%d-%d", lo, lo+portsEach-1)
+}
+
 // write puts a configuration into a new folder; what it lacks for a test on one machine is added.
 func write(t *testing.T, yaml string) daemon {
 	t.Helper()
@@ -162,7 +180,7 @@ func write(t *testing.T, yaml string) daemon {
 		}
 	}
 	add("record", "{dir: \""+d.dir+"\"}")
-	add("media", "{listen_ip: 127.0.0.1}")
+	add("media", "{listen_ip: 127.0.0.1, ports: "+ports(t)+"}")
 	add("console", "{listen: \"127.0.0.1:0\"}")
 	if err := os.WriteFile(d.config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
