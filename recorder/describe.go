@@ -137,12 +137,30 @@ func (r *Recording) missing(labels []string) (out []Missing) {
 			out = append(out, Missing{What: "track", Track: uint32(t.id), Samples: t.loss.end, Cause: call.CodeProtocol})
 		}
 	}
+	for _, t := range w.tracks {
+		if n := w.hidden(t); n > 0 {
+			out = append(out, Missing{What: "overlap", Track: uint32(t.id), Samples: n, Cause: call.CodeProtocol})
+		}
+	}
 	for ch := range labels {
 		if !w.spoken(ch) {
 			out = append(out, Missing{What: "stream", Channel: &ch, Cause: call.CodeNoMedia})
 		}
 	}
 	return out
+}
+
+// hidden counts samples of t that are not heard because a track of somebody else has the channel: another line of the same
+// dialog, or another party. A party that comes back on another dialog says the same on both, so nothing is missing then.
+func (w *work) hidden(t *track) (n int64) {
+	for _, o := range w.overlaps(t) {
+		by := w.tracks[o.By-1]
+		same := by.state.Leg == t.state.Leg && by.state.Line != t.state.Line
+		if same || by.state.Party.ID != t.state.Party.ID {
+			n += o.Samples
+		}
+	}
+	return n
 }
 
 // spoken tells whether anything at all came for a channel.
@@ -167,6 +185,8 @@ func (x Missing) text(labels []string) string {
 		return fmt.Sprintf("track %d: %d samples never reached the recorder", x.Track, x.Samples)
 	case "track":
 		return fmt.Sprintf("track %d: no channel was free for it", x.Track)
+	case "overlap":
+		return fmt.Sprintf("track %d: %d samples are not in the audio, as another track was on its channel", x.Track, x.Samples)
 	case "stream":
 		return fmt.Sprintf("channel %d (%s): not one sample came", *x.Channel, labels[*x.Channel])
 	}

@@ -276,9 +276,9 @@ func TestRunEndsOnlyWhenAllIsSealed(t *testing.T) {
 	}
 }
 
-func TestACallCostsTwoLines(t *testing.T) {
+func TestACallCostsTwoLinesAtDebug(t *testing.T) {
 	var b bytes.Buffer
-	s, stop := start(t, recorder.Config{Log: slog.New(slog.NewTextHandler(&b, nil))})
+	s, stop := start(t, recorder.Config{Log: slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	r := open(t, s, stereoInfo("s-log"))
 	k := newTalker(1, call.RoleCustomer, 0)
 	k.Party.Name, k.Party.Number = "Jane Doe", "+15550100"

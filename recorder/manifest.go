@@ -73,7 +73,7 @@ type ClockPoint struct {
 
 // Missing is one thing that a partial recording lacks.
 type Missing struct {
-	What    string    `json:"what"` // stream, track, samples, mask, tail
+	What    string    `json:"what"` // stream, track, overlap, samples, mask, tail
 	Channel *int      `json:"channel,omitempty"`
 	Track   uint32    `json:"track,omitempty"`
 	Samples int64     `json:"samples,omitempty"`

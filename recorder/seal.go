@@ -151,7 +151,7 @@ func (s *Store) sealed(r *Recording, res Result) {
 	delete(s.open, r)
 	s.mu.Unlock()
 	s.count.state(res.State)
-	s.log.Info("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
+	s.log.Debug("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
 		slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
 }
 

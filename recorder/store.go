@@ -241,7 +241,7 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if err := s.begin(r); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
-	s.log.Info("recording opened", attr.Call(info.ID), slog.Int("part", r.part), slog.Int("channels", r.seating.channels))
+	s.log.Debug("recording opened", attr.Call(info.ID), slog.Int("part", r.part), slog.Int("channels", r.seating.channels))
 	return r, nil
 }
 

@@ -91,8 +91,8 @@ func New(cfg Config) (*Hub, error) {
 	}, nil
 }
 
-// Run starts programs as calls need them, until ctx ends; then it treats every call as ended, awaits the programs (5 s for
-// one that heeds the end of its input, 7 s for one that doesn't), and returns nil.
+// Run starts programs as calls need them, until ctx ends; then it treats every call as ended, awaits the programs (1.2 s for
+// one that heeds the end of its input, 2.4 s for one that does not), and returns nil.
 func (h *Hub) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()

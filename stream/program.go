@@ -116,7 +116,7 @@ func (p *program) once(ctx context.Context) outcome {
 	exited, quit := make(chan struct{}), make(chan struct{})
 	wg.Go(func() { err = cmd.Wait(); close(exited) })
 	wg.Go(func() { p.pump(audio, quit) })
-	forced := p.await(cmd, exited, kill)
+	forced := p.await(ctx, cmd, exited, kill)
 	close(quit)
 	_ = audio.Close() // frees a write that hangs
 	wg.Wait()
@@ -141,27 +141,36 @@ func outcomeOf(err error, forced, callEnded bool, stderr string, ran time.Durati
 }
 
 // await returns when the process has ended, and sees to it that it does after the call has. forced: it had to be told.
-func (p *program) await(cmd *exec.Cmd, exited <-chan struct{}, kill func()) (forced bool) {
+func (p *program) await(ctx context.Context, cmd *exec.Cmd, exited <-chan struct{}, kill func()) (forced bool) {
+	defer func() { killGroup(cmd) }() // it may have left children in its group, however it ended
 	select {
 	case <-exited:
 		return false
 	case <-p.ring.ended:
 	}
-	if within(p.hub.pace.grace, exited) {
+	if p.within(ctx, p.hub.pace.grace, exited) {
 		return false
 	}
 	terminate(cmd)
-	within(p.hub.pace.term, exited)
-	kill() // also when it ended: it may have left children in its group
+	p.within(ctx, p.hub.pace.term, exited)
+	kill() // also when it ended
 	killGroup(cmd)
 	<-exited
 	return true
 }
 
-// within waits for done, but not for long.
-func within(d time.Duration, done <-chan struct{}) bool {
+// within waits for done, but not for long, and less long once Run is to end: then the whole process has to be gone soon.
+func (p *program) within(ctx context.Context, d time.Duration, done <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+	}
+	t.Reset(min(d, p.hub.pace.hurry))
 	select {
 	case <-done:
 		return true

@@ -6,6 +6,7 @@ import "time"
 type pace struct {
 	grace    time.Duration // from the end of the call to SIGTERM
 	term     time.Duration // from SIGTERM to SIGKILL
+	hurry    time.Duration // at most for each of the two once Run is to end
 	backoff  time.Duration // before the first restart; doubles
 	longest  time.Duration // back-off's bound
 	steady   time.Duration // a program that ran so long begins anew
@@ -13,7 +14,7 @@ type pace struct {
 }
 
 var defaultPace = pace{
-	grace: 5 * time.Second, term: 2 * time.Second, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute,
+	grace: 5 * time.Second, term: 2 * time.Second, hurry: 1200 * time.Millisecond, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute,
 	pipeWait: time.Second,
 }
 

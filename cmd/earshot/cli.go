@@ -104,13 +104,10 @@ func (p *process) fail(err error) int {
 // load reads the configuration as the flags say.
 func (c *cli) load(p *process) (*config.Loaded, error) {
 	l, err := config.Load(c.input(p))
-	if err != nil {
-		return nil, err
-	}
 	for _, w := range l.Warnings {
 		fmt.Fprintln(p.err, "earshot: warning:", w)
 	}
-	return l, nil
+	return l, err
 }
 
 // input says where the configuration comes from.

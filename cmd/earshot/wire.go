@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,11 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		return cfg
 	}
 	account.RingCentral = true
+	for _, long := range c.Supervise.Supervisors {
+		for _, d := range long.Devices {
+			account.MaxCalls = cmp.Or(account.MaxCalls, d.MaxDialogs)
+		}
+	}
 	cfg.Supervisors = []endpoint.Supervisor{{RingCentral: superviseConfig(c, version), Device: endpoint.Device{Account: account}}}
 	return cfg
 }

@@ -17,7 +17,7 @@ const keyCount = "count"
 // Limit wraps h: of warnings and errors with the same message and the same err, reason and cause, one per every goes
 // through, with count: how many it stands for, itself included, if more than one. The first goes through at once. What
 // else the record carries, such as the call, is that of the last case. Numbers of four or more digits (ports, positions)
-// don't make a text another one. Records below warning always pass. every <= 0 gives h itself.
+// and hexadecimal ids don't make a text another one. Records below warning always pass. every <= 0 gives h itself.
 func Limit(h slog.Handler, every time.Duration) slog.Handler {
 	if every <= 0 {
 		return h
@@ -91,26 +91,35 @@ func appendKey(b *strings.Builder, a slog.Attr) {
 	}
 }
 
-// blur writes s with every run of four or more digits as #: a local port in an error must not make it a new one, while a
-// status code of three digits does.
+// blur writes s with every run of four or more digits, and of eight or more hexadecimal ones, as #: a local port or an id in
+// an error must not make it a new one, while a status code of three digits does.
 func blur(b *strings.Builder, s string) {
-	for i := 0; i < len(s); {
-		n := 0
-		for i+n < len(s) && s[i+n] >= '0' && s[i+n] <= '9' {
-			n++
+	for len(s) > 0 {
+		digits, hex := 0, 0
+		for hex < len(s) && isHex(s[hex]) {
+			if isDigit(s[hex]) && digits == hex {
+				digits++
+			}
+			hex++
 		}
 		switch {
-		case n >= 4:
+		case hex >= 8 && strings.ContainsFunc(s[:hex], func(r rune) bool { return r >= '0' && r <= '9' }):
 			b.WriteByte('#')
-		case n > 0:
-			b.WriteString(s[i : i+n])
+			s = s[hex:]
+		case digits >= 4:
+			b.WriteByte('#')
+			s = s[digits:]
 		default:
-			b.WriteByte(s[i])
-			n = 1
+			n := max(digits, 1)
+			b.WriteString(s[:n])
+			s = s[n:]
 		}
-		i += n
 	}
 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
 // lines counts records by key.
 type lines struct {

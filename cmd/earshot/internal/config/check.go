@@ -1,11 +1,13 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,6 +37,9 @@ func (l *Loaded) check() []error {
 	var bad []error
 	c := &l.Config
 	fail := func(key, format string, a ...any) {
+		if l.broken[key] {
+			return
+		}
 		src := l.Source(key)
 		if src == "default" {
 			src = "configuration"
@@ -55,6 +60,9 @@ func (l *Loaded) check() []error {
 		need("sip.username", c.SIP.Username, "set it, or SIP_INFO_USERNAME")
 		need("sip.password", c.SIP.Password.Reveal(), "set it, or sip.password_file, or SIP_INFO_PASSWORD")
 	case !c.HasRingCentral():
+		if len(c.Supervise.Agents)+len(c.Supervise.Groups) > 0 {
+			fail("ringcentral.client_id", "missing: supervise asks RingCentral, which needs client_id, client_secret and jwt")
+		}
 		fail("sip.domain", "missing: set sip (domain, outbound_proxy, username, password), or ringcentral (client_id, client_secret, jwt)")
 	}
 	for _, p := range c.SIP.OutboundProxy {
@@ -66,21 +74,51 @@ func (l *Loaded) check() []error {
 	if c.Record.Channels.Customer == c.Record.Channels.Agent {
 		fail("record.channels.agent", "%s: the customer is there: put one left and one right", c.Record.Channels.Agent)
 	}
-	if c.SIP.TLS.CAFile != "" {
-		if _, err := os.Stat(c.SIP.TLS.CAFile); err != nil {
-			fail("sip.tls.ca_file", "%s: can't be read: name a PEM file", c.SIP.TLS.CAFile)
-		}
-	}
+	l.checkFiles(fail)
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
 	}
 	for i, s := range c.Stream {
-		key := fmt.Sprintf("stream[%d].command", i)
-		if len(s.Command) == 0 {
-			fail(key, "missing: want the program and its arguments as a list")
-		}
+		checkStream(fmt.Sprintf("stream[%d].", i), s, fail)
 	}
 	return bad
+}
+
+func checkStream(key string, s Stream, fail func(string, string, ...any)) {
+	if len(s.Command) == 0 {
+		fail(key+"command", "missing: want the program and its arguments as a list")
+	} else if _, err := exec.LookPath(s.Command[0]); err != nil {
+		fail(key+"command", "%s: no such program: name one that can be run, with its path if need be", s.Command[0])
+	}
+	for _, e := range s.Env {
+		name, _, ok := strings.Cut(e, "=")
+		if !ok || name == "" || strings.HasPrefix(name, "CALL_") {
+			fail(key+"env", "%s: want NAME=value, NAME not beginning with CALL_", name)
+		}
+	}
+}
+
+// maxSocketPath is what the kernel takes as the address of a unix socket (unix(7)), less the NUL.
+const maxSocketPath = 107
+
+// checkFiles looks at what has to exist, and opens nothing.
+func (l *Loaded) checkFiles(fail func(string, string, ...any)) {
+	c := &l.Config
+	if f := c.SIP.TLS.CAFile; f != "" {
+		pem, err := os.ReadFile(f)
+		if err != nil {
+			fail("sip.tls.ca_file", "%s: can't be read: name a PEM file", f)
+		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			fail("sip.tls.ca_file", "%s: no certificate in it: name a PEM file of certificates", f)
+		}
+	}
+	if c.Record.Dir == "" {
+		fail("record.dir", "empty: name a folder")
+	}
+	if p, err := filepath.Abs(c.SocketPath()); err == nil && len(p) > maxSocketPath {
+		fail("control.socket", "%s: %d octets, a socket's path has at most %d: set control.socket to a shorter one, such as /run/earshot.sock",
+			p, len(p), maxSocketPath)
+	}
 }
 
 func (l *Loaded) checkRingCentral(fail func(string, string, ...any), need func(string, string, string)) {
@@ -95,12 +133,15 @@ func (l *Loaded) checkRingCentral(fail func(string, string, ...any), need func(s
 	}
 	for i, s := range c.Supervise.Supervisors {
 		need(fmt.Sprintf("supervise.supervisors[%d].jwt", i), s.JWT.Reveal(), "each supervisor needs a JWT of its own")
+		if c.RingCentral.JWT != "" {
+			fail("ringcentral.jwt", "set beside supervise.supervisors: keep one of the two forms")
+		}
 		if len(s.Devices) > 1 {
 			fail(fmt.Sprintf("supervise.supervisors[%d].devices", i), "%d of them: one is what this version can work with", len(s.Devices))
 		}
 	}
 	u, err := url.Parse(c.RingCentral.Server)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		fail("ringcentral.server", "%s: want a URL such as https://platform.ringcentral.com", c.RingCentral.Server)
 	}
 }
@@ -123,7 +164,8 @@ func (l *Loaded) checkAddresses(fail func(string, string, ...any)) {
 		}
 	}
 	if c.Console.Listen != "off" {
-		if _, port, err := net.SplitHostPort(c.Console.Listen); err != nil || port == "" {
+		_, port, err := net.SplitHostPort(c.Console.Listen)
+		if n, nerr := strconv.Atoi(port); err != nil || nerr != nil || n < 0 || n > 65535 {
 			fail("console.listen", "%s: want host:port, or off", c.Console.Listen)
 		}
 	}

@@ -26,6 +26,7 @@ func (l *Loaded) decode() []error {
 		}
 		if err := f.set(f.target(&l.Config), v); err != nil {
 			bad = append(bad, fmt.Errorf("%s: %s: %w", v.source, f.path, err))
+			l.broken[f.path] = true
 		}
 	}
 	return bad

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -19,8 +20,9 @@ func envMap(environ []string) map[string]string {
 	return m
 }
 
-// fillFromEnvFile adds what the environment lacks; an empty variable counts as lacking.
-func fillFromEnvFile(env map[string]string, path string, need bool) []error {
+// fillFromEnvFile adds what the environment lacks: a variable is left out where the environment sets the same key, by this
+// name or by another one of it. An empty variable counts as lacking.
+func fillFromEnvFile(env map[string]string, keys []field, path string, need bool) []error {
 	f, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) && !need {
@@ -34,8 +36,17 @@ func fillFromEnvFile(env map[string]string, path string, need bool) []error {
 		// The library quotes the line, which may hold a secret.
 		return []error{fmt.Errorf("%s: not an .env file: want lines of NAME=value", path)}
 	}
+	given := map[string]bool{}
+	for _, f := range keys {
+		names := f.variables()
+		if slices.ContainsFunc(names, func(n string) bool { return env[n] != "" }) {
+			for _, n := range names {
+				given[n] = true
+			}
+		}
+	}
 	for k, v := range m {
-		if env[k] == "" {
+		if env[k] == "" && !given[k] {
 			env[k] = v
 		}
 	}

@@ -31,6 +31,17 @@ var secretType = reflect.TypeFor[secret.Text]()
 
 func (f field) secret() bool { return f.typ == secretType }
 
+// variables are the names of all environment variables that set the field.
+func (f field) variables() []string {
+	names := append([]string{envName(f.path)}, f.env...)
+	if f.secret() {
+		for _, n := range slices.Clone(names) {
+			names = append(names, n+"_FILE")
+		}
+	}
+	return names
+}
+
 // fieldsOf lists all keys; counts tells how many elements the lists of sections have.
 func fieldsOf(counts map[string]int) []field {
 	var out []field

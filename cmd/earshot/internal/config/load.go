@@ -25,6 +25,7 @@ type Loaded struct {
 	Warnings []string
 	values   map[string]value
 	keys     []field
+	broken   map[string]bool // keys whose value could not be decoded: check says nothing more of them
 }
 
 // value is one setting as text, before it is decoded.
@@ -46,14 +47,15 @@ func (e Errors) Error() string {
 	return strings.Join(s, "\n")
 }
 
-// Load reads all layers and checks the result. The error is an Errors with one line per mistake.
+// Load reads all layers and checks the result. The error is an Errors with one line per mistake; the result then holds
+// nothing but Warnings.
 func Load(in Input) (*Loaded, error) { return load(in, true) }
 
 // Peek is Load for a client of the daemon: it asks for nothing that only the daemon needs, such as an account.
 func Peek(in Input) (*Loaded, error) { return load(in, false) }
 
 func load(in Input, whole bool) (*Loaded, error) {
-	l := &Loaded{values: map[string]value{}}
+	l := &Loaded{values: map[string]value{}, broken: map[string]bool{}}
 	var bad Errors
 	add := func(errs []error) { bad = append(bad, errs...) }
 
@@ -69,18 +71,18 @@ func load(in Input, whole bool) (*Loaded, error) {
 		}
 	}
 	env := envMap(in.Env)
-	if in.EnvFile != "" {
-		add(fillFromEnvFile(env, in.EnvFile, in.EnvNeed))
-	}
 	l.keys = fieldsOf(counts)
+	if in.EnvFile != "" {
+		add(fillFromEnvFile(env, l.keys, in.EnvFile, in.EnvNeed))
+	}
 	add(l.readEnv(env))
 	add(l.readFlags(in.Set))
 	add(l.decode())
-	if len(bad) == 0 && whole {
+	if readable := len(bad) == 0 || len(l.values) > 0; whole && readable {
 		add(l.check())
 	}
 	if len(bad) > 0 {
-		return nil, bad
+		return &Loaded{Warnings: l.Warnings}, bad
 	}
 	return l, nil
 }
@@ -92,9 +94,6 @@ func (l *Loaded) Source(key string) string {
 	}
 	return "default"
 }
-
-// given tells whether any layer set the key.
-func (l *Loaded) given(key string) bool { _, ok := l.values[key]; return ok }
 
 // readEnv takes RingCentral's own variables, then EARSHOT_*; each also as ..._FILE.
 func (l *Loaded) readEnv(env map[string]string) []error {

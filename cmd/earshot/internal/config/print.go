@@ -51,12 +51,9 @@ func Markdown(w io.Writer) error {
 		if len(f.oneof) > 0 {
 			help += " (" + orList(f.oneof) + ")"
 		}
-		vars := append([]string{envName(f.path)}, f.env...)
+		vars := f.variables()
 		if f.secret() {
 			help += "; also as " + lastOf(f.path) + "_file"
-			for _, v := range vars {
-				vars = append(vars, v+"_FILE")
-			}
 		}
 		path := strings.ReplaceAll(f.path, "[0]", "[]")
 		if path != f.path {
