@@ -123,8 +123,8 @@ func (a *Account) build() error {
 		sipgo.WithUserAgentTransportLayerOptions(
 			gosip.WithTransportLayerLogger(log),
 			gosip.WithTransportLayerTransports(gosip.TransportsConfig{
-				TCP: &gosip.TransportTCP{DialerCreate: no, WriteTimeout: writeLimit},
-				TLS: &gosip.TransportTLS{TransportTCP: &gosip.TransportTCP{DialerCreate: no, WriteTimeout: writeLimit}},
+				TCP: &gosip.TransportTCP{DialerCreate: no},
+				TLS: &gosip.TransportTLS{TransportTCP: &gosip.TransportTCP{DialerCreate: no}},
 			}),
 		),
 	)

@@ -72,6 +72,7 @@ type TLS struct {
 // tuning holds every waiting time of the room.
 type tuning struct {
 	dialLimit     time.Duration // for one address
+	writeLimit    time.Duration // for one write on a stream: a peer that stops reading is no peer
 	registerLimit time.Duration // REGISTER unanswered: the flow is dead
 	unregLimit    time.Duration
 	probeEvery    time.Duration // REGISTER as the judge of a flow that never answered a CRLF
@@ -81,6 +82,7 @@ type tuning struct {
 	reorderWait   time.Duration // how long a request waits for one that should have come before it
 	reinviteLimit time.Duration // our re-INVITE without an answer
 	reinviteAgain time.Duration // until the next try of a failed one
+	silence       time.Duration // of the media, from which on a 481 or 408 to our re-INVITE is believed
 	byeLimit      time.Duration // all BYEs at shutdown
 	second        time.Duration // the unit of back-off steps, slow retries and session intervals
 	logEvery      time.Duration // a repeated error is one line in so much
@@ -93,6 +95,7 @@ func (t tuning) orDefault() tuning {
 		}
 	}
 	set(&t.dialLimit, 5*time.Second)
+	set(&t.writeLimit, 5*time.Second)
 	set(&t.registerLimit, 8*time.Second)
 	set(&t.unregLimit, 2*time.Second)
 	set(&t.probeEvery, 30*time.Second)
@@ -103,6 +106,7 @@ func (t tuning) orDefault() tuning {
 	set(&t.reorderWait, 200*time.Millisecond)
 	set(&t.reinviteLimit, 32*time.Second)
 	set(&t.reinviteAgain, 30*time.Second)
+	set(&t.silence, 10*time.Second)
 	set(&t.byeLimit, 5*time.Second)
 	set(&t.second, time.Second)
 	set(&t.logEvery, time.Minute)

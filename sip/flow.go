@@ -23,9 +23,6 @@ var (
 	errNoFlow      = errors.New("flow: none")
 )
 
-// writeLimit bounds one write: a peer that stops reading must not hold our goroutines.
-const writeLimit = 5 * time.Second
-
 // flow is the transport connection that a REGISTER travels on; requests come back on it (RFC 5626 section 3). For UDP it
 // is a socket together with one proxy address.
 type flow struct {
@@ -141,11 +138,25 @@ func (l *connListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
 // flowConn is the connection as sipgo sees it: it notes signs of life, bounds writes, and tells the flow how it ended.
 type flowConn struct {
 	net.Conn
-	f *flow
+	f     *flow
+	limit time.Duration // of one write
+
+	// turn is held around the deadline and its write: whoever waits must not move the deadline of who writes.
+	turn sync.Mutex
 }
+
+// SetWriteDeadline and SetDeadline do nothing: Write sets its own.
+func (c *flowConn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline does nothing.
+func (c *flowConn) SetDeadline(time.Time) error { return nil }
 
 // Read notes what came. sipgo sees any end as a clean one: what happened is the flow's cause.
 func (c *flowConn) Read(b []byte) (int, error) {
+	// First whatever is to be written: a peer that sends and does not read would have us keep an answer, with its goroutine
+	// and transaction, for each of its requests.
+	c.turn.Lock()
+	c.turn.Unlock() //nolint:staticcheck // only our turn is waited for
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.f.rx.Add(int64(n))
@@ -167,10 +178,16 @@ func isPong(b []byte) bool {
 	return len(b) >= 2 && b[0] == '\r' && b[1] == '\n' && (len(b) == 2 || b[2] != '\r')
 }
 
-// Write sends all of b or ends the flow: after half a message nothing that follows could be read.
+// Write sends all of b within the limit or ends the flow: after half a message nothing that follows could be read.
 func (c *flowConn) Write(b []byte) (int, error) {
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if !c.f.alive() {
+		return 0, c.f.cause
+	}
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.limit))
 	n, err := c.Conn.Write(b)
+	_ = c.Conn.SetWriteDeadline(time.Time{}) // what a tls.Conn writes by itself is under no limit of ours that is past
 	if err != nil {
 		c.f.fail(fmt.Errorf("flow: write: %w", err))
 	}
@@ -205,7 +222,7 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 		conn = tc
 	}
 	f := a.newFlow(t)
-	fc := &flowConn{Conn: conn, f: f}
+	fc := &flowConn{Conn: conn, f: f, limit: a.cfg.tune.writeLimit}
 	f.close = func() {
 		// The raw connection: closing a tls.Conn would first wait for a peer that does not read.
 		_ = raw.Close()

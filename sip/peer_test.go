@@ -35,6 +35,7 @@ type peer struct {
 	pings    int
 	wg       sync.WaitGroup
 	branches int
+	asleep   chan struct{} // not nil: it does not read until that is closed
 }
 
 // msg is one message that came.
@@ -196,6 +197,13 @@ func (p *peer) readStream(c net.Conn) {
 		if m == nil {
 			return
 		}
+		p.mu.Lock()
+		asleep := p.asleep
+		p.mu.Unlock()
+		if asleep != nil {
+			<-asleep
+			return
+		}
 		m.from = c.RemoteAddr().String()
 		m.write = func(s string) { _, _ = c.Write([]byte(s)) }
 		p.handle(m)
@@ -239,6 +247,21 @@ func parse(r *bufio.Reader) *msg {
 	}
 	m.body = string(b)
 	return m
+}
+
+// sleep makes the peer read no more until wake is called, which may be twice; it looks at nothing that came on its
+// connections meanwhile.
+func (p *peer) sleep() (wake func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	asleep := make(chan struct{})
+	p.asleep = asleep
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.asleep = nil
+		close(asleep)
+	})
 }
 
 func (p *peer) handle(m *msg) {
@@ -329,7 +352,7 @@ func (p *peer) nextOf(ok func(*msg) bool) *msg {
 			}
 			seen = append(seen, m.start)
 		case <-limit.C:
-			p.t.Fatalf("nothing fitting within 5 s; saw %q", seen)
+			p.t.Fatalf("nothing fitting within 5 s; saw %.40q", seen)
 		}
 	}
 }

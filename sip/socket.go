@@ -122,9 +122,12 @@ func (s *socket) allowed(a netip.Addr) bool {
 	return false
 }
 
+// datagramLimit bounds a write to a socket whose queue is full: that is the machine's trouble, no peer's.
+const datagramLimit = time.Second
+
 // WriteTo bounds each write.
 func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
-	_ = s.SetWriteDeadline(time.Now().Add(writeLimit))
+	_ = s.SetWriteDeadline(time.Now().Add(datagramLimit))
 	return s.PacketConn.WriteTo(b, to)
 }
 
