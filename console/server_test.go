@@ -97,6 +97,7 @@ earshot_stream_dropped_samples_total 8000
 earshot_stream_given_up_total 1
 earshot_stream_late_samples_total 320
 earshot_stream_programs 4
+earshot_stream_refused_total 6
 earshot_stream_restarts_total 9
 earshot_supervise_logged_in 1
 earshot_supervise_requests_total{class="2xx"} 30
@@ -109,7 +110,7 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		CallsEnded: map[string]int64{"hangup": 7, "no_media": 1}, SIP: map[string]int64{"register_sent": 12},
 		MediaSamples: map[string]int64{"received": 800000, "lost": 160}, MediaDrops: map[string]int64{"stray": 4}, Tracks: 6,
 		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, Repaired: 5,
-		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1,
+		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
 		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, LoggedIn: true,
 	})
 	code, body := get(t, addr, "/metrics")

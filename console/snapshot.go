@@ -42,6 +42,7 @@ type Snapshot struct {
 	StreamPrograms       int64 // running now
 	StreamRestarts       int64
 	StreamGivenUp        int64
+	StreamRefused        int64
 
 	SuperviseRequests map[string]int64 // REST requests by class: 2xx, 4xx, 429, 5xx, error
 	LoggedIn          bool

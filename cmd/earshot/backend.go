@@ -40,7 +40,7 @@ func (s source) Snapshot() console.Snapshot {
 		SIP: st.SIP, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
-		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp,
+		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
 		SuperviseRequests: n.Requests, LoggedIn: n.LoggedIn,
 	}
 	for _, c := range st.Checks {
