@@ -8,7 +8,11 @@ import (
 
 const (
 	// candidateSlots bounds the packets that wait for the proof of a new source.
-	candidateSlots = 8
+	candidateSlots = 16
+	// candidateRun packets in sequence are believed (RFC 3550 appendix A.1); againRun where they may be a replay of what
+	// came before.
+	candidateRun = 2
+	againRun     = 5
 	// maxEpochs bounds the list in TrackState, and with it the events: what comes after is only counted.
 	maxEpochs = 256
 )
@@ -23,9 +27,11 @@ const (
 // candidate holds packets that fit nothing: of a new SSRC, or of the track's with a leap in number or timestamp. Two in
 // sequence with nothing of the track between them are believed (RFC 3550 appendix A.1), and then none of them is lost.
 type candidate struct {
-	slots [candidateSlots]*slot // by ext
-	n     int
-	fresh int // packets since the last that fitted the track
+	slots  [candidateSlots]*slot // by ext
+	n      int
+	fresh  int           // packets since the last that fitted the track
+	newest time.Duration // arrival of the newest
+	due    time.Duration // it is believed, and moves the track then; 0: not yet
 }
 
 // goesWith tells whether a packet may be of the same source as those that wait.
@@ -34,22 +40,59 @@ func (c *candidate) goesWith(k *packet, window time.Duration) bool {
 	d, ts := int16(k.seq-f.seq), int64(int32(k.ts-f.ts))
 	limit := samplesIn(window)
 	return k.ssrc == f.ssrc && d >= -2*candidateSlots && d <= 2*candidateSlots && ts >= -limit && ts <= limit &&
-		k.arrival-c.slots[c.n-1].arrival <= window
+		k.arrival-c.newest <= window
 }
 
-// inSequence tells whether two that wait follow one another.
-func (c *candidate) inSequence() bool {
+// borneOut tells whether enough that wait follow one another. What may be a replay needs more of them, at the pace of
+// their timestamps: a burst of old packets proves nothing.
+func (c *candidate) borneOut() bool {
+	need := candidateRun
+	if c.slots[0].again {
+		need = againRun
+	}
+	if c.fresh < need {
+		return false
+	}
+	run := 1
 	for i := 1; i < c.n; i++ {
 		a, b := c.slots[i-1], c.slots[i]
-		if b.ext == a.ext+1 && int32(b.ts-a.ts) > 0 {
+		if b.ext != a.ext+1 || int32(b.ts-a.ts) <= 0 {
+			run = 1
+			continue
+		}
+		if run++; run < need {
+			continue
+		}
+		first := c.slots[i-run+1]
+		if !first.again || 2*samplesIn(b.arrival-first.arrival) >= int64(int32(b.ts-first.ts)) {
 			return true
 		}
 	}
 	return false
 }
 
+// goesInto tells whether a packet is the one right after a candidate that waits, so that they go together.
+//
+//earshot:hot
+func (c *candidate) goesInto(k *packet, window time.Duration) bool {
+	if c.n == 0 || c.fresh == 0 || !k.audible() || c.slots[0].again || !c.goesWith(k, window) {
+		return false
+	}
+	s := c.slots[c.n-1]
+	return s.fit == fitNone && k.seq == s.seq+1 && k.ts == s.ts+uint32(len(s.octets))
+}
+
+// earliest is the arrival of the first that came.
+func (c *candidate) earliest() time.Duration {
+	t := c.slots[0].arrival
+	for _, s := range c.slots[1:c.n] {
+		t = min(t, s.arrival)
+	}
+	return t
+}
+
 // offer keeps an audio packet that fits nothing, and moves the track to it once it is borne out.
-func (p *placer) offer(k *packet) {
+func (p *placer) offer(k *packet, f fit) {
 	c := &p.cand
 	if c.n > 0 && !c.goesWith(k, p.archive) {
 		p.dropCandidate()
@@ -67,26 +110,40 @@ func (p *placer) offer(k *packet) {
 		return
 	}
 	if c.n == candidateSlots {
-		p.pool.release(c.slots[0])
+		p.refuse(c.slots[0])
 		copy(c.slots[:], c.slots[1:])
 		c.n--
 		i = max(0, i-1)
-		p.state.Counts.ImplausiblePackets++
 	}
 	s := p.pool.keep(k)
-	s.ext = ext
+	s.ext, s.fit = ext, f
+	s.again = f == fitOldTwin ||
+		k.ssrc == p.seq.ssrc && p.seq.unwrap(k.seq) <= p.seq.high && p.ref.posOf(k.ts) < p.front
 	copy(c.slots[i+1:], c.slots[i:c.n])
 	c.slots[i] = s
 	c.n++
-	if c.fresh++; c.fresh >= 2 && c.inSequence() {
+	c.newest = k.arrival
+	if c.fresh++; c.borneOut() {
 		p.move(k.arrival)
 	}
 }
 
+// refuse counts a packet that was not borne out, as what it then is.
+func (p *placer) refuse(s *slot) {
+	switch c := &p.state.Counts; s.fit {
+	case fitOldTwin:
+		c.DuplicatePackets++
+	case fitLate:
+		c.TooLatePackets++
+	case fitNone, fitYes, fitTwin:
+		c.ImplausiblePackets++
+	}
+	p.pool.release(s)
+}
+
 func (p *placer) dropCandidate() {
-	p.state.Counts.ImplausiblePackets += int64(p.cand.n)
 	for _, s := range p.cand.slots[:p.cand.n] {
-		p.pool.release(s)
+		p.refuse(s)
 	}
 	p.cand = candidate{}
 }
@@ -101,33 +158,41 @@ func (p *placer) move(at time.Duration) {
 	for p.wait.n > 0 {
 		p.giveUp(at)
 	}
-	if !p.resync(c.slots[0]) {
+	if !p.resync(c.slots[0], at) {
 		p.newEpoch(&c, at)
 	}
 	for _, s := range c.slots[:c.n] {
-		if ext, ok := p.fits(&s.packet); ok {
+		if ext, f := p.fits(&s.packet); f == fitYes {
 			p.accept(&s.packet, ext)
+			p.pool.release(s)
 		} else {
-			p.state.Counts.ImplausiblePackets++
+			p.refuse(s)
 		}
-		p.pool.release(s)
 	}
+}
+
+// leave remembers the numbering and the clock that the track leaves at pos: their packets may still be on their way.
+func (p *placer) leave(pos int64, at time.Duration) {
+	p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
 }
 
 // resync goes on in the same epoch where only the sequence number leapt: after a long outage, or a sender that counts
 // anew but keeps its clock. The step, taken forward, says how many packets are missing, if the time between has room for
 // them.
-func (p *placer) resync(first *slot) bool {
+func (p *placer) resync(first *slot, at time.Duration) bool {
 	pos := p.ref.posOf(first.ts)
 	if first.ssrc != p.seq.ssrc || pos < p.front || pos > p.ahead(first.arrival) {
 		return false
 	}
+	p.leave(pos, at)
+	p.unsure = true
 	step := int64(first.seq - uint16(p.seq.next))
 	if step*p.lastSamples <= pos-p.front {
 		p.missing += step
 		p.state.Counts.LostPackets += step
 	}
 	p.seq.restart(first.ssrc, p.seq.next+step)
+	p.ref.ext = p.seq.high
 	return true
 }
 
@@ -148,11 +213,11 @@ func (p *placer) newEpoch(c *candidate, at time.Duration) {
 	if pos > p.front {
 		p.fill(pos, p.lastSamples, first.arrival, at, true) // open: its first packets may have been overtaken
 	}
-	p.prev = pastEpoch{ssrc: p.seq.ssrc, epoch: p.epoch, ref: p.ref, end: p.front, at: at}
+	p.leave(pos, at)
 	p.missing = 0
 	p.epoch++
 	p.seq.restart(first.ssrc, int64(first.seq))
-	p.ref = reference{first.ts, pos}
+	p.ref = reference{first.ts, pos, p.seq.high}
 	p.align.restart()
 	p.enter(Epoch{SSRC: first.ssrc, Pos: pos, Timestamp: first.ts, Why: why}, first.arrival)
 }
@@ -176,9 +241,9 @@ func (p *placer) enter(e Epoch, at time.Duration) {
 func (p *placer) begin(k *packet) {
 	p.begun, p.firstAt, p.lastAt = true, k.arrival, k.arrival
 	p.seq.restart(k.ssrc, int64(k.seq))
-	p.ref = reference{ts: k.ts}
+	p.ref = reference{ts: k.ts, ext: int64(k.seq)}
 	p.align.begin(k.arrival)
-	p.seq.mark(int64(k.seq))
+	p.seq.mark(int64(k.seq), k)
 	p.hold(k, int64(k.seq), 0)
 	if p.liveWait == 0 && !p.started {
 		p.start()
@@ -203,22 +268,33 @@ func (p *placer) start() {
 	p.release(p.firstAt + p.liveWait)
 }
 
-// pastEpoch is the epoch before the present one: its packets may still be on their way.
+// pastEpoch is the stretch before the present numbering or epoch: its packets may still be on their way.
 type pastEpoch struct {
-	ssrc  uint32
 	epoch uint16
+	seq   sequence
 	ref   reference
 	end   int64
-	at    time.Duration // when it ended
+	at    time.Duration // when it ended; 0: there is none
 }
 
 // holds tells whether a packet belongs into the past epoch, and where.
 //
 //earshot:hot
 func (e *pastEpoch) holds(k *packet, window time.Duration) (pos int64, ok bool) {
-	if k.ssrc != e.ssrc || e.at == 0 || k.arrival-e.at > window {
+	if k.ssrc != e.seq.ssrc || e.at == 0 || k.arrival-e.at > window {
 		return 0, false
 	}
 	pos = e.ref.posOf(k.ts)
 	return pos, pos+int64(len(k.octets)) <= e.end && pos >= e.end-samplesIn(window)
 }
+
+// missed tells whether a packet's number was given up, and so is counted as lost.
+func (e *pastEpoch) missed(k *packet) bool {
+	ext := e.seq.unwrap(k.seq)
+	return ext >= e.seq.base && ext < e.seq.next
+}
+
+// twin tells whether a packet came before, in the past epoch.
+//
+//earshot:hot
+func (e *pastEpoch) twin(k *packet) bool { return e.at != 0 && e.seq.twin(k, e.seq.unwrap(k.seq)) }

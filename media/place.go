@@ -10,6 +10,7 @@ const aheadSamples = 10 * SampleRate
 type reference struct {
 	ts  uint32
 	pos int64
+	ext int64 // its extended sequence number
 }
 
 // posOf is the position of a timestamp within 2^31 samples of the reference.
@@ -42,7 +43,9 @@ type placer struct {
 	ref   reference
 	front int64
 	// missing are packets given up since the last audio packet: how much of the next jump is loss.
-	missing     int64
+	missing int64
+	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
+	unsure      bool
 	lastSamples int64         // of the last audio packet
 	lastAt      time.Duration // its arrival
 
@@ -70,46 +73,88 @@ func (p *placer) take(k *packet) {
 		return
 	}
 	p.expire(k.arrival)
+	fit := fitNone
 	if k.ssrc == p.seq.ssrc {
-		if ext, ok := p.fits(k); ok {
-			p.accept(k, ext)
-			return
+		var ext int64
+		if ext, fit = p.fits(k); fit == fitYes {
+			if !p.cand.goesInto(k, p.archive) {
+				p.accept(k, ext)
+				return
+			}
+			fit = fitNone
 		}
 	}
 	if !k.audible() {
 		return // what has no timestamp of its own can't move the track
 	}
-	if pos, ok := p.prev.holds(k, p.archive); ok {
-		p.late(k, pos, p.prev.epoch, true)
+	if fit == fitNone && p.prev.twin(k) {
+		fit = fitTwin
+		if k.arrival-p.prev.at > p.archive {
+			fit = fitOldTwin
+		}
+	}
+	if fit == fitTwin {
+		p.state.Counts.DuplicatePackets++
 		return
 	}
-	p.offer(k)
+	if pos, ok := p.prev.holds(k, p.archive); ok && fit == fitNone {
+		p.late(k, pos, p.prev.epoch, p.prev.missed(k))
+		return
+	}
+	p.offer(k, fit)
 }
 
+// fit says how a packet stands to the track's sequence.
+type fit uint8
+
+const (
+	fitNone    fit = iota // number and timestamp don't go together, or are far away
+	fitYes                // goes on where the track is, or fills what is missing
+	fitTwin               // number and timestamp came before
+	fitOldTwin            // the same, longer ago than a network takes: a replay, or a sender that begins anew
+	fitLate               // of a missing packet whose time is over
+)
+
 // fits tells whether a packet of the track's SSRC goes on where the track is: RFC 3550 appendix A.1 for the number, the
-// arrival clock for the timestamp.
+// arrival clock for the timestamp. The two must agree: a number from before with a timestamp from after is a sender that
+// counts anew, no duplicate.
 //
 //earshot:hot
-func (p *placer) fits(k *packet) (ext int64, ok bool) {
+func (p *placer) fits(k *packet) (ext int64, f fit) {
 	ext = p.seq.unwrap(k.seq)
 	d := ext - p.seq.high
 	if d <= -seqWindow || d >= maxDropout {
-		return ext, false
+		return ext, fitNone
 	}
 	if !k.audible() { // events carry the timestamp of their beginning, some senders' none at all
-		return ext, true
+		return ext, fitYes
 	}
-	pos, behind := p.ref.posOf(k.ts), p.ref.pos
-	if d <= 0 && p.started { // what should have come long ago is no twin of the packet that did
+	pos := p.ref.posOf(k.ts)
+	if pos > max(p.front, p.ahead(k.arrival)) { // what goes on at front makes no run
+		return ext, fitNone
+	}
+	if ext > p.ref.ext && !p.seq.came(ext) {
+		if pos < p.ref.pos {
+			return ext, fitNone
+		}
+		return ext, fitYes
+	}
+	behind := p.ref.pos
+	if p.started {
 		behind = max(behind, samplesIn(k.arrival)-p.align.transit())
 	}
-	switch {
-	case pos > max(p.front, p.ahead(k.arrival)): // what goes on at front makes no run
-		return ext, false
-	case pos >= behind-samplesIn(p.archive):
-		return ext, true
+	old := pos < behind-samplesIn(p.archive)
+	switch came := p.seq.came(ext); {
+	case came && !p.seq.twin(k, ext), !came && (pos >= p.ref.pos || !p.seq.between(k.ts, ext)):
+		return ext, fitNone
+	case came && old:
+		return ext, fitOldTwin
+	case came:
+		return ext, fitTwin
+	case old:
+		return ext, fitLate
 	}
-	return ext, d <= 0 && !p.seq.came(ext) // far too late; else the clock was set back
+	return ext, fitYes
 }
 
 // ahead is the highest position that a packet may have at an arrival: real time since the track's first packet, 0.2 % for
@@ -126,15 +171,17 @@ func (p *placer) ahead(arrival time.Duration) int64 {
 //earshot:hot
 func (p *placer) accept(k *packet, ext int64) {
 	high := p.seq.high
-	if !p.seq.mark(ext) {
+	if !p.seq.mark(ext, k) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
 	var pos int64
 	if k.audible() {
 		pos = p.ref.posOf(k.ts)
+		if ext > p.ref.ext {
+			p.ref = reference{k.ts, pos, ext}
+		}
 		if ext > high {
-			p.ref = reference{k.ts, pos}
 			p.align.jitter(k.arrival, pos)
 		}
 	}
@@ -167,17 +214,17 @@ func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
 	p.align.observe(k.arrival, pos)
 	n := int64(len(k.octets))
 	if pos > p.front {
-		p.fill(pos, n, k.arrival, at, p.missing > 0)
+		p.fill(pos, n, k.arrival, at, p.missing > 0 || p.unsure)
 	}
 	skip := p.front - pos
 	if skip >= n { // wholly behind: a clock set back, if a second one follows
-		p.offer(k)
+		p.offer(k, fitNone)
 		return
 	}
 	if skip > 0 {
 		p.state.Counts.OverlapPackets++
 	}
-	p.missing, p.lastSamples, p.lastAt = 0, n, k.arrival
+	p.missing, p.unsure, p.lastSamples, p.lastAt = 0, false, n, k.arrival
 	p.cand.fresh = 0
 	p.give(k, skip)
 }
@@ -319,7 +366,7 @@ func (p *placer) tick(now time.Duration) {
 		return
 	}
 	p.expire(now)
-	if n := p.cand.n; n > 0 && now-p.cand.slots[n-1].arrival > p.archive {
+	if p.cand.n > 0 && now-p.cand.newest > p.archive {
 		p.dropCandidate()
 	}
 	p.past.prune(now - p.archive)
@@ -335,6 +382,9 @@ func (p *placer) flush(now time.Duration) {
 	}
 	for p.wait.n > 0 {
 		p.giveUp(now)
+	}
+	if p.cand.due != 0 {
+		p.move(now)
 	}
 	p.dropCandidate()
 }

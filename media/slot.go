@@ -23,6 +23,8 @@ type slot struct {
 	packet
 	ext    int64 // extended sequence number
 	pos    int64
+	fit    fit    // of a candidate
+	again  bool   // of a candidate: number and timestamp lie where the track has been
 	header header // of a datagram whose source is not yet believed
 	data   [datagramOctets]byte
 }
