@@ -66,6 +66,8 @@ type Switches struct {
 	AccessTTL time.Duration
 	// ActiveCallsLag is how late a call shows up in active-calls; default 5 s, negative means none.
 	ActiveCallsLag time.Duration
+	// Feed are the switches of the event feed.
+	Feed Feed
 	// EndedLinger is how long an ended session can still be read; default 60 s, negative means not at all.
 	EndedLinger time.Duration
 }
@@ -160,5 +162,5 @@ func (w *Switches) check() error {
 	def(&w.AccessTTL, accessTTL)
 	def(&w.ActiveCallsLag, 5*time.Second)
 	def(&w.EndedLinger, time.Minute)
-	return nil
+	return w.Feed.check()
 }

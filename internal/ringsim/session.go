@@ -9,10 +9,13 @@ import (
 
 // The states of a party, as RingCentral spells them.
 const (
+	stateSetup        = "Setup"
 	stateProceeding   = "Proceeding"
 	stateAnswered     = "Answered"
 	stateHold         = "Hold"
 	stateDisconnected = "Disconnected"
+	stateGone         = "Gone"
+	stateParked       = "Parked"
 
 	reasonSupervising = "Supervising"
 
