@@ -57,6 +57,7 @@ type fakeRC struct {
 	// supervised is called before a granted POST is answered, without the lock.
 	supervised func(session, party, own string)
 	hidden     bool        // presence does not show the supervisor's parties
+	feed       *fakeFeed   // nil: this server has none
 	sup        *Supervisor // set before Run
 }
 
@@ -145,6 +146,9 @@ func (f *fakeRC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/restapi/oauth/token", path == "/restapi/oauth/revoke":
 		f.oauth(w, r, string(raw))
+		return
+	case path == "/restapi/oauth/wstoken":
+		f.feedToken(w, r)
 		return
 	}
 	f.mu.Lock()

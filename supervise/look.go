@@ -8,7 +8,10 @@ import (
 
 // look takes a complete look at presence.
 func (c *core) look(now time.Time, snap snapshot) {
+	before := c.lastLook
 	c.lastLook = now
+	c.forget(now, keepEnded, keepView)
+	c.agents.found(snap.agents)
 	for id, t := range c.tombs {
 		if now.After(t.until) {
 			delete(c.tombs, id)
@@ -25,17 +28,41 @@ func (c *core) look(now time.Time, snap snapshot) {
 			if a.held {
 				continue // asked for when it is taken up again
 			}
+			if v := c.views[a.session]; v != nil && v.outdates(a.party, snap.taken) {
+				continue
+			}
 			s = c.want(now, a)
+			s.late = !c.feed.since.IsZero() && before.After(c.feed.since)
 		}
+		c.untold(now, s)
 		shown[a.session] = true
 		c.shown(now, s, a, snap.taken)
 	}
 	for _, s := range c.sorted() {
 		if !shown[s.id] && s.freshAt.Before(snap.taken) {
-			s.inCall = false
+			c.missing(now, s)
 		}
 		c.confirm(now, s, snap)
 	}
+}
+
+// missing takes a look that does not show the call any more. Presence flickers: where events say that the agent is on the
+// line, the session is read.
+func (c *core) missing(now time.Time, s *session) {
+	v := c.views[s.id]
+	if v == nil || c.feed.since.IsZero() || !s.byFeed || !s.inCall {
+		s.inCall = false
+		return
+	}
+	if !s.dirty {
+		s.dirty, s.readAt = true, now
+	}
+}
+
+// outdates says whether the party has left by what came after the look was asked for, or is known to have left for good.
+func (v *view) outdates(party string, taken time.Time) bool {
+	p := v.party(party)
+	return p != nil && left(p.partyState) && (p.seq > 0 || !v.at.Before(taken))
 }
 
 // want begins a session.
@@ -59,6 +86,9 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 		s.hint, s.dirty = a.party, true
 		s.anew(now)
 	}
+	if v := c.views[s.id]; v != nil && v.newer(s.hint, taken) {
+		return // an event has told since
+	}
 	if s.held && !a.held {
 		s.dirty = s.dirty || !s.joined()
 		s.anew(now) // taken up again: what was refused then may be granted now
@@ -67,6 +97,12 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	if s.dirty && !a.held && s.readAt.IsZero() {
 		s.readAt = now
 	}
+}
+
+// newer says whether an event of the party came after a look was asked for.
+func (v *view) newer(party string, taken time.Time) bool {
+	p := v.party(party)
+	return p != nil && p.seq > 0 && p.at.After(taken)
 }
 
 // anew gives what was given up for good another chance, because the call has changed.

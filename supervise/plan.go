@@ -1,8 +1,6 @@
 package supervise
 
 import (
-	"strings"
-
 	"github.com/earshot/earshot/call"
 )
 
@@ -16,10 +14,6 @@ type plan struct {
 	agent   call.Party   // zero unless live
 	other   call.Party   // the one other participant; zero if there is none or more than one
 	streams []call.Party // what is asked for, in channel order
-}
-
-func live(p partyState) bool {
-	return strings.EqualFold(p.Status, "Answered") || strings.EqualFold(p.Status, "Hold")
 }
 
 // makePlan finds out who is who. Ids say nothing: after an IVR, a queue or a transfer the agent is -3 or -4, so parties
@@ -43,7 +37,7 @@ func makePlan(mode string, parties []partyState, a Agent, own, hint string) plan
 		p.over = !anyLive
 		return p
 	case !live(agent):
-		p.over = strings.EqualFold(agent.Status, "Disconnected") || strings.EqualFold(agent.Status, "Gone")
+		p.over = left(agent) || parked(agent)
 		return p
 	}
 	p.live = true
@@ -56,7 +50,7 @@ func makePlan(mode string, parties []partyState, a Agent, own, hint string) plan
 		p.mode = ModeSession // party level is for at most two participants
 	}
 	p.lone = len(others) == 0
-	p.ready = !p.lone && strings.EqualFold(agent.Status, "Answered")
+	p.ready = !p.lone && answered(agent)
 	p.choose()
 	return p
 }

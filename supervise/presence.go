@@ -11,7 +11,27 @@ import (
 type agentSet struct {
 	numbers map[string]bool
 	ids     map[string]bool
-	names   map[string]string // by id, where known
+	known   map[string]Agent  // by id: the extensions that were found
+	queues  map[string]string // number by id, of the account's call queues
+	devices map[string]bool   // ids of extensions that are no people: queues, menus, park locations
+}
+
+// agent gives the monitored agent with that extension id.
+func (s agentSet) agent(id string) (Agent, bool) {
+	if id == "" || !s.ids[id] {
+		return Agent{}, false
+	}
+	if a, ok := s.known[id]; ok {
+		return a, true
+	}
+	return Agent{ID: id}, true
+}
+
+// found keeps agents whose ids presence showed.
+func (s agentSet) found(agents []Agent) {
+	for _, a := range agents {
+		s.ids[a.ID], s.known[a.ID] = true, a
+	}
 }
 
 func (s agentSet) has(e extensionRef) bool {
@@ -33,6 +53,8 @@ type snapshot struct {
 	taken time.Time // when it was asked for: what happened since may be missing
 	calls []agentCall
 	any   map[string]bool // all parties that are shown
+	// agents are monitored extensions whose id was not known: where the list of extensions can't be read, say.
+	agents []Agent
 }
 
 // maxCalls bounds what one look can make us keep.
@@ -44,13 +66,16 @@ func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken t
 	for _, r := range records {
 		mine := own != "" && string(r.Extension.ID) == own
 		wanted := agents.has(r.Extension) && !mine // nobody can supervise himself
+		if a := (Agent{string(r.Extension.Number), string(r.Extension.ID), string(r.Extension.Name)}); wanted && a.ID != "" && agents.known[a.ID].ID == "" {
+			s.agents = append(s.agents, a)
+		}
 		for _, a := range r.ActiveCalls {
 			if a.PartyID != "" && len(s.any) < maxCalls {
 				s.any[string(a.PartyID)] = true
 			}
 			if c, ok := a.agentCall(); ok && wanted && len(s.calls) < maxCalls {
 				c.agent = Agent{Extension: string(r.Extension.Number), ID: string(r.Extension.ID), Name: string(r.Extension.Name)}
-				if n := agents.names[c.agent.ID]; c.agent.Name == "" {
+				if n := agents.known[c.agent.ID].Name; c.agent.Name == "" {
 					c.agent.Name = n
 				}
 				s.calls = append(s.calls, c)

@@ -48,6 +48,9 @@ type core struct {
 	mode         string
 	inviteWithin time.Duration
 	own          string // the supervisor's extension id, once known
+	agents       agentSet
+	feed         feedFacts
+	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
 	lastLook     time.Time
@@ -73,7 +76,11 @@ type session struct {
 	deaf      bool    // a join was due while the device was not registered
 	told      bool    // a failure was told
 	confirmed bool
-	confirms  int // looks that did not show our parties
+	confirms  int       // looks that did not show our parties
+	byFeed    bool      // an event told of it
+	late      bool      // presence showed it first, while events should have come
+	counted   bool      // as untold
+	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
 	freshness
 }
@@ -85,7 +92,8 @@ type freshness struct {
 	readAt    time.Time // when they may be read; zero: with the next look
 	readFails int
 	tries     int       // readings in a row that found the call not ready
-	freshAt   time.Time // the newest reading
+	freshAt   time.Time // the newest reading or event
+	sentTop   int64     // the view's newest sequence when the reading was asked for
 }
 
 type tomb struct {
@@ -113,6 +121,7 @@ type (
 	actGone      struct{ session, agent string }
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
+	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
 	actConfirmed struct {
 		session, agent string
 		seen           bool
@@ -120,7 +129,7 @@ type (
 )
 
 func newCore(mode string, inviteWithin time.Duration) *core {
-	return &core{mode: mode, inviteWithin: inviteWithin, sessions: map[string]*session{}, tombs: map[string]tomb{}}
+	return &core{mode: mode, inviteWithin: inviteWithin, agents: configured(nil), sessions: map[string]*session{}, tombs: map[string]tomb{}, views: map[string]*view{}}
 }
 
 func (c *core) emit(a action) { c.out = append(c.out, a) }
@@ -186,7 +195,7 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}
-		if !s.inCall && !s.alive() && !s.reading {
+		if !s.inCall && !s.alive() && !s.reading && !now.Before(s.passUntil) {
 			c.bury(s)
 			continue
 		}
@@ -240,7 +249,7 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session, registered bool) {
-	if s.reading {
+	if s.reading && s.dirty {
 		return
 	}
 	due := len(s.joins) == 0
@@ -250,16 +259,16 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 	s.deaf = due && !registered
 	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
 	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (registered || s.heard || s.alive()) {
-		s.reading = true
-		c.emit(actRead{s.id})
+		c.readNow(now, s)
 		return
 	}
 	if s.dirty || !due || !registered || !s.inCall || s.held {
 		return
 	}
 	if now.Sub(s.freshAt) > freshFor {
-		s.dirty, s.reading = true, true
-		c.emit(actRead{s.id})
+		if !s.reading {
+			c.readNow(now, s)
+		}
 		return
 	}
 	for _, j := range s.joins {
@@ -275,15 +284,25 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 	}
 }
 
+// readNow has the session's parties read.
+func (c *core) readNow(now time.Time, s *session) {
+	s.dirty, s.reading = true, true
+	s.sentTop = c.viewOf(now, s.id).top
+	c.emit(actRead{s.id})
+}
+
 func (j *join) due(now time.Time) bool {
 	return j.state == stateWanted && !j.inFlight && !j.unclear && !now.Before(j.next)
 }
 
 // due is when the session needs a tick.
 func (s *session) due(now time.Time, registered bool) time.Time {
-	var next time.Time
+	next := time.Time{}
+	if !s.inCall && now.Before(s.passUntil) {
+		next = s.passUntil
+	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {
-		next = s.readAt
+		next = earlier(next, s.readAt)
 	}
 	for _, j := range s.joins {
 		switch {

@@ -17,6 +17,7 @@ const (
 	deviceEvery   = time.Minute
 	upkeepRetry   = 15 * time.Second
 	urgentSpacing = 2 * time.Second
+	calmSpacing   = 15 * time.Second // while events come, which confirm as well
 	revokeTimeout = 3 * time.Second
 )
 
@@ -32,6 +33,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	group.Go(func() { s.upkeep(ctx, ready) })
 	if len(s.cfg.Agents)+len(s.cfg.Groups) > 0 {
 		group.Go(func() { s.watch(ctx, ready) })
+		if !s.cfg.NoFeed {
+			group.Go(func() { s.feed.run(ctx) })
+		}
 	}
 	s.loop(ctx, work)
 	group.Wait()
@@ -126,6 +130,8 @@ func (s *Supervisor) tell(a action) bool {
 			s.log.say(slog.LevelWarn, "unconfirmed", "join not confirmed", slog.String("call", a.session), slog.String("agent", a.agent),
 				slog.String("reason", "presence does not show the supervisor's party, although its dialog is up"))
 		}
+	case actSilent:
+		s.feedSilent(a.missed)
 	case actFailed:
 		if a.device {
 			return false // the worker asks for the device's status first
@@ -218,7 +224,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 	fails := 0
 	wait := time.Duration(0)
 	for {
-		if !s.pause(ctx, wait) {
+		if !s.pause(ctx, wait, fails > 0) {
 			return
 		}
 		pages, err := s.look(ctx)
@@ -226,7 +232,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			return
 		}
 		s.failing("presence", err)
-		wait = max(s.cfg.Poll, time.Duration(pages)*s.client.limits.spacing(groupHeavy, shareLook))
+		wait = time.Duration(pages) * s.client.limits.spacing(groupHeavy, shareLook)
 		if err == nil {
 			fails = 0
 			continue
@@ -239,23 +245,32 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 	}
 }
 
-// pause waits until the next look is due: after wait, or earlier if a new dialog is to be confirmed.
-func (s *Supervisor) pause(ctx context.Context, wait time.Duration) bool {
+// pause waits until the next look is due: after Poll, or Check while events come, and not before least has passed; or
+// earlier if a new dialog is to be confirmed, or events were lost.
+func (s *Supervisor) pause(ctx context.Context, least time.Duration, failed bool) bool {
 	start := time.Now()
+	if least == 0 {
+		return ctx.Err() == nil // the first
+	}
 	for {
-		left := wait - time.Since(start)
-		if left <= 0 {
-			return ctx.Err() == nil
-		}
 		s.mu.Lock()
+		every, spacing := s.cfg.Poll, urgentSpacing
+		if !s.core.feed.since.IsZero() && !s.core.feed.silent {
+			every, spacing = s.cfg.Check, calmSpacing
+		}
 		urgent := s.core.unconfirmed()
-		s.mu.Unlock()
 		if !urgent.IsZero() {
 			// One look serves all dialogs that wait for it; the budget has more for looks than the steady ones use.
-			left = min(left, max(time.Until(later(urgent, start.Add(urgentSpacing))), 0))
-			if left == 0 {
-				return ctx.Err() == nil
-			}
+			urgent = later(urgent, start.Add(spacing))
+		}
+		urgent = earlier(urgent, s.lookWanted)
+		s.mu.Unlock()
+		left := max(every, least) - time.Since(start)
+		if !urgent.IsZero() && !failed {
+			left = min(left, time.Until(urgent))
+		}
+		if left <= 0 {
+			return ctx.Err() == nil
 		}
 		t := time.NewTimer(left)
 		select {
@@ -292,8 +307,10 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 		return pages, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, makeSnapshot(records, s.agents, s.device.ExtensionID, taken))
+		s.core.look(now, makeSnapshot(records, s.core.agents, s.device.ExtensionID, taken))
+		s.lookWanted = time.Time{}
 	})
+	s.refilter()
 	return pages, nil
 }
 
@@ -305,6 +322,7 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		if now := time.Now(); !now.Before(deviceAt) {
 			d, err := s.Device(ctx)
 			s.failing("device", err)
+			s.refilter() // our own extension may be known only now
 			deviceAt = now.Add(deviceEvery)
 			if err != nil {
 				deviceAt = now.Add(upkeepRetry)

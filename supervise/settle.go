@@ -37,10 +37,15 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		return
 	}
 	s.readFails, s.dirty, s.freshAt = 0, false, now
-	c.clear(now, s, parties)
-	p := makePlan(c.mode, parties, s.agent, c.own, s.hint)
+	v := c.viewOf(now, id)
+	v.mergeRead(now, parties, s.sentTop)
+	c.clear(now, s, v.states())
+	if agent, p := c.monitored(v, s); p != nil && live(p.partyState) && agent.ID != s.agent.ID {
+		c.onLine(now, s, agent, p)
+	}
+	p := makePlan(c.mode, c.people(v), s.agent, c.own, s.hint)
 	if p.over {
-		c.over(now, s)
+		c.gone(now, s, v)
 		return
 	}
 	if p.live {

@@ -12,7 +12,8 @@ type Status struct {
 	Agents   int
 	Calls    []CallStatus // oldest first
 	LastLook time.Time    // the newest complete look at presence
-	Errors   []string     // what fails at present, with hints
+	Feed     FeedStatus
+	Errors   []string // what fails at present, with hints
 }
 
 // CallStatus is one wanted call.
@@ -31,7 +32,9 @@ func (s *Supervisor) Status() Status {
 	in := s.client.auth.good(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{LoggedIn: in, Device: s.device, Agents: s.agents.size(), LastLook: s.core.lastLook}
+	st := Status{LoggedIn: in, Device: s.device, Agents: s.core.agents.size(), LastLook: s.core.lastLook}
+	st.Feed = s.feedStatus
+	st.Feed.Events, st.Feed.Stale, st.Feed.LastEvent, st.Feed.Unread = s.core.feed.events, s.core.feed.stale, s.core.feed.last, s.feedUnread
 	for _, c := range s.core.sorted() {
 		cs := CallStatus{Session: c.id, Agent: c.agent.Extension, Mode: c.mode, State: c.state().String(), Confirmed: c.confirmed, Since: c.since}
 		if c.cause.Code != "" {

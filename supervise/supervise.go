@@ -24,6 +24,7 @@ const (
 const (
 	defaultPoll         = 8 * time.Second
 	minPoll             = 100 * time.Millisecond
+	defaultCheck        = time.Minute
 	defaultInviteWithin = 10 * time.Second
 	defaultUserAgent    = "earshot"
 	awaitWithin         = 2 * time.Second
@@ -50,6 +51,10 @@ type Config struct {
 	// Poll is the time between two looks at presence, default 8 s, at least 100 ms. The server's rate limit can
 	// stretch it.
 	Poll time.Duration
+	// NoFeed leaves RingCentral's event feed alone: calls are found by presence only.
+	NoFeed bool
+	// Check is the time between two looks at presence while the event feed brings the calls, default 60 s, at least Poll.
+	Check time.Duration
 	// InviteWithin is how long an INVITE may take after the request was granted, default 10 s.
 	InviteWithin time.Duration
 	// Registered says whether the device is registered; while it is not, nothing is asked. Nil means always. It is
@@ -95,6 +100,12 @@ func (c *Config) check() error {
 	}
 	if c.Poll < minPoll {
 		bad("poll", "got %s, want %s or more", c.Poll, minPoll)
+	}
+	if c.Check == 0 {
+		c.Check = max(defaultCheck, c.Poll)
+	}
+	if c.Check < c.Poll {
+		bad("check", "got %s, want poll's %s or more", c.Check, c.Poll)
 	}
 	if c.InviteWithin == 0 {
 		c.InviteWithin = defaultInviteWithin
@@ -176,6 +187,7 @@ type Supervisor struct {
 	// Set by New, then constant.
 	cfg    Config
 	client *client
+	feed   *feed
 	log    *repeats
 	wake   chan struct{} // size 1: the core has work for Run
 	urge   chan struct{} // size 1: a look at presence may be worth it
@@ -183,10 +195,14 @@ type Supervisor struct {
 	// mu guards the fields below. It is never held during I/O, logging or a callback.
 	mu      sync.Mutex
 	core    *core
-	agents  agentSet
 	device  Device
 	errs    map[string]string // what fails at present
 	answers chan struct{}     // closed and replaced when a supervise POST has returned
+
+	onEvent    func(sessionEvent) // tests only
+	feedStatus FeedStatus
+	feedUnread int64
+	lookWanted time.Time // a look out of turn was asked for; zero: none
 }
 
 // New checks the configuration. It opens nothing: the first request logs in.
@@ -194,10 +210,14 @@ func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Supervisor{
+	s := &Supervisor{
 		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
-		core: newCore(cfg.Mode, cfg.InviteWithin), agents: configured(cfg.Agents), errs: map[string]string{}, answers: make(chan struct{}),
-	}, nil
+		core: newCore(cfg.Mode, cfg.InviteWithin), errs: map[string]string{}, answers: make(chan struct{}),
+		feedStatus: FeedStatus{State: FeedOff},
+	}
+	s.core.agents = configured(cfg.Agents)
+	s.feed = newFeed(s)
+	return s, nil
 }
 
 // Match names the join that an INVITE answers, by the parties in its headers p-rc-api-ids (own) and
@@ -263,11 +283,11 @@ func (s *Supervisor) Ended(session, party string, c call.Cause) {
 	s.change(func(now time.Time) { s.core.ended(now, session, party, c) })
 }
 
-// InCall says whether RingCentral's newest answer still shows a monitored agent in that call. After the end of a dialog
-// the session is read within about half a second, so the answer soon is as new.
+// InCall says whether RingCentral's newest answer still shows a monitored agent in that call, or the call is on its way to
+// one: transferred, parked, gone on in another session. After the end of a dialog the session is read within about half a
+// second, so the answer soon is as new.
 func (s *Supervisor) InCall(session string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.core.sessions[session]
-	return c != nil && c.inCall
+	return s.core.lives(session, time.Now())
 }
