@@ -121,6 +121,7 @@ func (c *core) follow(now time.Time, v *view) {
 		s = c.want(now, agentCall{agent: agent, session: v.id, party: p.ID, started: now, customer: customerOf(p.partyState)})
 	}
 	c.heardOf(s)
+	c.told(s)
 	if live(p.partyState) {
 		c.onLine(now, s, agent, p)
 	}

@@ -42,7 +42,7 @@ func (c *core) look(now time.Time, snap snapshot) {
 		if !shown[s.id] && s.freshAt.Before(snap.taken) {
 			c.missing(now, s)
 		}
-		c.confirm(now, s, snap)
+		c.confirm(s, snap)
 	}
 }
 
@@ -116,25 +116,45 @@ func (s *session) anew(now time.Time) {
 }
 
 // confirm looks whether presence shows our parties.
-func (c *core) confirm(now time.Time, s *session, snap snapshot) {
-	if s.confirmed || len(s.joins) == 0 {
+func (c *core) confirm(s *session, snap snapshot) {
+	if c.seen(s, func(own string) bool { return snap.any[own] }) || len(s.joins) == 0 {
 		return
 	}
-	all, waiting := true, false
+	waiting := false
 	for _, j := range s.joins {
-		j.seen = j.seen || (j.own != "" && snap.any[j.own])
-		all = all && j.seen
 		waiting = waiting || (j.state == stateJoined && !j.seen && snap.taken.Sub(j.joinedAt) >= confirmAfter)
-	}
-	if all {
-		s.confirmed = true
-		c.emit(actConfirmed{s.id, s.agent.Extension, true})
-		return
 	}
 	if waiting {
 		if s.confirms++; s.confirms == maxConfirms {
 			c.emit(actConfirmed{s.id, s.agent.Extension, false})
 		}
+	}
+}
+
+// seen confirms the joins whose parties are shown, and says whether all are.
+func (c *core) seen(s *session, shown func(own string) bool) bool {
+	if s.confirmed || len(s.joins) == 0 {
+		return s.confirmed
+	}
+	all := true
+	for _, j := range s.joins {
+		j.seen = j.seen || (j.own != "" && shown(j.own))
+		all = all && j.seen && j.state == stateJoined
+	}
+	if all {
+		s.confirmed = true
+		c.emit(actConfirmed{s.id, s.agent.Extension, true})
+	}
+	return all
+}
+
+// told confirms the joins whose parties events or readings have told of.
+func (c *core) told(s *session) {
+	if v := c.views[s.id]; v != nil {
+		c.seen(s, func(own string) bool {
+			p := v.party(own)
+			return p != nil && live(p.partyState)
+		})
 	}
 }
 

@@ -137,6 +137,7 @@ func (c *core) answered(now time.Time, id, party string) {
 	c.emit(actJoined{s.id, s.agent.Extension, s.mode, j.party.Role.String()})
 	if s.joined() {
 		s.cause = call.Cause{}
+		c.told(s)
 	}
 }
 

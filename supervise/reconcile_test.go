@@ -45,6 +45,8 @@ func show(a action) string {
 		return "asked " + a.session + " " + a.role
 	case actJoined:
 		return "joined " + a.session + " " + a.role
+	case actSilent:
+		return fmt.Sprintf("silent %d", a.missed)
 	case actConfirmed:
 		return fmt.Sprintf("confirmed %s %t", a.session, a.seen)
 	}

@@ -171,6 +171,7 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		j.own = own
 	}
 	if j.state != stateAsking {
+		c.told(s)
 		return // its INVITE came first, and says more than the answer
 	}
 	if j.invited {
