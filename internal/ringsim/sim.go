@@ -59,6 +59,8 @@ type world struct {
 	gateway    gateway
 	muted      map[*socket]struct{} // connections that were made silent
 	closed     bool
+	parks      int // calls parked so far
+	presences  int // presence events so far
 	violations []string
 	dropped    int // violations beyond maxViolations
 	random     *rand.Rand
