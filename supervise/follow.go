@@ -68,6 +68,7 @@ func (c *core) event(now time.Time, ev sessionEvent) {
 		c.feed.stale++
 		return
 	}
+	c.link(now, v)
 	c.follow(now, v)
 }
 
@@ -143,13 +144,10 @@ func (c *core) heardOf(s *session) {
 func (c *core) onLine(now time.Time, s *session, agent Agent, p *viewParty) {
 	s.inCall, s.lived, s.passUntil = true, true, time.Time{}
 	if agent.ID != s.agent.ID || p.ID != s.hint {
-		other := agent.ID != s.agent.ID
 		s.agent, s.hint = agent, p.ID
 		s.anew(now)
 		s.refresh(now)
-		if other {
-			c.emit(actWanted{s.call()})
-		}
+		c.announce(s)
 	}
 	held := is(p.partyState, "Hold")
 	if s.held && !held {
@@ -170,7 +168,7 @@ func (s *session) refresh(now time.Time) {
 
 // replan plans anew after an event.
 func (c *core) replan(now time.Time, s *session, v *view) {
-	p := makePlan(c.mode, c.people(v), s.agent, c.own, s.hint)
+	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
 	if p.live && !p.ready && p.lone && c.mode == ModeSession && !s.held {
 		p.ready = true // the whole session is asked for, whoever else is in it
 	}
@@ -184,11 +182,13 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 		}
 		s.tries = 0
 		c.apply(now, s, p)
+		return
 	case !s.joined() && !s.dirty:
 		s.dirty, s.readAt = true, now
 	case !s.joined() && s.readAt.IsZero():
 		s.readAt = now
 	}
+	c.decide(now, s)
 }
 
 // settled says whether the joins have no past that only a reading can clear up.
@@ -211,9 +211,13 @@ func (c *core) complete(v *view, p plan) bool {
 	return agent != nil && other != nil && agent.Far.ExtensionID != "" && agent.Far.ExtensionID == other.ExtensionID
 }
 
-// people are the view's parties without queues, menus and the like, which are on the line for a moment more.
-func (c *core) people(v *view) []partyState {
-	return slices.DeleteFunc(v.states(), func(p partyState) bool { return p.ExtensionID != "" && c.agents.devices[p.ExtensionID] })
+// people are the view's parties without queues, menus and the like, which are on the line for a moment more; and, while
+// the call is heard, without the agent's device that another one replaces.
+func (c *core) people(s *session, v *view) []partyState {
+	heard := s.planAlive()
+	return slices.DeleteFunc(v.states(), func(p partyState) bool {
+		return p.ExtensionID != "" && (c.agents.devices[p.ExtensionID] || heard && p.ExtensionID == s.agent.ID && p.ID != s.hint)
+	})
 }
 
 // transferReasons are those with which an agent leaves a call that goes on.
@@ -276,10 +280,4 @@ func (c *core) untold(now time.Time, s *session) {
 		c.feed.silent = true
 		c.emit(actSilent{c.feed.untold})
 	}
-}
-
-// lives says whether a session, or one that it went on in, has a monitored agent or awaits one.
-func (c *core) lives(id string, now time.Time) bool {
-	s := c.sessions[id]
-	return s != nil && (s.inCall || now.Before(s.passUntil))
 }

@@ -67,9 +67,10 @@ func (v *view) outdates(party string, taken time.Time) bool {
 
 // want begins a session.
 func (c *core) want(now time.Time, a agentCall) *session {
-	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
+	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, direction: a.direction, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
 	c.sessions[a.session] = s
-	c.emit(actWanted{s.call()})
+	c.viewOf(now, a.session)
+	c.decide(now, s)
 	return s
 }
 
@@ -80,7 +81,7 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	}
 	if a.agent.ID != s.agent.ID && !s.alive() {
 		s.agent, s.hint, s.dirty = a.agent, a.party, true
-		c.emit(actWanted{s.call()})
+		c.decide(now, s)
 	}
 	if a.agent.ID == s.agent.ID && a.party != "" && a.party != s.hint {
 		s.hint, s.dirty = a.party, true
@@ -139,7 +140,7 @@ func (c *core) seen(s *session, shown func(own string) bool) bool {
 	all := true
 	for _, j := range s.joins {
 		j.seen = j.seen || (j.own != "" && shown(j.own))
-		all = all && j.seen && j.state == stateJoined
+		all = all && (j.extra || j.seen && j.state == stateJoined)
 	}
 	if all {
 		s.confirmed = true

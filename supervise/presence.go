@@ -40,12 +40,13 @@ func (s agentSet) has(e extensionRef) bool {
 
 // agentCall is one call of a monitored agent as presence shows it.
 type agentCall struct {
-	agent    Agent
-	session  string
-	party    string
-	held     bool
-	started  time.Time
-	customer call.Party // as far as presence knows; no id
+	agent     Agent
+	session   string
+	party     string
+	held      bool
+	started   time.Time
+	direction string     // empty: not told
+	customer  call.Party // as far as presence knows; no id
 }
 
 // snapshot is one complete look at the account's presence.
@@ -93,7 +94,11 @@ func (a activeCall) agentCall() (agentCall, bool) {
 	}
 	c := agentCall{session: string(a.SessionID), party: string(a.PartyID), held: held, started: parseTime(string(a.Start))}
 	c.customer = call.Party{Role: call.RoleCustomer, Name: string(a.FromName), Number: string(a.From)}
+	if strings.EqualFold(string(a.Direction), "Inbound") {
+		c.direction = DirectionInbound
+	}
 	if strings.EqualFold(string(a.Direction), "Outbound") {
+		c.direction = DirectionOutbound
 		c.customer.Name, c.customer.Number = string(a.ToName), string(a.To)
 	}
 	return c, true

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -46,6 +47,7 @@ const (
 // Invariant: per join at most one POST is in flight, per session at most one GET.
 type core struct {
 	mode         string
+	policy       Policy
 	inviteWithin time.Duration
 	own          string // the supervisor's extension id, once known
 	agents       agentSet
@@ -70,6 +72,11 @@ type session struct {
 	known     []call.Party // agent and customer of the newest GET
 	inCall    bool
 	held      bool
+	released  bool    // a user gave the place up: it is not asked for again
+	verdict   verdict // what policy says
+	rule      string  // that excused it
+	announced Call    // as last told to the Handler
+	direction string  // as presence tells it
 	joins     []*join // in channel order
 	heard     bool    // a dialog was up once
 	lived     bool    // a reading showed the agent in the call
@@ -110,7 +117,12 @@ type (
 		agent          Agent
 		again          bool // not the first attempt
 	}
-	actWanted struct{ call Call }
+	actWanted  struct{ call Call }
+	actExcused struct {
+		call Call
+		rule string
+	}
+	actHook   struct{ call HookCall }
 	actFailed struct {
 		session, agent string
 		party          call.Party
@@ -119,6 +131,7 @@ type (
 		device         bool // add what the device's status says before it is told
 	}
 	actGone      struct{ session, agent string }
+	actMoved     struct{ from, to string } // the call goes on in another session
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
 	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
@@ -172,11 +185,21 @@ func (s *session) alive() bool {
 // joined says whether all that was planned is heard.
 func (s *session) joined() bool {
 	for _, j := range s.joins {
-		if j.state != stateJoined {
+		if j.state != stateJoined && !j.extra {
 			return false
 		}
 	}
 	return len(s.joins) > 0
+}
+
+// planAlive is alive for the joins of the newest plan.
+func (s *session) planAlive() bool {
+	for _, j := range s.joins {
+		if j.alive() && !j.extra {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *session) join(party string) *join {
@@ -195,6 +218,7 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}
+		s.joins = slices.DeleteFunc(s.joins, func(j *join) bool { return j.extra && !j.alive() })
 		if !s.inCall && !s.alive() && !s.reading && !now.Before(s.passUntil) {
 			c.bury(s)
 			continue
@@ -209,7 +233,10 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 // that was over before it could be read.
 func (c *core) bury(s *session) {
 	delete(c.sessions, s.id)
-	if !s.heard && !s.told && (s.lived || s.freshAt.IsZero()) {
+	if v := c.views[s.id]; v != nil {
+		s.told = s.told || v.next != "" // it goes on
+	}
+	if !s.heard && !s.told && s.verdict != verdictExcused && (s.lived || s.freshAt.IsZero()) {
 		cause := call.Cause{Code: call.CodeHangup, Text: "the call ended before it could be heard"}
 		if s.deaf {
 			cause = call.Cause{Code: call.CodeFlowLost, Text: "the call ended before the device was registered"}
@@ -249,7 +276,7 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session, registered bool) {
-	if s.reading && s.dirty {
+	if s.reading && s.dirty || s.verdict == verdictExcused {
 		return
 	}
 	due := len(s.joins) == 0
@@ -262,7 +289,7 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		c.readNow(now, s)
 		return
 	}
-	if s.dirty || !due || !registered || !s.inCall || s.held {
+	if s.dirty || !due || !registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted {
 		return
 	}
 	if now.Sub(s.freshAt) > freshFor {
@@ -292,7 +319,7 @@ func (c *core) readNow(now time.Time, s *session) {
 }
 
 func (j *join) due(now time.Time) bool {
-	return j.state == stateWanted && !j.inFlight && !j.unclear && !now.Before(j.next)
+	return j.state == stateWanted && !j.extra && !j.inFlight && !j.unclear && !now.Before(j.next)
 }
 
 // due is when the session needs a tick.
@@ -301,6 +328,9 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 	if !s.inCall && now.Before(s.passUntil) {
 		next = s.passUntil
 	}
+	if s.verdict == verdictExcused {
+		return next
+	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {
 		next = earlier(next, s.readAt)
 	}
@@ -308,6 +338,7 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 		switch {
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
+		case j.extra || s.released || s.verdict != verdictWanted:
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):
 			next = earlier(next, j.next)
 		}

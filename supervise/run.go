@@ -34,10 +34,20 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if len(s.cfg.Agents)+len(s.cfg.Groups) > 0 {
 		group.Go(func() { s.watch(ctx, ready) })
 		if !s.cfg.NoFeed {
-			group.Go(func() { s.feed.run(ctx) })
+			group.Go(func() {
+				select {
+				case <-ctx.Done():
+				case <-ready: // agents and device are known: one subscription has them all
+					s.feed.run(ctx)
+				}
+			})
 		}
 	}
-	s.loop(ctx, work)
+	hooks := make(chan action) // their own workers: a slow hook must not hold up the joins
+	for range hookWorkers {
+		group.Go(func() { s.serve(ctx, hooks) })
+	}
+	s.loop(ctx, work, hooks)
 	group.Wait()
 	s.log.flush(true)
 	return s.Close()
@@ -53,10 +63,10 @@ func (s *Supervisor) Close() error {
 }
 
 // loop is the core's owner while Run lasts: it ticks it, calls the Handler and hands requests to the workers.
-func (s *Supervisor) loop(ctx context.Context, work chan<- action) {
+func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var pending []action // bounded by the core: one GET a session, one POST a join
+	var pending, hooks []action // bounded by the core: one GET a session, one POST a join, one hook a call
 	for ctx.Err() == nil {
 		registered := s.cfg.Registered()
 		now := time.Now()
@@ -65,26 +75,35 @@ func (s *Supervisor) loop(ctx context.Context, work chan<- action) {
 		actions := s.core.take()
 		s.mu.Unlock()
 		for _, a := range actions {
-			if !s.tell(a) {
+			if _, ok := a.(actHook); ok {
+				hooks = append(hooks, a)
+			} else if !s.tell(a) {
 				pending = append(pending, a)
 			}
 		}
 		if !next.IsZero() {
 			timer.Reset(max(time.Until(next), time.Millisecond))
 		}
-		var out chan<- action
-		var first action
-		if len(pending) > 0 {
-			out, first = work, pending[0]
-		}
+		out, first := head(work, pending)
+		hookOut, firstHook := head(hookWork, hooks)
 		select {
 		case <-ctx.Done():
 		case <-s.wake:
 		case <-timer.C:
 		case out <- first:
 			pending = pending[1:]
+		case hookOut <- firstHook:
+			hooks = hooks[1:]
 		}
 	}
+}
+
+// head gives what a select needs to send the first of a queue: no channel where it is empty.
+func head(work chan<- action, queue []action) (chan<- action, action) {
+	if len(queue) == 0 {
+		return nil, nil
+	}
+	return work, queue[0]
 }
 
 // kick has the loop look at the core again. It must be called without s.mu.
@@ -129,6 +148,16 @@ func (s *Supervisor) tell(a action) bool {
 		} else {
 			s.log.say(slog.LevelWarn, "unconfirmed", "join not confirmed", slog.String("call", a.session), slog.String("agent", a.agent),
 				slog.String("reason", "presence does not show the supervisor's party, although its dialog is up"))
+		}
+	case actExcused:
+		s.cfg.Log.Info("call excused", slog.String("call", a.call.Session), slog.String("agent", a.call.Agent.Extension), slog.String("reason", a.rule))
+		if h, ok := h.(ExcuseHandler); ok {
+			h.Excused(a.call, a.rule)
+		}
+	case actMoved:
+		s.cfg.Log.Info("call moved", slog.String("call", a.from), slog.String("to", a.to))
+		if h, ok := h.(MoveHandler); ok {
+			h.Moved(a.from, a.to)
 		}
 	case actSilent:
 		s.feedSilent(a.missed)
@@ -195,6 +224,12 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 			close(s.answers) // Await looks again
 			s.answers = make(chan struct{})
 		})
+	case actHook:
+		s.mu.Lock()
+		hook := s.core.policy.Hook
+		s.mu.Unlock()
+		join := s.askHook(ctx, hook, a.call)
+		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, join) })
 	case actFailed:
 		a.device = false
 		a.cause.Text += s.deviceText(ctx)

@@ -39,11 +39,12 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 	s.readFails, s.dirty, s.freshAt = 0, false, now
 	v := c.viewOf(now, id)
 	v.mergeRead(now, parties, s.sentTop)
+	c.link(now, v)
 	c.clear(now, s, v.states())
 	if agent, p := c.monitored(v, s); p != nil && live(p.partyState) && agent.ID != s.agent.ID {
 		c.onLine(now, s, agent, p)
 	}
-	p := makePlan(c.mode, c.people(v), s.agent, c.own, s.hint)
+	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
 	if p.over {
 		c.gone(now, s, v)
 		return
@@ -57,6 +58,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		p.choose()
 	}
 	if !p.ready {
+		c.decide(now, s)
 		s.dirty, s.readAt = true, time.Time{}
 		if s.tries < notReadyTries {
 			s.readAt = now.Add(notReadyFirst << s.tries)
@@ -112,7 +114,6 @@ func (c *core) clear(now time.Time, s *session, parties []partyState) {
 
 // apply makes the session's joins those of the plan. What is heard already is kept as it is.
 func (c *core) apply(now time.Time, s *session, p plan) {
-	before := s.call()
 	s.known = nil
 	for _, k := range []call.Party{p.agent, p.other} {
 		if k.ID != "" {
@@ -133,7 +134,9 @@ func (c *core) apply(now time.Time, s *session, p plan) {
 			}
 		}
 	}
-	if !s.alive() || p.mode == s.mode {
+	// A third person makes it a session join, beside the party joins as long as these live. Two that are left of three
+	// go on as they are.
+	if p.mode == s.mode || p.mode == ModeSession || !s.planAlive() {
 		s.mode, s.planned = p.mode, p.streams
 		var joins []*join
 		for _, party := range p.streams {
@@ -141,19 +144,19 @@ func (c *core) apply(now time.Time, s *session, p plan) {
 			if j == nil {
 				j = &join{next: now}
 			}
-			j.party = party
+			j.party, j.extra = party, false
 			joins = append(joins, j)
 		}
 		for _, j := range s.joins {
 			if j.alive() && !slices.Contains(joins, j) {
+				j.extra = true
 				joins = append(joins, j)
 			}
 		}
 		s.joins = joins
 	}
-	if s.call() != before {
-		c.emit(actWanted{s.call()})
-	}
+	c.decide(now, s)
+	c.announce(s)
 }
 
 // asked takes the result of a supervise POST; own is our party as the answer names it.

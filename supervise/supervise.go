@@ -44,6 +44,8 @@ type Config struct {
 	// count as agents. With neither, Run logs in and joins nothing.
 	Agents []string
 	Groups []string
+	// Policy says which calls of the agents are heard.
+	Policy Policy
 	// Mode is ModeParty (default) or ModeSession.
 	Mode string
 	// MediaSDP is the request's mediaSDP field, sendOnly or sendRecv; empty leaves it away.
@@ -88,6 +90,9 @@ func (c *Config) check() error {
 	}
 	if c.JWT == "" {
 		bad("jwt", "got none, want the supervisor's JWT credential")
+	}
+	if err := c.Policy.check(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.Mode == "" {
 		c.Mode = ModeParty
@@ -148,6 +153,20 @@ type Handler interface {
 	Gone(session string)
 }
 
+// ExcuseHandler is a Handler that learns of calls which policy leaves alone.
+type ExcuseHandler interface {
+	// Excused tells of a call that is not asked for, with the rule that excused it, one of internal, directions, numbers,
+	// queues, schedule, share, hook. A call that changes, by a transfer for instance, may be wanted later.
+	Excused(c Call, rule string)
+}
+
+// MoveHandler is a Handler that learns of calls that go on in another session.
+type MoveHandler interface {
+	// Moved tells that the call of session from goes on in session to. Where to was not matched yet, its joins have from
+	// in their Chain; else both are calls that were heard apart, and Moved tells only that they belong together.
+	Moved(from, to string)
+}
+
 // Agent is a monitored extension.
 type Agent struct {
 	Extension string // short number, such as 108
@@ -172,6 +191,10 @@ type Ref struct{ Session, Party string }
 // and Ended.
 type Join struct {
 	Session string
+	// Chain are the sessions of the call so far, the first one first and Session last: a call goes on in another session
+	// after an attended transfer or a pick-up from park. Chain[0] names the call. Once a join of the session was matched,
+	// its chain stays.
+	Chain []string
 	// Party is whose audio comes: in session mode a mix without an id.
 	Party call.Party
 	Agent Agent
@@ -215,7 +238,7 @@ func New(cfg Config) (*Supervisor, error) {
 		core: newCore(cfg.Mode, cfg.InviteWithin), errs: map[string]string{}, answers: make(chan struct{}),
 		feedStatus: FeedStatus{State: FeedOff},
 	}
-	s.core.agents = configured(cfg.Agents)
+	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed = newFeed(s)
 	return s, nil
 }
@@ -231,7 +254,7 @@ func (s *Supervisor) Match(own, monitored Ref) (Join, bool) {
 	if j == nil {
 		return Join{}, false
 	}
-	return found.joinOf(j, j.party, by), true
+	return s.core.joinOf(found, j, j.party, by), true
 }
 
 // Await is Match for an INVITE that overtook the answers which would name it: it waits for the session's requests that
@@ -268,7 +291,7 @@ func (s *Supervisor) MatchLine(session, party string) (Join, bool) {
 	if !ok {
 		return Join{}, false
 	}
-	return found.joinOf(j, p, call.ByMediaTitle), true
+	return s.core.joinOf(found, j, p, call.ByMediaTitle), true
 }
 
 // Answered reports that the dialog of a join is up; party is Join.Party.ID, empty for a mix. Each Answered wants one

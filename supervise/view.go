@@ -19,6 +19,11 @@ type view struct {
 	at      time.Time    // the newest change
 	prev    string       // the session that went on in this one
 	next    string       // the session in which this one went on
+	wanted  bool         // it was to be heard
+	asked   bool         // the hook was asked; hook is its answer
+	hook    fact
+	guest   string // the party that came from another session, if it is from outside the account
+	heard   bool   // a dialog of it was up
 	nextAt  time.Time
 }
 
@@ -176,6 +181,9 @@ func fill(p, other partyState) partyState {
 	set(&p.Extension, other.Extension)
 	if p.Far == (farEnd{}) {
 		p.Far = other.Far
+	}
+	if p.Peer == (Ref{}) {
+		p.Peer = other.Peer
 	}
 	// A supervisor stays one, also when a later event gives another reason, for its end for instance.
 	p.Supervising = p.Supervising || other.Supervising
