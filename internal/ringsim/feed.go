@@ -36,6 +36,9 @@ type Feed struct {
 	Speed float64
 	// TokenTTL is a wstoken's life; default 30 s.
 	TokenTTL time.Duration
+	// ReuseTokens lets a wstoken be used again while it lives; default once only, as documented. RingCentral's own SDK (npm
+	// @rc-ex/ws 1.4) comes back with the token that it has, for 80 % of its life, and a 401 ends its process.
+	ReuseTokens bool
 	// ErrorFirst lets a connection with a bad wstoken come about and answers with a message of type Error; default 401 at the
 	// handshake.
 	ErrorFirst bool
@@ -154,10 +157,10 @@ func (g *gateway) issue(l *login, ttl time.Duration, now time.Time) *wsToken {
 }
 
 // admit takes a wstoken, which is good once.
-func (g *gateway) admit(token string, now time.Time) (*login, *apiError) {
+func (g *gateway) admit(token string, reuse bool, now time.Time) (*login, *apiError) {
 	i := slices.IndexFunc(g.tokens, func(t *wsToken) bool { return t.text == token })
 	switch {
-	case i < 0 || g.tokens[i].used:
+	case i < 0 || g.tokens[i].used && !reuse:
 		return nil, refuse(http.StatusUnauthorized, "OAU-213", "Token not found")
 	case !now.Before(g.tokens[i].ends):
 		return nil, refuse(http.StatusUnauthorized, "OAU-128", "Access token expired.")

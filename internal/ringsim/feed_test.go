@@ -61,6 +61,17 @@ func TestWSTokenIsGoodOnceAndNotForLong(t *testing.T) {
 	}
 }
 
+func TestWSTokenMayBeReusedBySwitch(t *testing.T) {
+	cfg := quick()
+	cfg.Switches.Feed.ReuseTokens = true
+	c := start(t, cfg)
+	r := c.do("POST", "/restapi/oauth/wstoken", "", "")
+	for range 2 {
+		f, _ := c.dialWith(r.body["uri"].(string)+"?access_token="+r.body["ws_access_token"].(string), "")
+		f.must("ConnectionDetails")
+	}
+}
+
 func TestWSTokenIsOfTheAuthGroupAndNeedsItsScope(t *testing.T) {
 	c := startLimited(t, ringsim.Config{}, ringsim.Limits{})
 	c.login()

@@ -127,8 +127,11 @@ func (l *leg) call(ctx context.Context, s *Sim) *trunk.Dialog {
 	if !l.wait(ctx) {
 		return nil
 	}
-	user := l.supervisions[0].device.UserName
-	if n := s.cfg.Switches.DialogsPerDevice; n > 0 && s.trunk.Dialogs(user) >= n {
+	user, n := l.supervisions[0].device.UserName, l.supervisions[0].device.MaxDialogs
+	if n == 0 {
+		n = s.cfg.Switches.DialogsPerDevice
+	}
+	if n > 0 && s.trunk.Dialogs(user) >= n {
 		s.log.Info("invite not sent", slog.String("call", l.session.id), slog.String("reason", "device has as many calls as it may"))
 		return nil
 	}

@@ -53,7 +53,7 @@ func (s *Sim) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer s.sockets.Done()
 	sw, q := &s.cfg.Switches.Feed, r.URL.Query()
 	s.mu.Lock()
-	l, fail := s.world.gateway.admit(q.Get("access_token"), time.Now())
+	l, fail := s.world.gateway.admit(q.Get("access_token"), sw.ReuseTokens, time.Now())
 	s.mu.Unlock()
 	if fail != nil && !sw.ErrorFirst {
 		w.Header().Set("Content-Type", "application/json;charset=utf-8")
