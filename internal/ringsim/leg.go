@@ -45,7 +45,7 @@ func (s *Sim) planLocked(se *session, sv *supervision) *leg {
 		return nil
 	}
 	l := s.newLegLocked(se, sv)
-	if s.cfg.Switches.ReverseInvites && sv.monitored != nil {
+	if sv.monitored != nil && (s.cfg.Switches.ReverseInvites || se.reversed != nil || s.takeFaultLocked(FaultInvitesReversed, time.Now()) != nil) {
 		if se.reversed == nil {
 			se.reversed = make(chan struct{})
 			l.waitFor = se.reversed
@@ -135,7 +135,12 @@ func (l *leg) call(ctx context.Context, s *Sim) *trunk.Dialog {
 		s.log.Info("invite not sent", slog.String("call", l.session.id), slog.String("reason", "device has as many calls as it may"))
 		return nil
 	}
+	copies, send := s.inviteFault(ctx, l)
+	if !send {
+		return nil
+	}
 	in, streams := s.invite(l)
+	in.Copies += copies
 	d, err := s.trunk.Invite(ctx, in)
 	if err != nil {
 		if ctx.Err() == nil {

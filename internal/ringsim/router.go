@@ -90,23 +90,35 @@ type request struct {
 func (s *Sim) handle(w http.ResponseWriter, r *http.Request, rt route) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	rq := &request{Request: r, w: w, now: time.Now(), host: s.URL(), query: r.URL.Query()}
+	bad := s.restFault(r)
+	if bad.instead(s, rq, rt) {
+		return
+	}
 	var answer any
 	fail := s.admit(rq, rt)
 	if fail == nil {
 		answer, fail = rt.serve(s, rq)
 	}
-	status := http.StatusOK
+	if bad.after(s, rq, rt) {
+		return
+	}
+	status, retryAfter := http.StatusOK, time.Duration(0)
 	w.Header().Set("Rcrequestid", s.mint())
 	if fail != nil {
-		status, answer = fail.status, fail.body()
-		if fail.retryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(seconds(fail.retryAfter)))
-		}
+		status, retryAfter, answer = fail.status, fail.retryAfter, fail.body()
 	}
 	s.count(rt, status)
 	s.log.Debug("request answered", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status))
 	if fail != nil && fail.violation != "" {
 		s.violate("rest: " + fail.violation)
+	}
+	write(w, status, retryAfter, answer)
+}
+
+// write sends an answer; nil has no body.
+func write(w http.ResponseWriter, status int, retryAfter time.Duration, answer any) {
+	if retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(retryAfter)))
 	}
 	if answer == nil {
 		w.WriteHeader(status)

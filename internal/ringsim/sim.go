@@ -59,6 +59,7 @@ type world struct {
 	gateway    gateway
 	muted      map[*socket]struct{} // connections that were made silent
 	closed     bool
+	faults     []*fault
 	parks      int // calls parked so far
 	presences  int // presence events so far
 	violations []string
