@@ -123,9 +123,10 @@ func (d extensionDoc) monitored() bool {
 // refreshAgents builds the set of agents anew and puts it in place. What can't be read leaves the set as it was, or as
 // configured.
 func (s *Supervisor) refreshAgents(ctx context.Context) {
-	set := configured(s.cfg.Agents)
-	if len(s.cfg.Groups) > 0 {
-		err := s.addGroups(ctx, set)
+	agents, groups := s.configuredAgents()
+	set := configured(agents)
+	if len(groups) > 0 {
+		err := s.addGroups(ctx, set, groups)
 		s.failing("groups", err)
 		if err != nil {
 			s.mu.Lock()
@@ -138,18 +139,18 @@ func (s *Supervisor) refreshAgents(ctx context.Context) {
 			s.mu.Unlock()
 		}
 	}
-	if len(s.cfg.Agents)+len(s.cfg.Groups) > 0 {
+	if len(agents)+len(groups) > 0 {
 		extensions, err := s.all(ctx, opExtensions)
 		s.failing("agents", err)
 		if err == nil {
-			for _, a := range set.resolve(s.cfg.Agents, extensions) {
+			for _, a := range set.resolve(agents, extensions) {
 				s.log.say(slog.LevelWarn, "agent unknown "+a, "agent unknown", slog.String("agent", a),
 					slog.String("hint", "the account has no extension with that number or id: see supervise.agents"))
 			}
 			set.learn(extensions)
 		} else {
 			s.mu.Lock()
-			set.keep(s.core.agents, s.cfg.Agents)
+			set.keep(s.core.agents, agents)
 			s.mu.Unlock()
 		}
 	}
@@ -158,12 +159,12 @@ func (s *Supervisor) refreshAgents(ctx context.Context) {
 }
 
 // addGroups adds the monitored members of the configured groups.
-func (s *Supervisor) addGroups(ctx context.Context, set agentSet) error {
+func (s *Supervisor) addGroups(ctx context.Context, set agentSet, wanted []string) error {
 	groups, err := s.all(ctx, opGroups)
 	if err != nil {
 		return err
 	}
-	for _, want := range s.cfg.Groups {
+	for _, want := range wanted {
 		found := false
 		for _, g := range groups {
 			if string(g.ID) != want && !strings.EqualFold(string(g.Name), want) {

@@ -304,6 +304,20 @@ type watcher struct {
 	failed []call.Cause
 	errs   []error
 	gone   []string
+
+	excused, moved []string
+}
+
+func (h *watcher) Excused(c Call, rule string) {
+	h.mu.Lock()
+	h.excused = append(h.excused, c.Session+" "+rule)
+	h.mu.Unlock()
+}
+
+func (h *watcher) Moved(from, to string) {
+	h.mu.Lock()
+	h.moved = append(h.moved, from+" "+to)
+	h.mu.Unlock()
 }
 
 func (h *watcher) Wanted(c Call) { h.mu.Lock(); h.wanted = append(h.wanted, c); h.mu.Unlock() }

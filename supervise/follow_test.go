@@ -121,7 +121,7 @@ func TestAgentsOwnFeedNeedsOneReadingInPartyMode(t *testing.T) {
 	s.event("s3", 4, "a2 9 Answered num=+1408")
 	s.want("wanted s3, read s3")
 	s.read("s3", "c9 - Answered", "a1 7 Answered", "a2 9 Answered")
-	s.want("wanted s3, ask s3")
+	s.want("wanted s3 c9, ask s3")
 }
 
 func TestEventDuringAReadingIsNotWaitedFor(t *testing.T) {

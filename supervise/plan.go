@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"slices"
+
 	"github.com/earshot/earshot/call"
 )
 
@@ -12,7 +14,7 @@ type plan struct {
 	lone    bool         // the agent is on the line, and nobody else is to be seen
 	mode    string       // ModeParty, or ModeSession where that is wanted or the only way
 	agent   call.Party   // zero unless live
-	other   call.Party   // the one other participant; zero if there is none or more than one
+	other   call.Party   // the one other participant, or of several the one from outside; zero if there is none or more than one
 	streams []call.Party // what is asked for, in channel order
 }
 
@@ -42,8 +44,12 @@ func makePlan(mode string, parties []partyState, a Agent, own, hint string) plan
 	}
 	p.live = true
 	p.agent = call.Party{ID: agent.ID, Role: call.RoleAgent, Name: agent.Name, Number: agent.Number, Extension: a.Extension}
-	if len(others) == 1 {
-		o := others[0]
+	far := others
+	if len(far) > 1 { // a conference: the customer is the one from outside, if there is one
+		far = slices.DeleteFunc(slices.Clone(others), func(o partyState) bool { return o.ExtensionID != "" })
+	}
+	if len(far) == 1 {
+		o := far[0]
 		p.other = call.Party{ID: o.ID, Role: call.RoleCustomer, Name: o.Name, Number: o.Number, Extension: o.Extension}
 	}
 	if len(others) > 1 {

@@ -196,7 +196,7 @@ func TestThirdPartyMakesASessionJoin(t *testing.T) {
 	s.look("s1 a2")
 	s.want("wanted s1, read s1")
 	s.read("s1", append(talk, "x5 9 Answered")...)
-	s.want("wanted s1, ask s1")
+	s.want("wanted s1 c1, ask s1")
 	if got := s.c.sessions["s1"].call().Mode; got != ModeSession {
 		t.Errorf("mode: got %s, want session", got)
 	}

@@ -31,17 +31,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	ready := make(chan struct{})
 	group.Go(func() { s.upkeep(ctx, ready) })
-	if len(s.cfg.Agents)+len(s.cfg.Groups) > 0 {
-		group.Go(func() { s.watch(ctx, ready) })
-		if !s.cfg.NoFeed {
-			group.Go(func() {
-				select {
-				case <-ctx.Done():
-				case <-ready: // agents and device are known: one subscription has them all
-					s.feed.run(ctx)
-				}
-			})
-		}
+	group.Go(func() { s.watch(ctx, ready) })
+	if !s.cfg.NoFeed {
+		group.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-ready: // agents and device are known: one subscription has them all
+				s.feed.run(ctx)
+			}
+		})
 	}
 	hooks := make(chan action) // their own workers: a slow hook must not hold up the joins
 	for range hookWorkers {
@@ -249,7 +247,7 @@ func (s *Supervisor) deviceText(ctx context.Context) string {
 
 // watch looks at presence, as often as configured and the request budget allows.
 func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
-	if len(s.cfg.Agents) == 0 { // groups only: before their members are known, a look shows nothing of interest
+	if agents, _ := s.configuredAgents(); len(agents) == 0 { // before a group's members are known, a look shows nothing of interest
 		select {
 		case <-ctx.Done():
 			return
@@ -259,7 +257,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 	fails := 0
 	wait := time.Duration(0)
 	for {
-		if !s.pause(ctx, wait, fails > 0) {
+		if !s.somebody(ctx) || !s.pause(ctx, wait, fails > 0) {
 			return
 		}
 		pages, err := s.look(ctx)
@@ -278,6 +276,20 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			wait = max(wait, time.Until(until))
 		}
 	}
+}
+
+// somebody waits until there are agents; false: ctx ended.
+func (s *Supervisor) somebody(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.urge:
+		}
+	}
+	return false
 }
 
 // pause waits until the next look is due: after Poll, or Check while events come, and not before least has passed; or
@@ -378,6 +390,11 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		select {
 		case <-ctx.Done():
 			t.Stop()
+		case <-s.reload:
+			t.Stop()
+			agentsAt = time.Now()
+			s.hurry()
+			s.lookNow()
 		case <-t.C:
 		}
 	}

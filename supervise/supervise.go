@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -214,13 +215,16 @@ type Supervisor struct {
 	log    *repeats
 	wake   chan struct{} // size 1: the core has work for Run
 	urge   chan struct{} // size 1: a look at presence may be worth it
+	reload chan struct{} // size 1: the agents are others
 
 	// mu guards the fields below. It is never held during I/O, logging or a callback.
-	mu      sync.Mutex
-	core    *core
-	device  Device
-	errs    map[string]string // what fails at present
-	answers chan struct{}     // closed and replaced when a supervise POST has returned
+	mu   sync.Mutex
+	core *core
+	// wantAgents and wantGroups are as configured.
+	wantAgents, wantGroups []string
+	device                 Device
+	errs                   map[string]string // what fails at present
+	answers                chan struct{}     // closed and replaced when a supervise POST has returned
 
 	onEvent    func(sessionEvent) // tests only
 	feedStatus FeedStatus
@@ -234,9 +238,9 @@ func New(cfg Config) (*Supervisor, error) {
 		return nil, err
 	}
 	s := &Supervisor{
-		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
+		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1), reload: make(chan struct{}, 1),
 		core: newCore(cfg.Mode, cfg.InviteWithin), errs: map[string]string{}, answers: make(chan struct{}),
-		feedStatus: FeedStatus{State: FeedOff},
+		feedStatus: FeedStatus{State: FeedOff}, wantAgents: slices.Clone(cfg.Agents), wantGroups: slices.Clone(cfg.Groups),
 	}
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed = newFeed(s)
