@@ -123,6 +123,7 @@ func (c *core) follow(now time.Time, v *view) {
 	}
 	c.heardOf(s)
 	c.told(s)
+	c.vacated(now, s, v)
 	if live(p.partyState) {
 		c.onLine(now, s, agent, p)
 	}

@@ -176,7 +176,8 @@ func TestWhoLeavesAndComesIsFollowed(t *testing.T) {
 	s.want("wanted s1, wanted s1 c1, ask s1 c1, ask s1 a3")
 	s.refused("s1", "c1", outcomeRefused)
 	s.refused("s1", "a3", outcomeRefused)
-	s.want("failed s1 refused, failed s1 refused")
+	s.want("failed s1 refused, failed s1 refused, read s1") // who else listens?
+	s.read("s1", "c1 - Answered out", "a3 7 Answered")
 	s.event("s1", 9, "a3 7 Disconnected reason=BlindTransfer")
 	s.want("")
 	s.after(transferWait)
@@ -189,7 +190,8 @@ func TestPresenceAndFeedDoNotContradictEachOther(t *testing.T) {
 	s.event("s1", 8, "a3 7 Answered")
 	s.want("wanted s1, wanted s1 c1, ask s1")
 	s.refused("s1", "", outcomeRefused)
-	s.want("failed s1 refused")
+	s.want("failed s1 refused, read s1")
+	s.read("s1", "c1 - Answered out", "a3 7 Answered")
 	s.after(10 * time.Second)
 	s.look() // flickers
 	s.want("read s1")

@@ -21,6 +21,7 @@ func (c *core) match(now time.Time, own, monitored Ref) (s *session, j *join, by
 
 // invite marks a join as invited. One INVITE more for a join whose dialog is up changes nothing.
 func (c *core) invite(now time.Time, j *join) {
+	c.inviteCame()
 	if j.dialogs > 0 {
 		return
 	}

@@ -52,6 +52,8 @@ type core struct {
 	own          string // the supervisor's extension id, once known
 	agents       agentSet
 	feed         feedFacts
+	room         room
+	registered   bool // at the newest tick
 	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
@@ -72,6 +74,9 @@ type session struct {
 	known     []call.Party // agent and customer of the newest GET
 	inCall    bool
 	held      bool
+	full      bool    // the device has no room for its joins
+	suspect   bool    // a refusal may be another supervisor's doing: the next reading tells
+	occupied  bool    // another supervisor holds the place
 	released  bool    // a user gave the place up: it is not asked for again
 	verdict   verdict // what policy says
 	rule      string  // that excused it
@@ -131,6 +136,7 @@ type (
 		device         bool // add what the device's status says before it is told
 	}
 	actGone      struct{ session, agent string }
+	actLearned   struct{ dialogs int }
 	actMoved     struct{ from, to string } // the call goes on in another session
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
@@ -214,6 +220,10 @@ func (s *session) join(party string) *join {
 // tick does what is due and says when to come back; zero means only after something has happened.
 func (c *core) tick(now time.Time, registered bool) time.Time {
 	var next time.Time
+	if registered && !c.registered {
+		c.room.until = time.Time{} // it was the flow, maybe, and not the device
+	}
+	c.registered = registered
 	for _, s := range c.sorted() {
 		for _, j := range s.joins {
 			c.expire(now, s, j)
@@ -224,7 +234,7 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 			continue
 		}
 		c.ask(now, s, registered)
-		next = earlier(next, s.due(now, registered))
+		next = earlier(next, s.due(now, registered, c.room.until))
 	}
 	return next
 }
@@ -259,6 +269,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 		j.giveUp(call.Cause{}, time.Time{}) // the call ended first: nothing is missing
 	default:
 		j.noInvite++
+		c.noInviteCame(now)
 		c.again(now, s, j, call.Cause{Code: call.CodeNoInvite, Text: fmt.Sprintf("RingCentral granted the request, and no INVITE came within %s "+
 			"(attempt %d of %d)", c.inviteWithin, j.noInvite, maxNoInvites)})
 	}
@@ -267,7 +278,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 // again tells a failure and plans the next attempt, if there is to be one.
 func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 	next := time.Time{}
-	if j.noInvite < maxNoInvites {
+	if j.noInvite < maxNoInvites || now.Before(c.room.until) {
 		next = now.Add(backoff(noInviteFirst, slowMost, j.noInvite-1))
 	}
 	s.dirty, s.readAt = true, now
@@ -289,7 +300,17 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		c.readNow(now, s)
 		return
 	}
-	if s.dirty || !due || !registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted {
+	s.full = false
+	if s.dirty || !due || !registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
+		return
+	}
+	more := 0
+	for _, j := range s.joins {
+		if j.due(now) {
+			more++
+		}
+	}
+	if !c.fits(now, s, more) {
 		return
 	}
 	if now.Sub(s.freshAt) > freshFor {
@@ -323,7 +344,7 @@ func (j *join) due(now time.Time) bool {
 }
 
 // due is when the session needs a tick.
-func (s *session) due(now time.Time, registered bool) time.Time {
+func (s *session) due(now time.Time, registered bool, room time.Time) time.Time {
 	next := time.Time{}
 	if !s.inCall && now.Before(s.passUntil) {
 		next = s.passUntil
@@ -338,7 +359,9 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 		switch {
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
-		case j.extra || s.released || s.verdict != verdictWanted:
+		case j.extra || s.released || s.occupied || s.verdict != verdictWanted:
+		case s.full && j.state == stateWanted: // until a dialog ends, or what was learned is forgotten
+			next = earlier(next, room)
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):
 			next = earlier(next, j.next)
 		}

@@ -49,6 +49,8 @@ func show(a action) string {
 		return "excused " + a.call.Session + " " + a.rule
 	case actHook:
 		return "hook " + a.call.Session
+	case actLearned:
+		return fmt.Sprintf("learned %d", a.dialogs)
 	case actMoved:
 		return "moved " + a.from + " " + a.to
 	case actSilent:

@@ -152,6 +152,9 @@ func (s *Supervisor) tell(a action) bool {
 		if h, ok := h.(ExcuseHandler); ok {
 			h.Excused(a.call, a.rule)
 		}
+	case actLearned:
+		s.log.say(slog.LevelWarn, "learned", "device full", slog.Int("dialogs", a.dialogs),
+			slog.String("hint", "requests were granted and no INVITE came while this many dialogs were up: more devices are needed, or max_dialogs is to be set"))
 	case actMoved:
 		s.cfg.Log.Info("call moved", slog.String("call", a.from), slog.String("to", a.to))
 		if h, ok := h.(MoveHandler); ok {

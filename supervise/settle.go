@@ -40,6 +40,11 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 	v := c.viewOf(now, id)
 	v.mergeRead(now, parties, s.sentTop)
 	c.link(now, v)
+	c.vacated(now, s, v)
+	if s.suspect { // why it was refused
+		s.suspect = false
+		c.occupied(now, s)
+	}
 	c.clear(now, s, v.states())
 	if agent, p := c.monitored(v, s); p != nil && live(p.partyState) && agent.ID != s.agent.ID {
 		c.onLine(now, s, agent, p)
@@ -100,7 +105,7 @@ func (c *core) clear(now time.Time, s *session, parties []partyState) {
 	}
 	for _, j := range unclear {
 		j.unclear = false
-		if len(free) == 0 || j.state != stateWanted {
+		if len(free) == 0 || (j.state != stateWanted && j.state != stateFailed) {
 			continue
 		}
 		// It was done, or another's was: whose party it is shows when the INVITE comes, or none does.
@@ -189,19 +194,33 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 	case outcomeBusy:
 		j.retry(until)
 	case outcomeLater:
+		if c.occupied(now, s) {
+			j.retry(now)
+			return
+		}
 		if wait := backoff(quickFirst, laterWithin, j.quick); now.Add(wait).Sub(j.firstAsk) <= laterWithin {
 			j.quick++
 			j.retry(now.Add(wait))
 			s.dirty, s.readAt = true, now.Add(wait)
 			return
 		}
-		s.dirty, s.readAt = true, now
+		s.dirty, s.readAt, s.suspect = true, now, true
 		c.fail(s, j, refusal(err), err, now.Add(backoff(slowFirst, slowMost, j.failures)))
 	case outcomeRefused:
+		if c.occupied(now, s) {
+			j.retry(now)
+			return
+		}
+		if v := c.views[s.id]; v != nil && !v.whole { // events alone do not show who else listens
+			s.dirty, s.readAt = true, now
+		}
+		s.suspect = true
 		c.fail(s, j, refusal(err), err, time.Time{})
 	case outcomeUnclear:
 		if j.asks > maxUnclear {
 			c.fail(s, j, refusal(err), err, now.Add(slowMost))
+			j.unclear = true // it is looked at all the same
+			s.dirty, s.readAt = true, now.Add(unclearSettle)
 			return
 		}
 		j.retry(later(until, now.Add(backoff(firstRetryWait, maxRetryWait, j.asks-1))))

@@ -58,6 +58,10 @@ type Config struct {
 	NoFeed bool
 	// Check is the time between two looks at presence while the event feed brings the calls, default 60 s, at least Poll.
 	Check time.Duration
+	// MaxDialogs is how many dialogs the device takes at once; a call in party mode takes two. 0 means that it is learned:
+	// when INVITEs stop coming, the number is remembered for a while. Beyond it a call fails with the cause no_capacity, and
+	// is joined when a dialog ends.
+	MaxDialogs int
 	// InviteWithin is how long an INVITE may take after the request was granted, default 10 s.
 	InviteWithin time.Duration
 	// Registered says whether the device is registered; while it is not, nothing is asked. Nil means always. It is
@@ -115,6 +119,9 @@ func (c *Config) check() error {
 	}
 	if c.InviteWithin == 0 {
 		c.InviteWithin = defaultInviteWithin
+	}
+	if c.MaxDialogs < 0 {
+		bad("max_dialogs", "got %d, want 0 or more", c.MaxDialogs)
 	}
 	if c.InviteWithin < 0 {
 		bad("invite_within", "got %s, want more than 0s", c.InviteWithin)
@@ -242,6 +249,7 @@ func New(cfg Config) (*Supervisor, error) {
 		core: newCore(cfg.Mode, cfg.InviteWithin), errs: map[string]string{}, answers: make(chan struct{}),
 		feedStatus: FeedStatus{State: FeedOff}, wantAgents: slices.Clone(cfg.Agents), wantGroups: slices.Clone(cfg.Groups),
 	}
+	s.core.room.max = cfg.MaxDialogs
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed = newFeed(s)
 	return s, nil
