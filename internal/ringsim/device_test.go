@@ -32,7 +32,8 @@ type device struct {
 	mu      sync.Mutex
 	invites []*message
 	lines   map[string][]*mediaLine // by Call-ID
-	all     []*mediaLine            // those that a re-INVITE replaced too
+	closed  bool
+	all     []*mediaLine // those that a re-INVITE replaced too
 	byes    int
 }
 
@@ -62,6 +63,7 @@ func registered(t *testing.T, sim *ringsim.Sim) *device {
 	t.Cleanup(func() {
 		_ = conn.Close()
 		d.mu.Lock()
+		d.closed = true
 		for _, l := range d.all {
 			_ = l.conn.Close()
 		}
@@ -212,6 +214,11 @@ func (d *device) answer(m *message) {
 	d.invites = append(d.invites, m)
 	d.lines[m.header.Get("Call-Id")] = lines
 	d.all = append(d.all, lines...)
+	if d.closed { // an INVITE that came as the test ended
+		for _, l := range lines {
+			_ = l.conn.Close()
+		}
+	}
 	d.mu.Unlock()
 	d.respond(m, "Contact: "+d.contact()+"\r\nSupported: timer\r\nRequire: timer\r\nSession-Expires: 14400;refresher=uac\r\nContent-Type: application/sdp\r\n", answer)
 }

@@ -66,13 +66,17 @@ func (c *Call) do(what string, f func(s *Sim, se *session, now time.Time) error)
 // successorLocked is the party of whom the call goes to; it rings.
 func (s *Sim) successorLocked(se *session, to string, queue bool, now time.Time) *party {
 	x, e := s.end(to, "")
+	src := trunkSource(Numbered(s.world.random.Uint32()))
+	if _, numbered := se.agent.voice.source().(Numbered); !numbered {
+		src = se.agent.voice.source() // speech stays speech
+	}
 	role := RoleOther
 	if x != nil {
 		role = RoleAgent
 	}
 	p := s.enterLocked(se, &party{
 		role: role, direction: inbound, extension: x, from: se.peer.ends(), to: e, queue: queue,
-		voice: newVoice(Numbered(s.world.random.Uint32())),
+		voice: newVoice(src),
 	}, stateSetup, now)
 	s.changeLocked(se, p, stateProceeding, "", now)
 	return p

@@ -1,6 +1,7 @@
 package ringsim
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,27 @@ func (v *voice) turnLocked(n int64, src trunk.Source) {
 	old := *v.parts.Load()
 	parts := append(append(make([]part, 0, len(old)+1), old...), part{n, src})
 	v.parts.Store(&parts)
+}
+
+// Say lets the far side or the agent speak for a while and be silent then: what they said before Say is over.
+func (c *Call) Say(who Role, src trunk.Source, length time.Duration) error {
+	now := time.Now()
+	c.sim.mu.Lock()
+	defer c.sim.mu.Unlock()
+	p := c.session.peer
+	if who == RoleAgent {
+		p = c.session.agent
+	}
+	switch {
+	case !c.session.ended.IsZero():
+		return fmt.Errorf("call %s: say: %w", c.session.id, ErrCallEnded)
+	case !p.talking() || c.session.begin.IsZero():
+		return fmt.Errorf("call %s: say: the %s does not talk", c.session.id, who)
+	}
+	n := c.session.index(now)
+	p.voice.turnLocked(n, src)
+	p.voice.turnLocked(n+int64(length*8000/time.Second), trunk.Silence{})
+	return nil
 }
 
 // room is the sum of those who are in it: what a session-level supervision hears.
