@@ -14,6 +14,7 @@ const (
 	CodeNoInvite       Code = "no_invite"       // RingCentral accepted the request, no INVITE followed
 	CodeRefused        Code = "refused"         // we refused the INVITE, or RingCentral the request
 	CodeNoCapacity     Code = "no_capacity"     // no free device or no ports
+	CodeOccupied       Code = "occupied"        // another supervisor holds the call's only place
 	CodeSessionExpired Code = "session_expired" // RFC 4028: nobody refreshed the dialog
 	CodeFlowLost       Code = "flow_lost"       // signalling is gone and the dialog could not be healed
 	CodeReplaced       Code = "replaced"        // another dialog took its place (RFC 3891, transfer)

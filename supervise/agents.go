@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 )
 
 // extensionDoc is one extension of the account, one group, or one member of a group: they share these fields.
@@ -12,6 +15,7 @@ type extensionDoc struct {
 	ID          text       `json:"id"`
 	Number      text       `json:"extensionNumber"`
 	Name        text       `json:"name"`
+	Type        text       `json:"type"`        // extensions only
 	Permissions list[text] `json:"permissions"` // members only; an object for extensions
 }
 
@@ -29,7 +33,7 @@ func (s *Supervisor) all(ctx context.Context, o op, ids ...string) ([]extensionD
 // configured is the set as the configuration gives it: presence names extensions by number and id, so calls are found
 // also where the lists can't be read.
 func configured(agents []string) agentSet {
-	set := agentSet{numbers: map[string]bool{}, ids: map[string]bool{}, names: map[string]string{}}
+	set := agentSet{numbers: map[string]bool{}, ids: map[string]bool{}, known: map[string]Agent{}, queues: map[string]string{}, devices: map[string]bool{}}
 	for _, a := range agents {
 		set.numbers[a], set.ids[a] = true, true
 	}
@@ -48,8 +52,7 @@ func (set agentSet) resolve(agents []string, extensions []extensionDoc) (unknown
 				found = true
 				delete(set.numbers, a)
 				delete(set.ids, a)
-				set.ids[string(e.ID)] = true
-				set.names[string(e.ID)] = string(e.Name)
+				set.add(e)
 			}
 		}
 		if !found {
@@ -57,6 +60,53 @@ func (set agentSet) resolve(agents []string, extensions []extensionDoc) (unknown
 		}
 	}
 	return unknown
+}
+
+// add makes an extension an agent.
+func (set agentSet) add(e extensionDoc) {
+	id := string(e.ID)
+	set.ids[id] = true
+	a := set.known[id]
+	a.ID = id
+	if e.Number != "" {
+		a.Extension = string(e.Number)
+	}
+	if e.Name != "" {
+		a.Name = string(e.Name)
+	}
+	set.known[id] = a
+}
+
+// keep takes over what an older set knew of the configured agents and of the account.
+func (set agentSet) keep(old agentSet, agents []string) {
+	for id, a := range old.known {
+		if slices.Contains(agents, a.Extension) || slices.Contains(agents, id) {
+			set.ids[id], set.known[id] = true, a
+		}
+	}
+	maps.Copy(set.queues, old.queues)
+	maps.Copy(set.devices, old.devices)
+}
+
+// machineTypes are the extension types behind which nobody talks. Unknown types count as people.
+var machineTypes = []string{"Department", "IvrMenu", "Announcement", "Voicemail", "ParkLocation", "PagingOnly", "SharedLinesGroup",
+	"DelegatedLinesGroup", "GroupCallPickup", "ApplicationExtension", "Site"} //nolint:gochecknoglobals // constant
+
+const queueType = "Department" // a call queue
+
+// learn keeps what the account's extensions are.
+func (set agentSet) learn(extensions []extensionDoc) {
+	for _, e := range extensions {
+		if slices.Contains(machineTypes, string(e.Type)) {
+			set.devices[string(e.ID)] = true
+		}
+		if string(e.Type) == queueType {
+			set.queues[string(e.ID)] = string(e.Number)
+		}
+		if a, ok := set.known[string(e.ID)]; ok && a.Name == "" {
+			set.add(e)
+		}
+	}
 }
 
 // monitored says whether a member may be listened to. A member may carry both permissions, in any order, and older
@@ -73,40 +123,48 @@ func (d extensionDoc) monitored() bool {
 // refreshAgents builds the set of agents anew and puts it in place. What can't be read leaves the set as it was, or as
 // configured.
 func (s *Supervisor) refreshAgents(ctx context.Context) {
-	set := configured(s.cfg.Agents)
-	if len(s.cfg.Agents) > 0 {
-		extensions, err := s.all(ctx, opExtensions)
-		s.failing("agents", err)
-		if err == nil {
-			for _, a := range set.resolve(s.cfg.Agents, extensions) {
-				s.log.say(slog.LevelWarn, "agent unknown "+a, "agent unknown", slog.String("agent", a),
-					slog.String("hint", "the account has no extension with that number or id: see supervise.agents"))
-			}
-		}
-	}
-	if len(s.cfg.Groups) > 0 {
-		err := s.addGroups(ctx, set)
+	agents, groups := s.configuredAgents()
+	set := configured(agents)
+	if len(groups) > 0 {
+		err := s.addGroups(ctx, set, groups)
 		s.failing("groups", err)
 		if err != nil {
 			s.mu.Lock()
-			for id := range s.agents.ids {
+			for id := range s.core.agents.ids {
 				set.ids[id] = true
+				if a, ok := s.core.agents.known[id]; ok {
+					set.known[id] = a
+				}
 			}
 			s.mu.Unlock()
 		}
 	}
-	s.mu.Lock()
-	s.agents = set
-	s.mu.Unlock()
+	if len(agents)+len(groups) > 0 {
+		extensions, err := s.all(ctx, opExtensions)
+		s.failing("agents", err)
+		if err == nil {
+			for _, a := range set.resolve(agents, extensions) {
+				s.log.say(slog.LevelWarn, "agent unknown "+a, "agent unknown", slog.String("agent", a),
+					slog.String("hint", "the account has no extension with that number or id: see supervise.agents"))
+			}
+			set.learn(extensions)
+		} else {
+			s.mu.Lock()
+			set.keep(s.core.agents, agents)
+			s.mu.Unlock()
+		}
+	}
+	s.change(func(now time.Time) { s.core.setAgents(now, set) })
+	s.refilter()
 }
 
 // addGroups adds the monitored members of the configured groups.
-func (s *Supervisor) addGroups(ctx context.Context, set agentSet) error {
+func (s *Supervisor) addGroups(ctx context.Context, set agentSet, wanted []string) error {
 	groups, err := s.all(ctx, opGroups)
 	if err != nil {
 		return err
 	}
-	for _, want := range s.cfg.Groups {
+	for _, want := range wanted {
 		found := false
 		for _, g := range groups {
 			if string(g.ID) != want && !strings.EqualFold(string(g.Name), want) {
@@ -119,7 +177,7 @@ func (s *Supervisor) addGroups(ctx context.Context, set agentSet) error {
 			}
 			for _, m := range members {
 				if m.monitored() && m.ID != "" {
-					set.ids[string(m.ID)] = true
+					set.add(m)
 				}
 			}
 		}

@@ -22,8 +22,10 @@ const (
 	// A refused login is not repeated at once: the account would be locked (OAU-147).
 	refusedLoginWait = time.Minute
 	maxLoginWait     = 10 * time.Minute
-	firstRetryWait   = 2 * time.Second
-	maxRetryWait     = 64 * time.Second
+	// loginGrace is how long the end of its caller leaves a login.
+	loginGrace     = 3 * time.Second
+	firstRetryWait = 2 * time.Second
+	maxRetryWait   = 64 * time.Second
 )
 
 // login is the process's one token source: one login at a time, its token shared by all requests. It is safe for
@@ -66,7 +68,15 @@ func (l *login) bearer(ctx context.Context) (string, error) {
 	if t, err, ok := l.known(time.Now()); ok { // the one before us did it
 		return t, err
 	}
-	doc, err := l.client.login(ctx)
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("login: %w", context.Cause(ctx))
+	}
+	// A login that is under way when the caller ends is waited for: nobody else could revoke what it was granted.
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(loginGrace, cancel) })
+	defer stop()
+	doc, err := l.client.login(detached)
 	if err != nil && ctx.Err() != nil { // the caller's end says nothing about the login
 		return "", err
 	}

@@ -303,8 +303,8 @@ func TestAgentsComeFromNumbersIDsAndGroups(t *testing.T) {
 	cfg.Agents, cfg.Groups = []string{"108", "nobody"}, []string{"demo supervisor"}
 	s := mustNew(t, cfg)
 	s.refreshAgents(t.Context())
-	if s.agents.has(extensionRef{ID: ownExt, Number: "101"}) || !s.agents.has(extensionRef{ID: agentExt}) {
-		t.Errorf("got %+v: want 108 by its id, and not the member who only monitors", s.agents)
+	if s.core.agents.has(extensionRef{ID: ownExt, Number: "101"}) || !s.core.agents.has(extensionRef{ID: agentExt}) {
+		t.Errorf("got %+v: want 108 by its id, and not the member who only monitors", s.core.agents)
 	}
 	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if strings.Contains(r.URL.Path, "oauth") {
@@ -314,7 +314,7 @@ func TestAgentsComeFromNumbersIDsAndGroups(t *testing.T) {
 		return true
 	}
 	s.refreshAgents(t.Context())
-	if !s.agents.has(extensionRef{Number: "108"}) || !s.agents.has(extensionRef{ID: agentExt}) || len(s.Status().Errors) != 2 {
-		t.Errorf("lists refused: got %+v, errors %q, want the configured numbers, the known members, two errors", s.agents, s.Status().Errors)
+	if !s.core.agents.has(extensionRef{Number: "108"}) || !s.core.agents.has(extensionRef{ID: agentExt}) || len(s.Status().Errors) != 2 {
+		t.Errorf("lists refused: got %+v, errors %q, want the configured numbers, the known members, two errors", s.core.agents, s.Status().Errors)
 	}
 }

@@ -154,34 +154,52 @@ type partyDoc struct {
 	Owner       struct {
 		ExtensionID text `json:"extensionId"`
 	} `json:"owner"` // deprecated in favour of extensionId, and still the only one in some answers
+	Queue  loose[bool] `json:"queueCall"`
 	Status struct {
-		Code   text `json:"code"`
-		Reason text `json:"reason"`
+		Code   text           `json:"code"`
+		Reason text           `json:"reason"`
+		Peer   loose[peerRef] `json:"peerId"`
 	} `json:"status"`
 }
 
-// partyState is one participant as the session GET shows it.
+// peerRef names the party that a Gone one has become, in another session.
+type peerRef struct {
+	Session text `json:"telephonySessionId"`
+	Party   text `json:"partyId"`
+}
+
+// partyState is one participant as a session GET or an event shows it.
 type partyState struct {
 	ID          string
 	ExtensionID string // empty for a party that is not of this account
 	Status      string
+	Reason      string
 	Supervising bool
+	Outbound    bool // the party that called; its direction is technical and says nothing about whose it is
+	Queue       bool
 	Name        string
 	Number      string
 	Extension   string
+	Far         farEnd // whom it talks to, as it stands in from or to
+	Peer        Ref    // the session and party in which it goes on
 }
 
+// farEnd is the other end of a party's call.
+type farEnd struct{ ExtensionID, Extension, Name, Number string }
+
 func (d partyDoc) state() partyState {
-	p := partyState{ID: string(d.ID), ExtensionID: string(d.ExtensionID), Status: string(d.Status.Code)}
+	p := partyState{ID: string(d.ID), ExtensionID: string(d.ExtensionID), Status: string(d.Status.Code), Reason: string(d.Status.Reason), Queue: d.Queue.v}
+	p.Peer = Ref{string(d.Status.Peer.v.Session), string(d.Status.Peer.v.Party)}
 	if p.ExtensionID == "" {
 		p.ExtensionID = string(d.Owner.ExtensionID)
 	}
-	p.Supervising = strings.EqualFold(string(d.Status.Reason), "Supervising")
+	p.Supervising = strings.EqualFold(p.Reason, "Supervising")
 	// The direction is technical: the caller's party is Outbound and described by from, the callee's by to.
-	self := d.To
-	if strings.EqualFold(string(d.Direction), "Outbound") {
-		self = d.From
+	self, far := d.To, d.From
+	if p.Outbound = strings.EqualFold(string(d.Direction), "Outbound"); p.Outbound {
+		self, far = d.From, d.To
 	}
+	p.Far = farEnd{string(far.ExtensionID), string(far.Extension), string(far.Name), string(far.Number)}
 	p.Name, p.Number, p.Extension = string(self.Name), string(self.Number), string(self.Extension)
 	return p
 }

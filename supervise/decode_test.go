@@ -97,9 +97,9 @@ func TestSessionForms(t *testing.T) {
 		{"id":"p-2","direction":"Inbound","to":{"phoneNumber":"+1408","name":"C"},"status":{"code":"Answered"}},
 		{"id":"p-3","owner":{"extensionId":8},"status":{"code":"Answered","reason":"Supervising"}},{"direction":"Inbound"}],"new":{"field":[]}}`
 	want := []partyState{
-		{ID: "p-1", ExtensionID: "7", Status: "Answered", Name: "Bob", Number: "108"},
+		{ID: "p-1", ExtensionID: "7", Status: "Answered", Outbound: true, Name: "Bob", Number: "108", Far: farEnd{Number: "+1408"}},
 		{ID: "p-2", Status: "Answered", Name: "C", Number: "+1408"},
-		{ID: "p-3", ExtensionID: "8", Status: "Answered", Supervising: true},
+		{ID: "p-3", ExtensionID: "8", Status: "Answered", Reason: "Supervising", Supervising: true},
 	}
 	for _, doc := range []string{plain, `{"session":` + plain + `}`} {
 		got, err := parseSession([]byte(doc))

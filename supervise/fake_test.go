@@ -57,6 +57,7 @@ type fakeRC struct {
 	// supervised is called before a granted POST is answered, without the lock.
 	supervised func(session, party, own string)
 	hidden     bool        // presence does not show the supervisor's parties
+	feed       *fakeFeed   // nil: this server has none
 	sup        *Supervisor // set before Run
 }
 
@@ -145,6 +146,9 @@ func (f *fakeRC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/restapi/oauth/token", path == "/restapi/oauth/revoke":
 		f.oauth(w, r, string(raw))
+		return
+	case path == "/restapi/oauth/wstoken":
+		f.feedToken(w, r)
 		return
 	}
 	f.mu.Lock()
@@ -300,6 +304,20 @@ type watcher struct {
 	failed []call.Cause
 	errs   []error
 	gone   []string
+
+	excused, moved []string
+}
+
+func (h *watcher) Excused(c Call, rule string) {
+	h.mu.Lock()
+	h.excused = append(h.excused, c.Session+" "+rule)
+	h.mu.Unlock()
+}
+
+func (h *watcher) Moved(from, to string) {
+	h.mu.Lock()
+	h.moved = append(h.moved, from+" "+to)
+	h.mu.Unlock()
 }
 
 func (h *watcher) Wanted(c Call) { h.mu.Lock(); h.wanted = append(h.wanted, c); h.mu.Unlock() }

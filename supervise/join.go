@@ -46,7 +46,8 @@ type join struct {
 	inFlight bool      // a POST has not returned: no second one meanwhile
 	unclear  bool      // nobody knows whether the last POST was done
 	invited  bool      // an INVITE was matched
-	seen     bool      // presence shows our party
+	seen     bool      // presence or an event shows our party
+	extra    bool      // of an older plan: it lives on, and is not asked for again
 	dialogs  int       // that are up
 	next     time.Time // wanted, failed: ask then; failed and zero: never
 	deadline time.Time // asked: a dialog must be up by then

@@ -59,6 +59,10 @@ type purse struct {
 	sent    []time.Time // within the window, oldest first; at most limit
 	blocked time.Time   // a penalty lasts until then
 	strikes int         // penalties in a row without Retry-After
+	// others are requests that the server counts and we did not send: other programs of the same user and app. They
+	// count for a window from their newest telling on.
+	others   int
+	othersAt time.Time
 }
 
 func newLimiter() *limiter {
@@ -90,7 +94,14 @@ func (l *limiter) take(g group, share int, now time.Time) time.Duration {
 	for len(p.sent) > 0 && now.Sub(p.sent[0]) >= p.window {
 		p.sent = p.sent[1:]
 	}
-	if n := max(1, p.limit*share/100); len(p.sent) >= n {
+	n := max(1, p.limit*share/100)
+	if now.Sub(p.othersAt) < p.window {
+		n -= p.others
+	}
+	if n <= 0 {
+		return p.othersAt.Add(p.window).Sub(now)
+	}
+	if len(p.sent) >= n {
 		return p.sent[len(p.sent)-n].Add(p.window).Sub(now)
 	}
 	p.sent = append(p.sent, now)
@@ -142,6 +153,13 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 	}
 	if n, ok := headerInt(h, "X-Rate-Limit-Window"); ok && n > 0 && n <= 3600 {
 		p.window = time.Duration(n) * time.Second
+	}
+	if n, ok := headerInt(h, "X-Rate-Limit-Remaining"); ok && n >= 0 && n <= p.limit {
+		for len(p.sent) > 0 && now.Sub(p.sent[0]) >= p.window {
+			p.sent = p.sent[1:]
+		}
+		// What is under way and not counted yet makes this too few, never too many.
+		p.others, p.othersAt = max(0, p.limit-n-len(p.sent)), now
 	}
 	if status != http.StatusTooManyRequests {
 		if p.strikes = 0; !named && status < 300 {

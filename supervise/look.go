@@ -8,7 +8,10 @@ import (
 
 // look takes a complete look at presence.
 func (c *core) look(now time.Time, snap snapshot) {
+	before := c.lastLook
 	c.lastLook = now
+	c.forget(now, keepEnded, keepView)
+	c.agents.found(snap.agents)
 	for id, t := range c.tombs {
 		if now.After(t.until) {
 			delete(c.tombs, id)
@@ -25,24 +28,49 @@ func (c *core) look(now time.Time, snap snapshot) {
 			if a.held {
 				continue // asked for when it is taken up again
 			}
+			if v := c.views[a.session]; v != nil && v.outdates(a.party, snap.taken) {
+				continue
+			}
 			s = c.want(now, a)
+			s.late = !c.feed.since.IsZero() && before.After(c.feed.since)
 		}
+		c.untold(now, s)
 		shown[a.session] = true
 		c.shown(now, s, a, snap.taken)
 	}
 	for _, s := range c.sorted() {
 		if !shown[s.id] && s.freshAt.Before(snap.taken) {
-			s.inCall = false
+			c.missing(now, s)
 		}
-		c.confirm(now, s, snap)
+		c.confirm(s, snap)
 	}
+}
+
+// missing takes a look that does not show the call any more. Presence flickers: where events say that the agent is on the
+// line, the session is read.
+func (c *core) missing(now time.Time, s *session) {
+	v := c.views[s.id]
+	if v == nil || c.feed.since.IsZero() || !s.byFeed || !s.inCall {
+		s.inCall = false
+		return
+	}
+	if !s.dirty {
+		s.dirty, s.readAt = true, now
+	}
+}
+
+// outdates says whether the party has left by what came after the look was asked for, or is known to have left for good.
+func (v *view) outdates(party string, taken time.Time) bool {
+	p := v.party(party)
+	return p != nil && left(p.partyState) && (p.seq > 0 || !v.at.Before(taken))
 }
 
 // want begins a session.
 func (c *core) want(now time.Time, a agentCall) *session {
-	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
+	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, direction: a.direction, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
 	c.sessions[a.session] = s
-	c.emit(actWanted{s.call()})
+	c.viewOf(now, a.session)
+	c.decide(now, s)
 	return s
 }
 
@@ -53,11 +81,14 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	}
 	if a.agent.ID != s.agent.ID && !s.alive() {
 		s.agent, s.hint, s.dirty = a.agent, a.party, true
-		c.emit(actWanted{s.call()})
+		c.decide(now, s)
 	}
 	if a.agent.ID == s.agent.ID && a.party != "" && a.party != s.hint {
 		s.hint, s.dirty = a.party, true
 		s.anew(now)
+	}
+	if v := c.views[s.id]; v != nil && v.newer(s.hint, taken) {
+		return // an event has told since
 	}
 	if s.held && !a.held {
 		s.dirty = s.dirty || !s.joined()
@@ -67,6 +98,12 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	if s.dirty && !a.held && s.readAt.IsZero() {
 		s.readAt = now
 	}
+}
+
+// newer says whether an event of the party came after a look was asked for.
+func (v *view) newer(party string, taken time.Time) bool {
+	p := v.party(party)
+	return p != nil && p.seq > 0 && p.at.After(taken)
 }
 
 // anew gives what was given up for good another chance, because the call has changed.
@@ -80,25 +117,45 @@ func (s *session) anew(now time.Time) {
 }
 
 // confirm looks whether presence shows our parties.
-func (c *core) confirm(now time.Time, s *session, snap snapshot) {
-	if s.confirmed || len(s.joins) == 0 {
+func (c *core) confirm(s *session, snap snapshot) {
+	if c.seen(s, func(own string) bool { return snap.any[own] }) || len(s.joins) == 0 {
 		return
 	}
-	all, waiting := true, false
+	waiting := false
 	for _, j := range s.joins {
-		j.seen = j.seen || (j.own != "" && snap.any[j.own])
-		all = all && j.seen
 		waiting = waiting || (j.state == stateJoined && !j.seen && snap.taken.Sub(j.joinedAt) >= confirmAfter)
-	}
-	if all {
-		s.confirmed = true
-		c.emit(actConfirmed{s.id, s.agent.Extension, true})
-		return
 	}
 	if waiting {
 		if s.confirms++; s.confirms == maxConfirms {
 			c.emit(actConfirmed{s.id, s.agent.Extension, false})
 		}
+	}
+}
+
+// seen confirms the joins whose parties are shown, and says whether all are.
+func (c *core) seen(s *session, shown func(own string) bool) bool {
+	if s.confirmed || len(s.joins) == 0 {
+		return s.confirmed
+	}
+	all := true
+	for _, j := range s.joins {
+		j.seen = j.seen || (j.own != "" && shown(j.own))
+		all = all && (j.extra || j.seen && j.state == stateJoined)
+	}
+	if all {
+		s.confirmed = true
+		c.emit(actConfirmed{s.id, s.agent.Extension, true})
+	}
+	return all
+}
+
+// told confirms the joins whose parties events or readings have told of.
+func (c *core) told(s *session) {
+	if v := c.views[s.id]; v != nil {
+		c.seen(s, func(own string) bool {
+			p := v.party(own)
+			return p != nil && live(p.partyState)
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ func (c *core) match(now time.Time, own, monitored Ref) (s *session, j *join, by
 
 // invite marks a join as invited. One INVITE more for a join whose dialog is up changes nothing.
 func (c *core) invite(now time.Time, j *join) {
+	c.inviteCame()
 	if j.dialogs > 0 {
 		return
 	}
@@ -133,10 +134,12 @@ func (c *core) answered(now time.Time, id, party string) {
 		return
 	}
 	j.joinedAt, s.heard = now, true
+	c.viewOf(now, s.id).heard = true
 	s.confirmed, s.confirms = false, 0
 	c.emit(actJoined{s.id, s.agent.Extension, s.mode, j.party.Role.String()})
 	if s.joined() {
 		s.cause = call.Cause{}
+		c.told(s)
 	}
 }
 
@@ -151,9 +154,13 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	if j.dialogs > 0 {
 		return
 	}
-	if cause.Code == call.CodeReleased || cause.Code == call.CodeShutdown {
+	if (cause.Code == call.CodeReleased || cause.Code == call.CodeShutdown) && !j.extra {
 		j.giveUp(cause, time.Time{})
-		s.cause = cause
+		s.cause, s.released = cause, true
+		return
+	}
+	if j.extra && s.planAlive() {
+		j.giveUp(cause, time.Time{})
 		return
 	}
 	s.confirmed = false
@@ -167,11 +174,17 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 }
 
 // joinOf is what endpoint learns of a join.
-func (s *session) joinOf(j *join, party call.Party, by string) Join {
+func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	party.IdentifiedBy = by
-	out := Join{Session: s.id, Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...)}
+	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...)}
 	if j != nil {
 		out.OwnParty = j.own
+	}
+	if j != nil && j.extra { // its plan is no more
+		out.Mode, out.Expected = ModeParty, []call.Party{j.party}
+		if j.party.ID == "" {
+			out.Mode = ModeSession
+		}
 	}
 	return out
 }

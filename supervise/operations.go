@@ -29,6 +29,7 @@ type op uint8
 const (
 	opLogin op = iota
 	opRevoke
+	opFeedToken
 	opDevices
 	opSIPInfo
 	opExtensions
@@ -55,6 +56,7 @@ const account = "/restapi/v1.0/account/~/"
 var operations = [opCount]operation{
 	opLogin:            {"login", post, "/restapi/oauth/token", groupAuth},
 	opRevoke:           {"revoke login", post, "/restapi/oauth/revoke", groupAuth},
+	opFeedToken:        {"feed token", post, "/restapi/oauth/wstoken", groupAuth},
 	opDevices:          {"list devices", get, account + "extension/~/device", groupLight},
 	opSIPInfo:          {"read sip-info", get, account + "device/{}/sip-info", groupLight},
 	opExtensions:       {"list extensions", get, account + "extension", groupMedium},

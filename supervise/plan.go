@@ -1,7 +1,7 @@
 package supervise
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/earshot/earshot/call"
 )
@@ -14,12 +14,8 @@ type plan struct {
 	lone    bool         // the agent is on the line, and nobody else is to be seen
 	mode    string       // ModeParty, or ModeSession where that is wanted or the only way
 	agent   call.Party   // zero unless live
-	other   call.Party   // the one other participant; zero if there is none or more than one
+	other   call.Party   // the one other participant, or of several the one from outside; zero if there is none or more than one
 	streams []call.Party // what is asked for, in channel order
-}
-
-func live(p partyState) bool {
-	return strings.EqualFold(p.Status, "Answered") || strings.EqualFold(p.Status, "Hold")
 }
 
 // makePlan finds out who is who. Ids say nothing: after an IVR, a queue or a transfer the agent is -3 or -4, so parties
@@ -43,20 +39,24 @@ func makePlan(mode string, parties []partyState, a Agent, own, hint string) plan
 		p.over = !anyLive
 		return p
 	case !live(agent):
-		p.over = strings.EqualFold(agent.Status, "Disconnected") || strings.EqualFold(agent.Status, "Gone")
+		p.over = left(agent) || parked(agent)
 		return p
 	}
 	p.live = true
 	p.agent = call.Party{ID: agent.ID, Role: call.RoleAgent, Name: agent.Name, Number: agent.Number, Extension: a.Extension}
-	if len(others) == 1 {
-		o := others[0]
+	far := others
+	if len(far) > 1 { // a conference: the customer is the one from outside, if there is one
+		far = slices.DeleteFunc(slices.Clone(others), func(o partyState) bool { return o.ExtensionID != "" })
+	}
+	if len(far) == 1 {
+		o := far[0]
 		p.other = call.Party{ID: o.ID, Role: call.RoleCustomer, Name: o.Name, Number: o.Number, Extension: o.Extension}
 	}
 	if len(others) > 1 {
 		p.mode = ModeSession // party level is for at most two participants
 	}
 	p.lone = len(others) == 0
-	p.ready = !p.lone && strings.EqualFold(agent.Status, "Answered")
+	p.ready = !p.lone && answered(agent)
 	p.choose()
 	return p
 }

@@ -11,7 +11,27 @@ import (
 type agentSet struct {
 	numbers map[string]bool
 	ids     map[string]bool
-	names   map[string]string // by id, where known
+	known   map[string]Agent  // by id: the extensions that were found
+	queues  map[string]string // number by id, of the account's call queues
+	devices map[string]bool   // ids of extensions that are no people: queues, menus, park locations
+}
+
+// agent gives the monitored agent with that extension id.
+func (s agentSet) agent(id string) (Agent, bool) {
+	if id == "" || !s.ids[id] {
+		return Agent{}, false
+	}
+	if a, ok := s.known[id]; ok {
+		return a, true
+	}
+	return Agent{ID: id}, true
+}
+
+// found keeps agents whose ids presence showed.
+func (s agentSet) found(agents []Agent) {
+	for _, a := range agents {
+		s.ids[a.ID], s.known[a.ID] = true, a
+	}
 }
 
 func (s agentSet) has(e extensionRef) bool {
@@ -20,12 +40,13 @@ func (s agentSet) has(e extensionRef) bool {
 
 // agentCall is one call of a monitored agent as presence shows it.
 type agentCall struct {
-	agent    Agent
-	session  string
-	party    string
-	held     bool
-	started  time.Time
-	customer call.Party // as far as presence knows; no id
+	agent     Agent
+	session   string
+	party     string
+	held      bool
+	started   time.Time
+	direction string     // empty: not told
+	customer  call.Party // as far as presence knows; no id
 }
 
 // snapshot is one complete look at the account's presence.
@@ -33,6 +54,8 @@ type snapshot struct {
 	taken time.Time // when it was asked for: what happened since may be missing
 	calls []agentCall
 	any   map[string]bool // all parties that are shown
+	// agents are monitored extensions whose id was not known: where the list of extensions can't be read, say.
+	agents []Agent
 }
 
 // maxCalls bounds what one look can make us keep.
@@ -44,13 +67,16 @@ func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken t
 	for _, r := range records {
 		mine := own != "" && string(r.Extension.ID) == own
 		wanted := agents.has(r.Extension) && !mine // nobody can supervise himself
+		if a := (Agent{string(r.Extension.Number), string(r.Extension.ID), string(r.Extension.Name)}); wanted && a.ID != "" && agents.known[a.ID].ID == "" {
+			s.agents = append(s.agents, a)
+		}
 		for _, a := range r.ActiveCalls {
 			if a.PartyID != "" && len(s.any) < maxCalls {
 				s.any[string(a.PartyID)] = true
 			}
 			if c, ok := a.agentCall(); ok && wanted && len(s.calls) < maxCalls {
 				c.agent = Agent{Extension: string(r.Extension.Number), ID: string(r.Extension.ID), Name: string(r.Extension.Name)}
-				if n := agents.names[c.agent.ID]; c.agent.Name == "" {
+				if n := agents.known[c.agent.ID].Name; c.agent.Name == "" {
 					c.agent.Name = n
 				}
 				s.calls = append(s.calls, c)
@@ -68,7 +94,11 @@ func (a activeCall) agentCall() (agentCall, bool) {
 	}
 	c := agentCall{session: string(a.SessionID), party: string(a.PartyID), held: held, started: parseTime(string(a.Start))}
 	c.customer = call.Party{Role: call.RoleCustomer, Name: string(a.FromName), Number: string(a.From)}
+	if strings.EqualFold(string(a.Direction), "Inbound") {
+		c.direction = DirectionInbound
+	}
 	if strings.EqualFold(string(a.Direction), "Outbound") {
+		c.direction = DirectionOutbound
 		c.customer.Name, c.customer.Number = string(a.ToName), string(a.To)
 	}
 	return c, true

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -46,8 +47,14 @@ const (
 // Invariant: per join at most one POST is in flight, per session at most one GET.
 type core struct {
 	mode         string
+	policy       Policy
 	inviteWithin time.Duration
 	own          string // the supervisor's extension id, once known
+	agents       agentSet
+	feed         feedFacts
+	room         room
+	registered   bool // at the newest tick
+	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
 	lastLook     time.Time
@@ -67,13 +74,25 @@ type session struct {
 	known     []call.Party // agent and customer of the newest GET
 	inCall    bool
 	held      bool
+	full      bool    // the device has no room for its joins
+	suspect   bool    // a refusal may be another supervisor's doing: the next reading tells
+	occupied  bool    // another supervisor holds the place
+	released  bool    // a user gave the place up: it is not asked for again
+	verdict   verdict // what policy says
+	rule      string  // that excused it
+	announced Call    // as last told to the Handler
+	direction string  // as presence tells it
 	joins     []*join // in channel order
 	heard     bool    // a dialog was up once
 	lived     bool    // a reading showed the agent in the call
 	deaf      bool    // a join was due while the device was not registered
 	told      bool    // a failure was told
 	confirmed bool
-	confirms  int // looks that did not show our parties
+	confirms  int       // looks that did not show our parties
+	byFeed    bool      // an event told of it
+	late      bool      // presence showed it first, while events should have come
+	counted   bool      // as untold
+	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
 	freshness
 }
@@ -85,7 +104,8 @@ type freshness struct {
 	readAt    time.Time // when they may be read; zero: with the next look
 	readFails int
 	tries     int       // readings in a row that found the call not ready
-	freshAt   time.Time // the newest reading
+	freshAt   time.Time // the newest reading or event
+	sentTop   int64     // the view's newest sequence when the reading was asked for
 }
 
 type tomb struct {
@@ -102,7 +122,12 @@ type (
 		agent          Agent
 		again          bool // not the first attempt
 	}
-	actWanted struct{ call Call }
+	actWanted  struct{ call Call }
+	actExcused struct {
+		call Call
+		rule string
+	}
+	actHook   struct{ call HookCall }
 	actFailed struct {
 		session, agent string
 		party          call.Party
@@ -111,8 +136,11 @@ type (
 		device         bool // add what the device's status says before it is told
 	}
 	actGone      struct{ session, agent string }
+	actLearned   struct{ dialogs int }
+	actMoved     struct{ from, to string } // the call goes on in another session
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
+	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
 	actConfirmed struct {
 		session, agent string
 		seen           bool
@@ -120,7 +148,7 @@ type (
 )
 
 func newCore(mode string, inviteWithin time.Duration) *core {
-	return &core{mode: mode, inviteWithin: inviteWithin, sessions: map[string]*session{}, tombs: map[string]tomb{}}
+	return &core{mode: mode, inviteWithin: inviteWithin, agents: configured(nil), sessions: map[string]*session{}, tombs: map[string]tomb{}, views: map[string]*view{}}
 }
 
 func (c *core) emit(a action) { c.out = append(c.out, a) }
@@ -163,11 +191,21 @@ func (s *session) alive() bool {
 // joined says whether all that was planned is heard.
 func (s *session) joined() bool {
 	for _, j := range s.joins {
-		if j.state != stateJoined {
+		if j.state != stateJoined && !j.extra {
 			return false
 		}
 	}
 	return len(s.joins) > 0
+}
+
+// planAlive is alive for the joins of the newest plan.
+func (s *session) planAlive() bool {
+	for _, j := range s.joins {
+		if j.alive() && !j.extra {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *session) join(party string) *join {
@@ -182,16 +220,21 @@ func (s *session) join(party string) *join {
 // tick does what is due and says when to come back; zero means only after something has happened.
 func (c *core) tick(now time.Time, registered bool) time.Time {
 	var next time.Time
+	if registered && !c.registered {
+		c.room.until = time.Time{} // it was the flow, maybe, and not the device
+	}
+	c.registered = registered
 	for _, s := range c.sorted() {
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}
-		if !s.inCall && !s.alive() && !s.reading {
+		s.joins = slices.DeleteFunc(s.joins, func(j *join) bool { return j.extra && !j.alive() })
+		if !s.inCall && !s.alive() && !s.reading && !now.Before(s.passUntil) {
 			c.bury(s)
 			continue
 		}
 		c.ask(now, s, registered)
-		next = earlier(next, s.due(now, registered))
+		next = earlier(next, s.due(now, registered, c.room.until))
 	}
 	return next
 }
@@ -200,7 +243,10 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 // that was over before it could be read.
 func (c *core) bury(s *session) {
 	delete(c.sessions, s.id)
-	if !s.heard && !s.told && (s.lived || s.freshAt.IsZero()) {
+	if v := c.views[s.id]; v != nil {
+		s.told = s.told || v.next != "" // it goes on
+	}
+	if !s.heard && !s.told && s.verdict != verdictExcused && (s.lived || s.freshAt.IsZero()) {
 		cause := call.Cause{Code: call.CodeHangup, Text: "the call ended before it could be heard"}
 		if s.deaf {
 			cause = call.Cause{Code: call.CodeFlowLost, Text: "the call ended before the device was registered"}
@@ -223,6 +269,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 		j.giveUp(call.Cause{}, time.Time{}) // the call ended first: nothing is missing
 	default:
 		j.noInvite++
+		c.noInviteCame(now)
 		c.again(now, s, j, call.Cause{Code: call.CodeNoInvite, Text: fmt.Sprintf("RingCentral granted the request, and no INVITE came within %s "+
 			"(attempt %d of %d)", c.inviteWithin, j.noInvite, maxNoInvites)})
 	}
@@ -231,7 +278,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 // again tells a failure and plans the next attempt, if there is to be one.
 func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 	next := time.Time{}
-	if j.noInvite < maxNoInvites {
+	if j.noInvite < maxNoInvites || now.Before(c.room.until) {
 		next = now.Add(backoff(noInviteFirst, slowMost, j.noInvite-1))
 	}
 	s.dirty, s.readAt = true, now
@@ -240,7 +287,7 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session, registered bool) {
-	if s.reading {
+	if s.reading && s.dirty || s.verdict == verdictExcused {
 		return
 	}
 	due := len(s.joins) == 0
@@ -250,16 +297,26 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 	s.deaf = due && !registered
 	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
 	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (registered || s.heard || s.alive()) {
-		s.reading = true
-		c.emit(actRead{s.id})
+		c.readNow(now, s)
 		return
 	}
-	if s.dirty || !due || !registered || !s.inCall || s.held {
+	s.full = false
+	if s.dirty || !due || !registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
+		return
+	}
+	more := 0
+	for _, j := range s.joins {
+		if j.due(now) {
+			more++
+		}
+	}
+	if !c.fits(now, s, more) {
 		return
 	}
 	if now.Sub(s.freshAt) > freshFor {
-		s.dirty, s.reading = true, true
-		c.emit(actRead{s.id})
+		if !s.reading {
+			c.readNow(now, s)
+		}
 		return
 	}
 	for _, j := range s.joins {
@@ -275,20 +332,36 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 	}
 }
 
+// readNow has the session's parties read.
+func (c *core) readNow(now time.Time, s *session) {
+	s.dirty, s.reading = true, true
+	s.sentTop = c.viewOf(now, s.id).top
+	c.emit(actRead{s.id})
+}
+
 func (j *join) due(now time.Time) bool {
-	return j.state == stateWanted && !j.inFlight && !j.unclear && !now.Before(j.next)
+	return j.state == stateWanted && !j.extra && !j.inFlight && !j.unclear && !now.Before(j.next)
 }
 
 // due is when the session needs a tick.
-func (s *session) due(now time.Time, registered bool) time.Time {
-	var next time.Time
+func (s *session) due(now time.Time, registered bool, room time.Time) time.Time {
+	next := time.Time{}
+	if !s.inCall && now.Before(s.passUntil) {
+		next = s.passUntil
+	}
+	if s.verdict == verdictExcused {
+		return next
+	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {
-		next = s.readAt
+		next = earlier(next, s.readAt)
 	}
 	for _, j := range s.joins {
 		switch {
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
+		case j.extra || s.released || s.occupied || s.verdict != verdictWanted:
+		case s.full && j.state == stateWanted: // until a dialog ends, or what was learned is forgotten
+			next = earlier(next, room)
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):
 			next = earlier(next, j.next)
 		}

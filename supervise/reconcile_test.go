@@ -21,7 +21,7 @@ type script struct {
 
 func newScript(t *testing.T, mode string) *script {
 	c := newCore(mode, 10*time.Second)
-	c.own = "8"
+	c.own, c.policy.Internal = "8", true
 	return &script{t: t, c: c, now: time.Unix(1_000_000, 0), reg: true}
 }
 
@@ -45,6 +45,16 @@ func show(a action) string {
 		return "asked " + a.session + " " + a.role
 	case actJoined:
 		return "joined " + a.session + " " + a.role
+	case actExcused:
+		return "excused " + a.call.Session + " " + a.rule
+	case actHook:
+		return "hook " + a.call.Session
+	case actLearned:
+		return fmt.Sprintf("learned %d", a.dialogs)
+	case actMoved:
+		return "moved " + a.from + " " + a.to
+	case actSilent:
+		return fmt.Sprintf("silent %d", a.missed)
 	case actConfirmed:
 		return fmt.Sprintf("confirmed %s %t", a.session, a.seen)
 	}
@@ -188,17 +198,51 @@ func TestThirdPartyMakesASessionJoin(t *testing.T) {
 	s.look("s1 a2")
 	s.want("wanted s1, read s1")
 	s.read("s1", append(talk, "x5 9 Answered")...)
-	s.want("wanted s1, ask s1")
+	s.want("wanted s1 c1, ask s1")
 	if got := s.c.sessions["s1"].call().Mode; got != ModeSession {
 		t.Errorf("mode: got %s, want session", got)
 	}
-	// In a running party join a third person changes nothing.
+	// Into a running party join: the session form is asked for beside the party streams, which are kept while they last.
 	s = newScript(t, ModeParty)
 	s.joinBoth()
 	s.c.sessions["s1"].dirty, s.c.sessions["s1"].readAt = true, s.now
 	s.want("read s1")
 	s.read("s1", append(talk, "x5 9 Answered")...)
+	s.want("wanted s1 c1, ask s1")
+	s.granted("s1", "", "o6")
+	s.c.match(s.now, Ref{"s1", "o6"}, Ref{})
+	s.c.answered(s.now, "s1", "")
+	s.want("asked s1 mix, joined s1 mix")
+	if j, ok := s.c.sessions["s1"].join("a2"), true; !ok || j.state != stateJoined || !j.extra {
+		t.Errorf("the agent's own stream: got %+v, want it kept", j)
+	}
+	s.after(time.Minute)
+	s.c.ended(s.now, "s1", "a2", hangup)
+	s.c.ended(s.now, "s1", "c1", hangup)
 	s.want("")
+	s.c.sessions["s1"].dirty, s.c.sessions["s1"].readAt = true, s.now
+	s.want("read s1")
+	s.read("s1", talk...) // two are left: the mix goes on
+	s.after(time.Minute)
+	s.want("")
+	if x := s.c.sessions["s1"]; len(x.joins) != 1 || x.state() != stateJoined || x.mode != ModeSession {
+		t.Errorf("got %+v", x)
+	}
+	// Where RingCentral refuses it, the party streams stay; they are asked for as soon as two are left.
+	s = newScript(t, ModeParty)
+	s.joinBoth()
+	s.c.sessions["s1"].dirty, s.c.sessions["s1"].readAt = true, s.now
+	s.want("read s1")
+	s.read("s1", append(talk, "x5 9 Answered")...)
+	s.want("wanted s1 c1, ask s1")
+	s.refused("s1", "", outcomeRefused)
+	s.want("failed s1 refused")
+	s.after(time.Minute)
+	s.c.ended(s.now, "s1", "a2", hangup)
+	s.after(endedSettle)
+	s.want("read s1")
+	s.read("s1", talk...)
+	s.want("wanted s1 c1, ask s1 a2")
 }
 
 func TestNotYetReadyCallIsReadAFewTimes(t *testing.T) {

@@ -17,6 +17,7 @@ const (
 	deviceEvery   = time.Minute
 	upkeepRetry   = 15 * time.Second
 	urgentSpacing = 2 * time.Second
+	calmSpacing   = 15 * time.Second // while events come, which confirm as well
 	revokeTimeout = 3 * time.Second
 )
 
@@ -30,10 +31,21 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	ready := make(chan struct{})
 	group.Go(func() { s.upkeep(ctx, ready) })
-	if len(s.cfg.Agents)+len(s.cfg.Groups) > 0 {
-		group.Go(func() { s.watch(ctx, ready) })
+	group.Go(func() { s.watch(ctx, ready) })
+	if !s.cfg.NoFeed {
+		group.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-ready: // agents and device are known: one subscription has them all
+				s.feed.run(ctx)
+			}
+		})
 	}
-	s.loop(ctx, work)
+	hooks := make(chan action) // their own workers: a slow hook must not hold up the joins
+	for range hookWorkers {
+		group.Go(func() { s.serve(ctx, hooks) })
+	}
+	s.loop(ctx, work, hooks)
 	group.Wait()
 	s.log.flush(true)
 	return s.Close()
@@ -49,10 +61,10 @@ func (s *Supervisor) Close() error {
 }
 
 // loop is the core's owner while Run lasts: it ticks it, calls the Handler and hands requests to the workers.
-func (s *Supervisor) loop(ctx context.Context, work chan<- action) {
+func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var pending []action // bounded by the core: one GET a session, one POST a join
+	var pending, hooks []action // bounded by the core: one GET a session, one POST a join, one hook a call
 	for ctx.Err() == nil {
 		registered := s.cfg.Registered()
 		now := time.Now()
@@ -61,26 +73,35 @@ func (s *Supervisor) loop(ctx context.Context, work chan<- action) {
 		actions := s.core.take()
 		s.mu.Unlock()
 		for _, a := range actions {
-			if !s.tell(a) {
+			if _, ok := a.(actHook); ok {
+				hooks = append(hooks, a)
+			} else if !s.tell(a) {
 				pending = append(pending, a)
 			}
 		}
 		if !next.IsZero() {
 			timer.Reset(max(time.Until(next), time.Millisecond))
 		}
-		var out chan<- action
-		var first action
-		if len(pending) > 0 {
-			out, first = work, pending[0]
-		}
+		out, first := head(work, pending)
+		hookOut, firstHook := head(hookWork, hooks)
 		select {
 		case <-ctx.Done():
 		case <-s.wake:
 		case <-timer.C:
 		case out <- first:
 			pending = pending[1:]
+		case hookOut <- firstHook:
+			hooks = hooks[1:]
 		}
 	}
+}
+
+// head gives what a select needs to send the first of a queue: no channel where it is empty.
+func head(work chan<- action, queue []action) (chan<- action, action) {
+	if len(queue) == 0 {
+		return nil, nil
+	}
+	return work, queue[0]
 }
 
 // kick has the loop look at the core again. It must be called without s.mu.
@@ -126,6 +147,21 @@ func (s *Supervisor) tell(a action) bool {
 			s.log.say(slog.LevelWarn, "unconfirmed", "join not confirmed", slog.String("call", a.session), slog.String("agent", a.agent),
 				slog.String("reason", "presence does not show the supervisor's party, although its dialog is up"))
 		}
+	case actExcused:
+		s.cfg.Log.Info("call excused", slog.String("call", a.call.Session), slog.String("agent", a.call.Agent.Extension), slog.String("reason", a.rule))
+		if h, ok := h.(ExcuseHandler); ok {
+			h.Excused(a.call, a.rule)
+		}
+	case actLearned:
+		s.log.say(slog.LevelWarn, "learned", "device full", slog.Int("dialogs", a.dialogs),
+			slog.String("hint", "requests were granted and no INVITE came while this many dialogs were up: more devices are needed, or max_dialogs is to be set"))
+	case actMoved:
+		s.cfg.Log.Info("call moved", slog.String("call", a.from), slog.String("to", a.to))
+		if h, ok := h.(MoveHandler); ok {
+			h.Moved(a.from, a.to)
+		}
+	case actSilent:
+		s.feedSilent(a.missed)
 	case actFailed:
 		if a.device {
 			return false // the worker asks for the device's status first
@@ -189,6 +225,12 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 			close(s.answers) // Await looks again
 			s.answers = make(chan struct{})
 		})
+	case actHook:
+		s.mu.Lock()
+		hook := s.core.policy.Hook
+		s.mu.Unlock()
+		join := s.askHook(ctx, hook, a.call)
+		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, join) })
 	case actFailed:
 		a.device = false
 		a.cause.Text += s.deviceText(ctx)
@@ -208,7 +250,7 @@ func (s *Supervisor) deviceText(ctx context.Context) string {
 
 // watch looks at presence, as often as configured and the request budget allows.
 func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
-	if len(s.cfg.Agents) == 0 { // groups only: before their members are known, a look shows nothing of interest
+	if agents, _ := s.configuredAgents(); len(agents) == 0 { // before a group's members are known, a look shows nothing of interest
 		select {
 		case <-ctx.Done():
 			return
@@ -218,7 +260,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 	fails := 0
 	wait := time.Duration(0)
 	for {
-		if !s.pause(ctx, wait) {
+		if !s.somebody(ctx) || !s.pause(ctx, wait, fails > 0) {
 			return
 		}
 		pages, err := s.look(ctx)
@@ -226,7 +268,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			return
 		}
 		s.failing("presence", err)
-		wait = max(s.cfg.Poll, time.Duration(pages)*s.client.limits.spacing(groupHeavy, shareLook))
+		wait = time.Duration(pages) * s.client.limits.spacing(groupHeavy, shareLook)
 		if err == nil {
 			fails = 0
 			continue
@@ -239,23 +281,46 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 	}
 }
 
-// pause waits until the next look is due: after wait, or earlier if a new dialog is to be confirmed.
-func (s *Supervisor) pause(ctx context.Context, wait time.Duration) bool {
-	start := time.Now()
-	for {
-		left := wait - time.Since(start)
-		if left <= 0 {
-			return ctx.Err() == nil
+// somebody waits until there are agents; false: ctx ended.
+func (s *Supervisor) somebody(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 {
+			return true
 		}
+		select {
+		case <-ctx.Done():
+		case <-s.urge:
+		}
+	}
+	return false
+}
+
+// pause waits until the next look is due: after Poll, or Check while events come, and not before least has passed; or
+// earlier if a new dialog is to be confirmed, or events were lost.
+func (s *Supervisor) pause(ctx context.Context, least time.Duration, failed bool) bool {
+	start := time.Now()
+	if least == 0 {
+		return ctx.Err() == nil // the first
+	}
+	for {
 		s.mu.Lock()
+		every, spacing := s.cfg.Poll, urgentSpacing
+		if !s.core.feed.since.IsZero() && !s.core.feed.silent {
+			every, spacing = s.cfg.Check, calmSpacing
+		}
 		urgent := s.core.unconfirmed()
-		s.mu.Unlock()
 		if !urgent.IsZero() {
 			// One look serves all dialogs that wait for it; the budget has more for looks than the steady ones use.
-			left = min(left, max(time.Until(later(urgent, start.Add(urgentSpacing))), 0))
-			if left == 0 {
-				return ctx.Err() == nil
-			}
+			urgent = later(urgent, start.Add(spacing))
+		}
+		urgent = earlier(urgent, s.lookWanted)
+		s.mu.Unlock()
+		left := max(every, least) - time.Since(start)
+		if !urgent.IsZero() && !failed {
+			left = min(left, time.Until(urgent))
+		}
+		if left <= 0 {
+			return ctx.Err() == nil
 		}
 		t := time.NewTimer(left)
 		select {
@@ -292,8 +357,10 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 		return pages, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, makeSnapshot(records, s.agents, s.device.ExtensionID, taken))
+		s.core.look(now, makeSnapshot(records, s.core.agents, s.device.ExtensionID, taken))
+		s.lookWanted = time.Time{}
 	})
+	s.refilter()
 	return pages, nil
 }
 
@@ -305,6 +372,7 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		if now := time.Now(); !now.Before(deviceAt) {
 			d, err := s.Device(ctx)
 			s.failing("device", err)
+			s.refilter() // our own extension may be known only now
 			deviceAt = now.Add(deviceEvery)
 			if err != nil {
 				deviceAt = now.Add(upkeepRetry)
@@ -325,6 +393,11 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		select {
 		case <-ctx.Done():
 			t.Stop()
+		case <-s.reload:
+			t.Stop()
+			agentsAt = time.Now()
+			s.hurry()
+			s.lookNow()
 		case <-t.C:
 		}
 	}

@@ -37,6 +37,12 @@ func (l *logLines) text() string {
 // running starts Run in a synctest bubble and stops it at the end of the test.
 func running(t *testing.T, f *fakeRC, change func(*Config)) (*Supervisor, *watcher, *logLines) {
 	t.Helper()
+	return runningWith(t, f, change, nil)
+}
+
+// runningWith is running with a last word before Run.
+func runningWith(t *testing.T, f *fakeRC, change func(*Config), before func(*Supervisor)) (*Supervisor, *watcher, *logLines) {
+	t.Helper()
 	h, log := &watcher{}, &logLines{}
 	cfg := f.config()
 	cfg.Handler = h
@@ -46,6 +52,9 @@ func running(t *testing.T, f *fakeRC, change func(*Config)) (*Supervisor, *watch
 	}
 	s := mustNew(t, cfg)
 	f.sup = s
+	if before != nil {
+		before(s)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

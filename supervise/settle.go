@@ -37,10 +37,21 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		return
 	}
 	s.readFails, s.dirty, s.freshAt = 0, false, now
-	c.clear(now, s, parties)
-	p := makePlan(c.mode, parties, s.agent, c.own, s.hint)
+	v := c.viewOf(now, id)
+	v.mergeRead(now, parties, s.sentTop)
+	c.link(now, v)
+	c.vacated(now, s, v)
+	if s.suspect { // why it was refused
+		s.suspect = false
+		c.occupied(now, s)
+	}
+	c.clear(now, s, v.states())
+	if agent, p := c.monitored(v, s); p != nil && live(p.partyState) && agent.ID != s.agent.ID {
+		c.onLine(now, s, agent, p)
+	}
+	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
 	if p.over {
-		c.over(now, s)
+		c.gone(now, s, v)
 		return
 	}
 	if p.live {
@@ -52,6 +63,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		p.choose()
 	}
 	if !p.ready {
+		c.decide(now, s)
 		s.dirty, s.readAt = true, time.Time{}
 		if s.tries < notReadyTries {
 			s.readAt = now.Add(notReadyFirst << s.tries)
@@ -93,7 +105,7 @@ func (c *core) clear(now time.Time, s *session, parties []partyState) {
 	}
 	for _, j := range unclear {
 		j.unclear = false
-		if len(free) == 0 || j.state != stateWanted {
+		if len(free) == 0 || (j.state != stateWanted && j.state != stateFailed) {
 			continue
 		}
 		// It was done, or another's was: whose party it is shows when the INVITE comes, or none does.
@@ -107,7 +119,6 @@ func (c *core) clear(now time.Time, s *session, parties []partyState) {
 
 // apply makes the session's joins those of the plan. What is heard already is kept as it is.
 func (c *core) apply(now time.Time, s *session, p plan) {
-	before := s.call()
 	s.known = nil
 	for _, k := range []call.Party{p.agent, p.other} {
 		if k.ID != "" {
@@ -128,7 +139,9 @@ func (c *core) apply(now time.Time, s *session, p plan) {
 			}
 		}
 	}
-	if !s.alive() || p.mode == s.mode {
+	// A third person makes it a session join, beside the party joins as long as these live. Two that are left of three
+	// go on as they are.
+	if p.mode == s.mode || p.mode == ModeSession || !s.planAlive() {
 		s.mode, s.planned = p.mode, p.streams
 		var joins []*join
 		for _, party := range p.streams {
@@ -136,19 +149,19 @@ func (c *core) apply(now time.Time, s *session, p plan) {
 			if j == nil {
 				j = &join{next: now}
 			}
-			j.party = party
+			j.party, j.extra = party, false
 			joins = append(joins, j)
 		}
 		for _, j := range s.joins {
 			if j.alive() && !slices.Contains(joins, j) {
+				j.extra = true
 				joins = append(joins, j)
 			}
 		}
 		s.joins = joins
 	}
-	if s.call() != before {
-		c.emit(actWanted{s.call()})
-	}
+	c.decide(now, s)
+	c.announce(s)
 }
 
 // asked takes the result of a supervise POST; own is our party as the answer names it.
@@ -166,6 +179,7 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		j.own = own
 	}
 	if j.state != stateAsking {
+		c.told(s)
 		return // its INVITE came first, and says more than the answer
 	}
 	if j.invited {
@@ -180,19 +194,33 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 	case outcomeBusy:
 		j.retry(until)
 	case outcomeLater:
+		if c.occupied(now, s) {
+			j.retry(now)
+			return
+		}
 		if wait := backoff(quickFirst, laterWithin, j.quick); now.Add(wait).Sub(j.firstAsk) <= laterWithin {
 			j.quick++
 			j.retry(now.Add(wait))
 			s.dirty, s.readAt = true, now.Add(wait)
 			return
 		}
-		s.dirty, s.readAt = true, now
+		s.dirty, s.readAt, s.suspect = true, now, true
 		c.fail(s, j, refusal(err), err, now.Add(backoff(slowFirst, slowMost, j.failures)))
 	case outcomeRefused:
+		if c.occupied(now, s) {
+			j.retry(now)
+			return
+		}
+		if v := c.views[s.id]; v != nil && !v.whole { // events alone do not show who else listens
+			s.dirty, s.readAt = true, now
+		}
+		s.suspect = true
 		c.fail(s, j, refusal(err), err, time.Time{})
 	case outcomeUnclear:
 		if j.asks > maxUnclear {
 			c.fail(s, j, refusal(err), err, now.Add(slowMost))
+			j.unclear = true // it is looked at all the same
+			s.dirty, s.readAt = true, now.Add(unclearSettle)
 			return
 		}
 		j.retry(later(until, now.Add(backoff(firstRetryWait, maxRetryWait, j.asks-1))))

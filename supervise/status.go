@@ -12,7 +12,8 @@ type Status struct {
 	Agents   int
 	Calls    []CallStatus // oldest first
 	LastLook time.Time    // the newest complete look at presence
-	Errors   []string     // what fails at present, with hints
+	Feed     FeedStatus
+	Errors   []string // what fails at present, with hints
 }
 
 // CallStatus is one wanted call.
@@ -20,7 +21,7 @@ type CallStatus struct {
 	Session   string
 	Agent     string // extension number
 	Mode      string
-	State     string // wanted, asking, asked, joined, failed: of the join that is furthest behind
+	State     string // excused; else wanted, asking, asked, joined, failed: of the join that is furthest behind
 	Confirmed bool   // presence shows all our parties
 	Cause     string // the newest failure; empty if none
 	Since     time.Time
@@ -31,11 +32,16 @@ func (s *Supervisor) Status() Status {
 	in := s.client.auth.good(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{LoggedIn: in, Device: s.device, Agents: s.agents.size(), LastLook: s.core.lastLook}
+	st := Status{LoggedIn: in, Device: s.device, Agents: s.core.agents.size(), LastLook: s.core.lastLook}
+	st.Feed = s.feedStatus
+	st.Feed.Events, st.Feed.Stale, st.Feed.LastEvent, st.Feed.Unread = s.core.feed.events, s.core.feed.stale, s.core.feed.last, s.feedUnread
 	for _, c := range s.core.sorted() {
-		cs := CallStatus{Session: c.id, Agent: c.agent.Extension, Mode: c.mode, State: c.state().String(), Confirmed: c.confirmed, Since: c.since}
+		cs := CallStatus{Session: c.id, Agent: c.agent.Extension, Mode: c.mode, State: c.stateText(), Confirmed: c.confirmed, Since: c.since}
 		if c.cause.Code != "" {
 			cs.Cause = c.cause.String()
+		}
+		if c.verdict == verdictExcused {
+			cs.Cause = "policy: " + c.rule
 		}
 		st.Calls = append(st.Calls, cs)
 	}
@@ -48,6 +54,13 @@ func (s *Supervisor) Status() Status {
 
 // progress orders the states by how far they are from being heard.
 var progress = [stateCount]int{stateFailed: 0, stateWanted: 1, stateAsking: 2, stateAsked: 3, stateJoined: 4}
+
+func (s *session) stateText() string {
+	if s.verdict == verdictExcused {
+		return "excused"
+	}
+	return s.state().String()
+}
 
 // state is that of the join that is furthest behind.
 func (s *session) state() joinState {

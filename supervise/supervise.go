@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ const (
 const (
 	defaultPoll         = 8 * time.Second
 	minPoll             = 100 * time.Millisecond
+	defaultCheck        = time.Minute
 	defaultInviteWithin = 10 * time.Second
 	defaultUserAgent    = "earshot"
 	awaitWithin         = 2 * time.Second
@@ -43,6 +45,8 @@ type Config struct {
 	// count as agents. With neither, Run logs in and joins nothing.
 	Agents []string
 	Groups []string
+	// Policy says which calls of the agents are heard.
+	Policy Policy
 	// Mode is ModeParty (default) or ModeSession.
 	Mode string
 	// MediaSDP is the request's mediaSDP field, sendOnly or sendRecv; empty leaves it away.
@@ -50,6 +54,14 @@ type Config struct {
 	// Poll is the time between two looks at presence, default 8 s, at least 100 ms. The server's rate limit can
 	// stretch it.
 	Poll time.Duration
+	// NoFeed leaves RingCentral's event feed alone: calls are found by presence only.
+	NoFeed bool
+	// Check is the time between two looks at presence while the event feed brings the calls, default 60 s, at least Poll.
+	Check time.Duration
+	// MaxDialogs is how many dialogs the device takes at once; a call in party mode takes two. 0 means that it is learned:
+	// when INVITEs stop coming, the number is remembered for a while. Beyond it a call fails with the cause no_capacity, and
+	// is joined when a dialog ends.
+	MaxDialogs int
 	// InviteWithin is how long an INVITE may take after the request was granted, default 10 s.
 	InviteWithin time.Duration
 	// Registered says whether the device is registered; while it is not, nothing is asked. Nil means always. It is
@@ -84,6 +96,9 @@ func (c *Config) check() error {
 	if c.JWT == "" {
 		bad("jwt", "got none, want the supervisor's JWT credential")
 	}
+	if err := c.Policy.check(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.Mode == "" {
 		c.Mode = ModeParty
 	}
@@ -96,8 +111,17 @@ func (c *Config) check() error {
 	if c.Poll < minPoll {
 		bad("poll", "got %s, want %s or more", c.Poll, minPoll)
 	}
+	if c.Check == 0 {
+		c.Check = max(defaultCheck, c.Poll)
+	}
+	if c.Check < c.Poll {
+		bad("check", "got %s, want poll's %s or more", c.Check, c.Poll)
+	}
 	if c.InviteWithin == 0 {
 		c.InviteWithin = defaultInviteWithin
+	}
+	if c.MaxDialogs < 0 {
+		bad("max_dialogs", "got %d, want 0 or more", c.MaxDialogs)
 	}
 	if c.InviteWithin < 0 {
 		bad("invite_within", "got %s, want more than 0s", c.InviteWithin)
@@ -137,6 +161,20 @@ type Handler interface {
 	Gone(session string)
 }
 
+// ExcuseHandler is a Handler that learns of calls which policy leaves alone.
+type ExcuseHandler interface {
+	// Excused tells of a call that is not asked for, with the rule that excused it, one of internal, directions, numbers,
+	// queues, schedule, share, hook. A call that changes, by a transfer for instance, may be wanted later.
+	Excused(c Call, rule string)
+}
+
+// MoveHandler is a Handler that learns of calls that go on in another session.
+type MoveHandler interface {
+	// Moved tells that the call of session from goes on in session to. Where to was not matched yet, its joins have from
+	// in their Chain; else both are calls that were heard apart, and Moved tells only that they belong together.
+	Moved(from, to string)
+}
+
 // Agent is a monitored extension.
 type Agent struct {
 	Extension string // short number, such as 108
@@ -161,6 +199,10 @@ type Ref struct{ Session, Party string }
 // and Ended.
 type Join struct {
 	Session string
+	// Chain are the sessions of the call so far, the first one first and Session last: a call goes on in another session
+	// after an attended transfer or a pick-up from park. Chain[0] names the call. Once a join of the session was matched,
+	// its chain stays.
+	Chain []string
 	// Party is whose audio comes: in session mode a mix without an id.
 	Party call.Party
 	Agent Agent
@@ -176,17 +218,25 @@ type Supervisor struct {
 	// Set by New, then constant.
 	cfg    Config
 	client *client
+	feed   *feed
 	log    *repeats
 	wake   chan struct{} // size 1: the core has work for Run
 	urge   chan struct{} // size 1: a look at presence may be worth it
+	reload chan struct{} // size 1: the agents are others
 
 	// mu guards the fields below. It is never held during I/O, logging or a callback.
-	mu      sync.Mutex
-	core    *core
-	agents  agentSet
-	device  Device
-	errs    map[string]string // what fails at present
-	answers chan struct{}     // closed and replaced when a supervise POST has returned
+	mu   sync.Mutex
+	core *core
+	// wantAgents and wantGroups are as configured.
+	wantAgents, wantGroups []string
+	device                 Device
+	errs                   map[string]string // what fails at present
+	answers                chan struct{}     // closed and replaced when a supervise POST has returned
+
+	onEvent    func(sessionEvent) // tests only
+	feedStatus FeedStatus
+	feedUnread int64
+	lookWanted time.Time // a look out of turn was asked for; zero: none
 }
 
 // New checks the configuration. It opens nothing: the first request logs in.
@@ -194,10 +244,15 @@ func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Supervisor{
-		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1),
-		core: newCore(cfg.Mode, cfg.InviteWithin), agents: configured(cfg.Agents), errs: map[string]string{}, answers: make(chan struct{}),
-	}, nil
+	s := &Supervisor{
+		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1), reload: make(chan struct{}, 1),
+		core: newCore(cfg.Mode, cfg.InviteWithin), errs: map[string]string{}, answers: make(chan struct{}),
+		feedStatus: FeedStatus{State: FeedOff}, wantAgents: slices.Clone(cfg.Agents), wantGroups: slices.Clone(cfg.Groups),
+	}
+	s.core.room.max = cfg.MaxDialogs
+	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
+	s.feed = newFeed(s)
+	return s, nil
 }
 
 // Match names the join that an INVITE answers, by the parties in its headers p-rc-api-ids (own) and
@@ -211,7 +266,7 @@ func (s *Supervisor) Match(own, monitored Ref) (Join, bool) {
 	if j == nil {
 		return Join{}, false
 	}
-	return found.joinOf(j, j.party, by), true
+	return s.core.joinOf(found, j, j.party, by), true
 }
 
 // Await is Match for an INVITE that overtook the answers which would name it: it waits for the session's requests that
@@ -248,7 +303,7 @@ func (s *Supervisor) MatchLine(session, party string) (Join, bool) {
 	if !ok {
 		return Join{}, false
 	}
-	return found.joinOf(j, p, call.ByMediaTitle), true
+	return s.core.joinOf(found, j, p, call.ByMediaTitle), true
 }
 
 // Answered reports that the dialog of a join is up; party is Join.Party.ID, empty for a mix. Each Answered wants one
@@ -263,11 +318,11 @@ func (s *Supervisor) Ended(session, party string, c call.Cause) {
 	s.change(func(now time.Time) { s.core.ended(now, session, party, c) })
 }
 
-// InCall says whether RingCentral's newest answer still shows a monitored agent in that call. After the end of a dialog
-// the session is read within about half a second, so the answer soon is as new.
+// InCall says whether RingCentral's newest answer still shows a monitored agent in that call, or the call is on its way to
+// one: transferred, parked, gone on in another session. After the end of a dialog the session is read within about half a
+// second, so the answer soon is as new.
 func (s *Supervisor) InCall(session string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.core.sessions[session]
-	return c != nil && c.inCall
+	return s.core.lives(session, time.Now())
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Account is the world behind the REST API: who exists, which devices they own, who may supervise whom. It is not
-// changed after New; the zero Account stands for [DefaultAccount].
+// Account is the world behind the REST API: who exists, which devices they own, who may supervise whom. After New only
+// [Sim.SetMembers] changes it; the zero Account stands for [DefaultAccount].
 type Account struct {
 	ID         string
 	Apps       []App
@@ -47,6 +47,8 @@ type Device struct {
 	Password  string
 	// Status is Online or Offline; empty: follows the SIP registration.
 	Status string
+	// MaxDialogs is how many calls it may have, 0: Switches.DialogsPerDevice.
+	MaxDialogs int
 }
 
 // Group is a call monitoring group.

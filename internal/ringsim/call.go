@@ -16,7 +16,9 @@ type CallSpec struct {
 	Agent    string   // extension number; default the first agent's
 	Customer Customer // default made up
 	Outbound bool     // the agent called the customer
+	Peer     string   // extension number of a colleague who is the far side: an internal call
 	IVR      bool     // an announcement took the call first, so the agent's party is not number 2
+	Queue    string   // name of the call queue that it came through, which makes it a queue call
 	Ringing  bool     // the agent did not answer yet: [Call.Answer]
 	// ThirdParty adds one more person, so that RingCentral refuses to supervise a party.
 	ThirdParty bool
@@ -47,9 +49,11 @@ type Call struct {
 	session *session
 	spec    CallSpec
 
-	over       chan struct{} // closed when the call ends: INVITEs that ring are cancelled, dialogs get a BYE
-	supervised chan struct{} // closed once the call is heard as its form promises
-	done       chan struct{} // closed when the call has ended and all dialogs with it
+	over chan struct{} // closed when the call ends
+	done chan struct{} // closed when the call has ended and all dialogs with it
+
+	// Sim.mu guards the field below.
+	supervised chan struct{} // closed once the call is heard as its form promises; another one for each agent
 }
 
 // Stream is one m= line of a dialog with what is said on it. [trunk.Stream.Sent] tells which octets of Source went out.
@@ -86,7 +90,7 @@ func (s *Sim) StartCall(spec CallSpec) (*Call, error) {
 			return nil, err
 		}
 	}
-	s.log.Info("call started", slog.String("call", c.session.id), slog.String("agent", c.session.agent.extension.Number), slog.String("form", string(c.session.form)))
+	s.log.Info("call started", slog.String("call", c.session.id), slog.String("agent", c.spec.Agent), slog.String("form", string(c.session.form)))
 	return c, nil
 }
 
@@ -120,62 +124,116 @@ func (s *Sim) startLocked(spec CallSpec, now time.Time) (*Call, error) {
 	if spec.AgentAudio == nil {
 		spec.AgentAudio = Numbered(w.random.Uint32())
 	}
-	se := &session{id: newSessionID(w.random, now), legacy: newLegacyID(w.random), created: now, form: spec.Form}
-	c := &Call{sim: s, session: se, spec: spec, over: make(chan struct{}), supervised: make(chan struct{}), done: make(chan struct{})}
-	se.call = c
-	s.seat(se, x, now)
-	w.sessions = append(w.sessions, se)
+	if far := s.cfg.Account.byNumber(spec.Peer); spec.Peer != "" && (far == nil || far == x) {
+		return nil, fmt.Errorf("peer %s: want another extension", spec.Peer)
+	}
+	c := s.newCallLocked(&spec, now)
+	s.seat(c.session, x, now)
 	return c, nil
 }
 
-// seat adds the parties in the order in which they came.
+// newCallLocked makes a call without parties, with what the spec leaves open.
+func (s *Sim) newCallLocked(spec *CallSpec, now time.Time) *Call {
+	r := s.world.random
+	if spec.CustomerAudio == nil {
+		spec.CustomerAudio = Numbered(r.Uint32())
+	}
+	if spec.AgentAudio == nil {
+		spec.AgentAudio = Numbered(r.Uint32())
+	}
+	se := &session{id: newSessionID(r, now), legacy: newLegacyID(r), created: now, form: spec.Form}
+	c := &Call{sim: s, session: se, spec: *spec, over: make(chan struct{}), supervised: make(chan struct{}), done: make(chan struct{})}
+	se.call = c
+	s.world.sessions = append(s.world.sessions, se)
+	return c
+}
+
+// dialed is the number that the far side of an inbound call dialed.
+func (spec *CallSpec) dialed(s *Sim) string {
+	if x := s.cfg.Account.byNumber(spec.Agent); x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+// seat adds the parties in the order in which they come, with the events that RingCentral was seen to send.
 func (s *Sim) seat(se *session, x *Extension, now time.Time) {
-	r, spec := s.world.random, &se.call.spec
-	customer := endpoint{phone: spec.Customer.Number, name: spec.Customer.Name}
+	spec := &se.call.spec
 	agent := endpoint{phone: x.Phone, name: x.Name, extension: x.ID}
+	far, customer := (*Extension)(nil), endpoint{phone: spec.Customer.Number, name: spec.Customer.Name}
+	if spec.Peer != "" {
+		far, customer = s.end(spec.Peer, "")
+	}
 	from, to := customer, agent
 	if spec.Outbound {
-		for _, d := range s.cfg.Account.Devices {
-			if d.Extension == x.ID {
-				agent.device = d.ID
-				break
-			}
-		}
+		agent.device = s.firstDevice(x)
 		from, to = agent, customer
 	}
-	ours := &party{role: RoleAgent, extension: x, from: from, to: to, state: stateAnswered, answered: now}
-	theirs := &party{role: RoleCustomer, from: from, to: to, state: stateAnswered, answered: now}
-	if spec.Ringing {
-		ours.state, ours.answered = stateProceeding, time.Time{}
-		if spec.Outbound {
-			theirs.state, theirs.answered = stateProceeding, time.Time{}
-		}
-	}
-	first, last := theirs, ours
+	se.agent = &party{role: RoleAgent, extension: x, from: from, to: to, voice: newVoice(spec.AgentAudio), queue: spec.Queue != ""}
+	se.peer = &party{role: RoleCustomer, extension: far, from: from, to: to, voice: newVoice(spec.CustomerAudio)}
+	first, last := se.peer, se.agent
 	if spec.Outbound {
-		first, last = ours, theirs
+		first, last = se.agent, se.peer
 	}
 	first.direction, last.direction = outbound, inbound
-	se.agent, se.peer = ours, theirs
-	se.add(first, r)
+	s.enterLocked(se, first, stateSetup, now)
 	if spec.IVR {
-		se.add(&party{role: RoleOther, direction: inbound, from: from, to: to, state: stateDisconnected}, r)
+		s.passLocked(se, "IVR", now)
 	}
-	se.add(last, r)
+	if spec.Queue != "" && !spec.Outbound {
+		s.passLocked(se, spec.Queue, now)
+	}
+	if spec.Outbound && far == nil { // a number outside has no Setup
+		s.enterLocked(se, last, stateProceeding, now)
+	} else {
+		s.enterLocked(se, last, stateSetup, now)
+		s.changeLocked(se, last, stateProceeding, "", now)
+	}
+	if spec.Outbound {
+		s.changeLocked(se, first, stateProceeding, "", now)
+	}
+	if !spec.Ringing {
+		se.call.answerLocked(now)
+	}
 	if spec.ThirdParty {
 		third := endpoint{phone: "+14155550199", name: "THIRD PARTY"}
-		se.add(&party{role: RoleOther, direction: inbound, from: from, to: third, state: stateAnswered, answered: now}, r)
+		s.enterLocked(se, &party{role: RoleOther, direction: inbound, from: from, to: third, voice: newVoice(silence)}, stateAnswered, now)
 	}
+}
+
+func (s *Sim) firstDevice(x *Extension) string {
+	for _, d := range s.cfg.Account.Devices {
+		if d.Extension == x.ID {
+			return d.ID
+		}
+	}
+	return ""
 }
 
 // SessionID is the telephony session's id.
 func (c *Call) SessionID() string { return c.session.id }
 
-// AgentParty is the id of the agent's party.
-func (c *Call) AgentParty() string { return c.session.agent.id }
+// AgentParty is the id of the agent's party; a transfer changes it.
+func (c *Call) AgentParty() string { return c.read(func(se *session) string { return se.agent.id }) }
 
-// CustomerParty is the id of the customer's party.
-func (c *Call) CustomerParty() string { return c.session.peer.id }
+// CustomerParty is the id of the far side's party.
+func (c *Call) CustomerParty() string { return c.read(func(se *session) string { return se.peer.id }) }
+
+// Agent is the extension number of who has the call; a transfer changes it. It is empty when that is nobody of the account.
+func (c *Call) Agent() string {
+	return c.read(func(se *session) string {
+		if se.agent.extension == nil {
+			return ""
+		}
+		return se.agent.extension.Number
+	})
+}
+
+func (c *Call) read(f func(*session) string) string {
+	c.sim.mu.Lock()
+	defer c.sim.mu.Unlock()
+	return f(c.session)
+}
 
 // Form is how the call's audio comes when it is supervised.
 func (c *Call) Form() Form { return c.session.form }
@@ -183,29 +241,43 @@ func (c *Call) Form() Form { return c.session.form }
 // Spec is what the call is like, with its defaults filled in.
 func (c *Call) Spec() CallSpec { return c.spec }
 
-// Answer makes the agent of a ringing call answer.
+// Answer makes who rings answer.
 func (c *Call) Answer() {
 	now := time.Now()
 	c.sim.mu.Lock()
 	defer c.sim.mu.Unlock()
-	for _, p := range []*party{c.session.agent, c.session.peer} {
-		if p.state == stateProceeding {
-			p.state, p.answered = stateAnswered, now
+	c.answerLocked(now)
+}
+
+// answerLocked: the callee's party first, then the caller's, if no machine took the call before.
+func (c *Call) answerLocked(now time.Time) {
+	order := []*party{c.session.agent, c.session.peer}
+	if order[0].direction == outbound {
+		order[0], order[1] = order[1], order[0]
+	}
+	if p := order[0]; p.state != stateProceeding {
+		return
+	}
+	for _, p := range order {
+		if p.state == stateProceeding || p.state == stateSetup {
+			c.sim.changeLocked(c.session, p, stateAnswered, "", now)
 		}
 	}
 }
 
-// Hold shows the agent's party as holding; the streams go on.
-func (c *Call) Hold() { c.move(stateAnswered, stateHold) }
+// Hold shows the agent's party as holding; what becomes of the streams says Switches.HoldMedia.
+func (c *Call) Hold() { c.hold(stateAnswered, stateHold) }
 
 // Resume ends Hold.
-func (c *Call) Resume() { c.move(stateHold, stateAnswered) }
+func (c *Call) Resume() { c.hold(stateHold, stateAnswered) }
 
-func (c *Call) move(from, to string) {
+func (c *Call) hold(from, to string) {
+	now := time.Now()
 	c.sim.mu.Lock()
 	defer c.sim.mu.Unlock()
 	if c.session.agent.state == from {
-		c.session.agent.state = to
+		c.sim.changeLocked(c.session, c.session.agent, to, "", now)
+		c.sim.holdLocked(c.session, to == stateHold, now)
 	}
 }
 
@@ -217,18 +289,35 @@ func (c *Call) Hangup() {
 	c.hangupLocked(now)
 }
 
-func (c *Call) hangupLocked(now time.Time) {
-	if !c.session.ended.IsZero() {
+func (c *Call) hangupLocked(now time.Time) { c.hangupWithLocked("", now) }
+
+// hangupWithLocked lets those who are left leave: the agent, the far side, the others.
+func (c *Call) hangupWithLocked(reason string, now time.Time) {
+	se := c.session
+	if !se.ended.IsZero() {
 		return
 	}
-	c.session.ended = now
-	for _, p := range c.session.parties {
-		p.state, p.reason = stateDisconnected, ""
+	se.ended = now
+	order := append([]*party{se.agent, se.peer}, se.parties...)
+	for _, p := range order {
+		if !p.live() {
+			continue
+		}
+		if p.supervision != nil && !p.told {
+			p.state, p.reason = stateDisconnected, ""
+			continue
+		}
+		why := reason
+		switch {
+		case p.supervision != nil:
+			why = ""
+		case p.state == stateProceeding || p.state == stateSetup:
+			why = reasonCancelled
+		}
+		c.sim.changeLocked(se, p, stateDisconnected, why, now)
 	}
-	if l := c.session.pending; l != nil { // was never sent
-		c.session.pending = nil
-		l.ended = true
-		close(l.done)
+	for _, l := range se.legs {
+		l.stopLocked()
 	}
 	close(c.over)
 	c.noteLocked()
@@ -240,7 +329,7 @@ func (c *Call) noteLocked() {
 	running := false
 	for _, l := range c.session.legs {
 		running = running || !l.ended
-		if l.dialog == nil {
+		if l.dialog == nil || l.stopped && c.session.ended.IsZero() {
 			continue
 		}
 		for _, sv := range l.supervisions {
@@ -264,15 +353,19 @@ func closeOnce(ch chan struct{}) {
 	}
 }
 
-// WaitSupervised waits until the call is heard as a whole: the session, or both of its parties.
+// WaitSupervised waits until the call is heard as a whole: the session, or both of its parties. A call that changed hands has
+// to be heard anew.
 func (c *Call) WaitSupervised(ctx context.Context) error {
+	c.sim.mu.Lock()
+	supervised := c.supervised
+	c.sim.mu.Unlock()
 	select {
-	case <-c.supervised:
+	case <-supervised:
 		return nil
 	default:
 	}
 	select {
-	case <-c.supervised:
+	case <-supervised:
 		return nil
 	case <-c.done:
 		return fmt.Errorf("call %s: not supervised: %w", c.session.id, ErrCallEnded)

@@ -66,9 +66,31 @@ type Switches struct {
 	AccessTTL time.Duration
 	// ActiveCallsLag is how late a call shows up in active-calls; default 5 s, negative means none.
 	ActiveCallsLag time.Duration
+	// HoldMedia is what becomes of a supervisor's streams while the agent holds; default they go on.
+	HoldMedia HoldMedia
+	// KeepDialogs leaves a supervisor's dialogs alone when the supervised agent leaves a call that goes on; default they get a
+	// BYE.
+	KeepDialogs bool
+	// LoseByes ends dialogs without a BYE, as if it had been lost.
+	LoseByes bool
+	// Feed are the switches of the event feed.
+	Feed Feed
 	// EndedLinger is how long an ended session can still be read; default 60 s, negative means not at all.
 	EndedLinger time.Duration
 }
+
+// HoldMedia says what a supervisor hears of a call on hold.
+type HoldMedia string
+
+// The ways.
+const (
+	HoldContinues HoldMedia = ""         // both parties as before
+	HoldSilence   HoldMedia = "silence"  // packets of silence
+	HoldMusic     HoldMedia = "music"    // [Music]
+	HoldPause     HoldMedia = "pause"    // no packets
+	HoldInactive  HoldMedia = "inactive" // a re-INVITE with a=inactive, then one with a=sendrecv
+	HoldSendonly  HoldMedia = "sendonly" // a re-INVITE with a=sendonly and music, then one with a=sendrecv
+)
 
 // LegacyBody says where a supervise body with the field names of 2019 is taken.
 type LegacyBody string
@@ -149,6 +171,11 @@ func (w *Switches) check() error {
 	default:
 		return fmt.Errorf("config: LegacyBody: %q, want session, never or only", w.LegacyBody)
 	}
+	switch w.HoldMedia {
+	case HoldContinues, HoldSilence, HoldMusic, HoldPause, HoldInactive, HoldSendonly:
+	default:
+		return fmt.Errorf("config: HoldMedia: %q, want silence, music, pause, inactive or sendonly", w.HoldMedia)
+	}
 	def := func(d *time.Duration, v time.Duration) {
 		switch {
 		case *d == 0:
@@ -160,5 +187,5 @@ func (w *Switches) check() error {
 	def(&w.AccessTTL, accessTTL)
 	def(&w.ActiveCallsLag, 5*time.Second)
 	def(&w.EndedLinger, time.Minute)
-	return nil
+	return w.Feed.check()
 }

@@ -32,6 +32,8 @@ type device struct {
 	mu      sync.Mutex
 	invites []*message
 	lines   map[string][]*mediaLine // by Call-ID
+	closed  bool
+	all     []*mediaLine // those that a re-INVITE replaced too
 	byes    int
 }
 
@@ -61,10 +63,9 @@ func registered(t *testing.T, sim *ringsim.Sim) *device {
 	t.Cleanup(func() {
 		_ = conn.Close()
 		d.mu.Lock()
-		for _, lines := range d.lines {
-			for _, l := range lines {
-				_ = l.conn.Close()
-			}
+		d.closed = true
+		for _, l := range d.all {
+			_ = l.conn.Close()
 		}
 		d.mu.Unlock()
 		d.wg.Wait()
@@ -202,6 +203,9 @@ func (d *device) answer(m *message) {
 		if strings.Contains(section, "a=sendonly") {
 			direction = "recvonly"
 		}
+		if strings.Contains(section, "a=inactive") {
+			direction = "inactive"
+		}
 		answer += fmt.Sprintf("m=audio %d RTP/AVP %d\r\na=%s\r\n", conn.LocalAddr().(*net.UDPAddr).Port, l.law, direction)
 		lines = append(lines, l)
 		d.wg.Go(l.receive)
@@ -209,6 +213,12 @@ func (d *device) answer(m *message) {
 	d.mu.Lock()
 	d.invites = append(d.invites, m)
 	d.lines[m.header.Get("Call-Id")] = lines
+	d.all = append(d.all, lines...)
+	if d.closed { // an INVITE that came as the test ended
+		for _, l := range lines {
+			_ = l.conn.Close()
+		}
+	}
 	d.mu.Unlock()
 	d.respond(m, "Contact: "+d.contact()+"\r\nSupported: timer\r\nRequire: timer\r\nSession-Expires: 14400;refresher=uac\r\nContent-Type: application/sdp\r\n", answer)
 }

@@ -80,6 +80,8 @@ func (s *Sim) getGroups(rq *request) (any, *apiError) {
 	if member != "" && s.cfg.Account.extension(member) == nil {
 		return nil, notFound("memberExtensionId", member)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var all []object
 	for _, g := range s.cfg.Account.Groups {
 		if member != "" && !slices.ContainsFunc(g.Members, func(m Member) bool { return m.Extension == member }) {
@@ -98,6 +100,8 @@ func (s *Sim) getMembers(rq *request) (any, *apiError) {
 	if fail != nil {
 		return nil, fail
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	g := s.cfg.Account.group(rq.PathValue("group"))
 	if g == nil {
 		return nil, notFound("groupId", rq.PathValue("group"))

@@ -22,6 +22,8 @@ func (s *Sim) ear() (*Extension, *Device) {
 // monitored lists the extension numbers that the listening user may supervise, in the account's order.
 func (s *Sim) monitored() []string {
 	x, _ := s.ear()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var out []string
 	for _, e := range s.cfg.Account.Extensions {
 		if e.ID != x.ID && s.cfg.Account.maySupervise(x.ID, e.ID) {

@@ -18,12 +18,14 @@ type leg struct {
 	delay        time.Duration
 	waitFor      <-chan struct{} // ReverseInvites: the other leg's answer
 	answered     chan struct{}   // closed with the device's answer
+	over         chan struct{}   // closed when the listener is sent away: what rings is cancelled, a dialog gets a BYE
 	done         chan struct{}   // closed when nothing more happens
 
 	// Guarded by Sim.mu.
 	dialog  *trunk.Dialog
 	streams []Stream
 	ended   bool
+	stopped bool // over is closed
 }
 
 const byeTimeout = 5 * time.Second
@@ -43,7 +45,7 @@ func (s *Sim) planLocked(se *session, sv *supervision) *leg {
 		return nil
 	}
 	l := s.newLegLocked(se, sv)
-	if s.cfg.Switches.ReverseInvites && sv.monitored != nil {
+	if sv.monitored != nil && (s.cfg.Switches.ReverseInvites || se.reversed != nil || s.takeFaultLocked(FaultInvitesReversed, time.Now()) != nil) {
 		if se.reversed == nil {
 			se.reversed = make(chan struct{})
 			l.waitFor = se.reversed
@@ -55,7 +57,7 @@ func (s *Sim) planLocked(se *session, sv *supervision) *leg {
 }
 
 func (s *Sim) newLegLocked(se *session, sv *supervision) *leg {
-	l := &leg{session: se, supervisions: []*supervision{sv}, answered: make(chan struct{}), done: make(chan struct{})}
+	l := &leg{session: se, supervisions: []*supervision{sv}, answered: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{})}
 	const least, spread = 50 * time.Millisecond, int64(100 * time.Millisecond)
 	switch d := s.cfg.Switches.InviteDelay; {
 	case s.cfg.Switches.InviteFirst || d < 0:
@@ -78,7 +80,11 @@ func (l *leg) run(ctx context.Context, s *Sim) {
 	select {
 	case <-d.Done():
 	case <-ctx.Done():
-	case <-l.session.call.over:
+	case <-l.over:
+		if s.cfg.Switches.LoseByes {
+			d.Forget("bye lost")
+			return
+		}
 		ctx, cancel := context.WithTimeout(ctx, byeTimeout)
 		defer cancel()
 		if err := d.Bye(ctx); err != nil && !errors.Is(err, trunk.ErrEnded) && !errors.Is(err, trunk.ErrClosed) {
@@ -87,7 +93,25 @@ func (l *leg) run(ctx context.Context, s *Sim) {
 	}
 }
 
-// call sends the INVITE when its time has come; the call's end cancels it. Without an answer there is no dialog.
+// stopLocked sends the listener away.
+func (l *leg) stopLocked() {
+	if l.stopped {
+		return
+	}
+	l.stopped = true
+	close(l.over)
+	if l.session.pending != l {
+		return
+	}
+	l.session.pending = nil // was never sent
+	l.ended = true
+	for _, sv := range l.supervisions {
+		sv.party.state, sv.party.reason = stateDisconnected, ""
+	}
+	close(l.done)
+}
+
+// call sends the INVITE when its time has come; the listener's end cancels it. Without an answer there is no dialog.
 func (l *leg) call(ctx context.Context, s *Sim) *trunk.Dialog {
 	var watch sync.WaitGroup
 	defer watch.Wait()
@@ -95,7 +119,7 @@ func (l *leg) call(ctx context.Context, s *Sim) *trunk.Dialog {
 	defer cancel()
 	watch.Go(func() {
 		select {
-		case <-l.session.call.over:
+		case <-l.over:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -103,12 +127,20 @@ func (l *leg) call(ctx context.Context, s *Sim) *trunk.Dialog {
 	if !l.wait(ctx) {
 		return nil
 	}
-	user := l.supervisions[0].device.UserName
-	if n := s.cfg.Switches.DialogsPerDevice; n > 0 && s.trunk.Dialogs(user) >= n {
+	user, n := l.supervisions[0].device.UserName, l.supervisions[0].device.MaxDialogs
+	if n == 0 {
+		n = s.cfg.Switches.DialogsPerDevice
+	}
+	if n > 0 && s.trunk.Dialogs(user) >= n {
 		s.log.Info("invite not sent", slog.String("call", l.session.id), slog.String("reason", "device has as many calls as it may"))
 		return nil
 	}
+	copies, send := s.inviteFault(ctx, l)
+	if !send {
+		return nil
+	}
 	in, streams := s.invite(l)
+	in.Copies += copies
 	d, err := s.trunk.Invite(ctx, in)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -151,6 +183,9 @@ func (s *Sim) legAnswered(l *leg, d *trunk.Dialog, streams []Stream) {
 	l.streams = streams
 	for _, sv := range l.supervisions {
 		sv.answered = true
+		if sv.party.live() {
+			s.tellLocked(l.session, sv.party, time.Now())
+		}
 	}
 	l.session.call.noteLocked()
 	s.mu.Unlock()
@@ -166,7 +201,11 @@ func (s *Sim) legEnded(l *leg) {
 	}
 	l.ended = true
 	for _, sv := range l.supervisions {
-		sv.party.state, sv.party.reason = stateDisconnected, ""
+		if p := sv.party; p.live() && p.told {
+			s.changeLocked(l.session, p, stateDisconnected, "", time.Now())
+		} else if p.live() {
+			p.state, p.reason = stateDisconnected, ""
+		}
 	}
 	close(l.done)
 	l.session.call.noteLocked()
@@ -214,14 +253,13 @@ func (s *Sim) ids(party, session string) string {
 // streams says what each line of an INVITE carries.
 func (s *Sim) streams(l *leg) []Stream {
 	se, own := l.session, l.supervisions[0]
-	spec := &se.call.spec
-	customer := Stream{Role: RoleCustomer, Party: se.peer.id, Source: spec.CustomerAudio}
-	agent := Stream{Role: RoleAgent, Party: se.agent.id, Source: spec.AgentAudio}
+	customer := Stream{Role: RoleCustomer, Party: se.peer.id, Source: se.peer.voice}
+	agent := Stream{Role: RoleAgent, Party: se.agent.id, Source: se.agent.voice}
 	switch {
 	case se.form == FormTwoLines:
 		return []Stream{customer, agent}
 	case se.form == FormMixed || own.monitored == nil:
-		mix := Stream{Role: RoleMix, Source: Mix{spec.CustomerAudio, spec.AgentAudio}}
+		mix := Stream{Role: RoleMix, Source: &se.room}
 		if own.monitored != nil {
 			mix.Party = own.monitored.id
 		}
@@ -231,13 +269,13 @@ func (s *Sim) streams(l *leg) []Stream {
 	case own.monitored == se.agent:
 		return []Stream{agent}
 	default:
-		return []Stream{{Role: RoleOther, Party: own.monitored.id, Source: trunk.Silence{}}}
+		return []Stream{{Role: RoleOther, Party: own.monitored.id, Source: own.monitored.voice}}
 	}
 }
 
 func (s *Sim) line(se *session, own *supervision, st Stream) trunk.Line {
 	spec := &se.call.spec
-	line := trunk.Line{Source: st.Source, Begin: se.agent.answered}
+	line := trunk.Line{Source: st.Source, Begin: se.begin}
 	switch st.Role {
 	case RoleCustomer:
 		line.Plan = spec.Impair.Customer

@@ -115,8 +115,3 @@ func (s *Sim) postRevoke(rq *request) (any, *apiError) {
 	s.world.logins.revoke(strings.TrimSpace(token))
 	return nil, nil
 }
-
-// postWSToken says that this RingCentral has no event feed: a client then polls.
-func (s *Sim) postWSToken(*request) (any, *apiError) {
-	return nil, refuse(http.StatusNotFound, "AGW-404", "Resource not found")
-}

@@ -6,7 +6,7 @@ import (
 
 // activeCall is one entry of activeCalls, from the view of the extension whose party p is.
 func activeCall(se *session, p *party, sipData bool) object {
-	telephony := map[string]string{stateProceeding: "Ringing", stateAnswered: "CallConnected", stateHold: "OnHold"}[p.state]
+	telephony := map[string]string{stateSetup: "Ringing", stateProceeding: "Ringing", stateParked: "ParkedCall", stateAnswered: "CallConnected", stateHold: "OnHold"}[p.state]
 	o := object{
 		"id": p.callID, "direction": p.direction, "queueCall": false,
 		"from": p.from.phone, "to": p.to.phone, "telephonyStatus": telephony,
@@ -19,7 +19,7 @@ func activeCall(se *session, p *party, sipData bool) object {
 		o["toName"] = p.to.name
 	}
 	toTag := p.tags[0]
-	if p.state == stateProceeding {
+	if p.answered.IsZero() {
 		// While it rings the id is not the Call-ID, and the tag says so.
 		o["id"], toTag = se.legacy, "blf"
 	}
@@ -127,7 +127,7 @@ func (s *Sim) getActiveCalls(rq *request) (any, *apiError) {
 	var all []object
 	for _, se := range s.world.sessions {
 		a := se.agent
-		if only != nil && a.extension != only || a.answered.IsZero() || rq.now.Sub(a.answered) < s.cfg.Switches.ActiveCallsLag ||
+		if only != nil && a.extension != only || a.extension == nil || a.answered.IsZero() || rq.now.Sub(a.answered) < s.cfg.Switches.ActiveCallsLag ||
 			!se.ended.IsZero() && rq.now.Sub(se.ended) > endedCallsLinger {
 			continue
 		}

@@ -223,7 +223,6 @@ func TestUnknownAndForbiddenRequestsAreViolations(t *testing.T) {
 		{"PATCH", se, 403, "TAS-100", true},
 		{"DELETE", se + "/parties/" + call.AgentParty(), 403, "TAS-100", true},
 		{"PATCH", se + "/parties/" + call.AgentParty(), 403, "TAS-100", true},
-		{"POST", "/restapi/oauth/wstoken", 404, "AGW-404", false},
 		{"GET", "/restapi/v1.0/account/1/extension", 404, "AGW-404", false},
 		{"GET", account + "/extension/1", 404, "CMN-102", false},
 		{"GET", account + "/call-monitoring-groups/1/members", 404, "CMN-102", false},

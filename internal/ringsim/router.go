@@ -68,6 +68,7 @@ func (s *Sim) routes() http.Handler {
 		u.method = r.Method
 		s.handle(w, r, u)
 	})
+	mux.HandleFunc("GET /ws", s.serveSocket)
 	return mux
 }
 
@@ -79,6 +80,7 @@ type request struct {
 	w     http.ResponseWriter
 	app   *App
 	user  *Extension
+	login *login
 	now   time.Time
 	host  string // base of the uri members
 	query map[string][]string
@@ -88,23 +90,35 @@ type request struct {
 func (s *Sim) handle(w http.ResponseWriter, r *http.Request, rt route) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	rq := &request{Request: r, w: w, now: time.Now(), host: s.URL(), query: r.URL.Query()}
+	bad := s.restFault(r)
+	if bad.instead(s, rq, rt) {
+		return
+	}
 	var answer any
 	fail := s.admit(rq, rt)
 	if fail == nil {
 		answer, fail = rt.serve(s, rq)
 	}
-	status := http.StatusOK
+	if bad.after(s, rq, rt) {
+		return
+	}
+	status, retryAfter := http.StatusOK, time.Duration(0)
 	w.Header().Set("Rcrequestid", s.mint())
 	if fail != nil {
-		status, answer = fail.status, fail.body()
-		if fail.retryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(seconds(fail.retryAfter)))
-		}
+		status, retryAfter, answer = fail.status, fail.retryAfter, fail.body()
 	}
 	s.count(rt, status)
 	s.log.Debug("request answered", slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status))
 	if fail != nil && fail.violation != "" {
 		s.violate("rest: " + fail.violation)
+	}
+	write(w, status, retryAfter, answer)
+}
+
+// write sends an answer; nil has no body.
+func write(w http.ResponseWriter, status int, retryAfter time.Duration, answer any) {
+	if retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(retryAfter)))
 	}
 	if answer == nil {
 		w.WriteHeader(status)
@@ -162,7 +176,7 @@ func (s *Sim) authenticate(rq *request) *apiError {
 	if fail != nil {
 		return fail
 	}
-	rq.app, rq.user = l.app, l.user
+	rq.app, rq.user, rq.login = l.app, l.user, l
 	return nil
 }
 
@@ -181,31 +195,40 @@ type purseKey struct {
 
 // spend takes from a purse and writes the X-Rate-Limit headers.
 func (s *Sim) spend(rq *request, group rateGroup, who string) *apiError {
+	s.mu.Lock()
+	info, fail := s.takeLocked(group, who, rq.now)
+	s.mu.Unlock()
+	for name, value := range info {
+		rq.w.Header().Set(name, value)
+	}
+	return fail
+}
+
+// takeLocked takes from a purse and says what is left in it.
+func (s *Sim) takeLocked(group rateGroup, who string, now time.Time) (map[string]string, *apiError) {
 	l := &s.cfg.Limits
 	if group == groupNone || l.Off {
-		return nil
+		return nil, nil
 	}
 	limit := l.of(group)
 	key := purseKey{who, group}
-	s.mu.Lock()
 	p := s.world.purses[key]
 	if p == nil {
 		p = &purse{}
 		s.world.purses[key] = p
 	}
-	remaining, wait := p.spend(l, limit, rq.now)
-	s.mu.Unlock()
-	h := rq.w.Header()
-	h.Set("X-Rate-Limit-Group", string(group))
-	h.Set("X-Rate-Limit-Limit", strconv.Itoa(limit))
-	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(remaining))
-	h.Set("X-Rate-Limit-Window", strconv.Itoa(seconds(l.Window)))
-	if wait == 0 {
-		return nil
+	remaining, wait := p.spend(l, limit, now)
+	info := map[string]string{
+		"X-Rate-Limit-Group": string(group), "X-Rate-Limit-Limit": strconv.Itoa(limit),
+		"X-Rate-Limit-Remaining": strconv.Itoa(remaining), "X-Rate-Limit-Window": strconv.Itoa(seconds(l.Window)),
 	}
+	if wait == 0 {
+		return info, nil
+	}
+	info["Retry-After"] = strconv.Itoa(seconds(wait))
 	e := refuse(http.StatusTooManyRequests, "CMN-301", "Request rate exceeded")
 	e.retryAfter = wait
-	return e
+	return info, e
 }
 
 func (s *Sim) unknown(rq *request) (any, *apiError) {
@@ -221,7 +244,7 @@ func (s *Sim) forbidden(rq *request) (any, *apiError) {
 	return nil, e
 }
 
-// RequestCount says how often a request was answered with a status.
+// RequestCount says how often a request was answered with a status. The Method of one over the event feed begins with "WS ".
 type RequestCount struct {
 	Method, Pattern string // Pattern has names in braces for ids; "(unknown)" for what the simulator doesn't know
 	Status, Count   int
@@ -239,8 +262,10 @@ func (s *Sim) count(rt route, status int) {
 	if rt.pattern == unknownPattern {
 		method = "" // foreign text is no key
 	}
-	s.world.counts[requestKey{method, rt.pattern, status}]++
+	s.countLocked(requestKey{method, rt.pattern, status})
 }
+
+func (s *Sim) countLocked(k requestKey) { s.world.counts[k]++ }
 
 // Requests counts the REST requests so far, sorted by pattern, method and status.
 func (s *Sim) Requests() []RequestCount {

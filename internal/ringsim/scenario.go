@@ -57,7 +57,7 @@ func (s *Sim) Every(ctx context.Context, period, length time.Duration) error {
 		if err != nil {
 			return err
 		}
-		s.log.Info("call waits to be supervised", slog.String("call", c.SessionID()), slog.String("agent", c.session.agent.extension.Number))
+		s.log.Info("call waits to be supervised", slog.String("call", c.SessionID()), slog.String("agent", c.spec.Agent))
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -9,10 +9,13 @@ import (
 
 // The states of a party, as RingCentral spells them.
 const (
+	stateSetup        = "Setup"
 	stateProceeding   = "Proceeding"
 	stateAnswered     = "Answered"
 	stateHold         = "Hold"
 	stateDisconnected = "Disconnected"
+	stateGone         = "Gone"
+	stateParked       = "Parked"
 
 	reasonSupervising = "Supervising"
 
@@ -41,10 +44,14 @@ type session struct {
 	form     Form
 	parties  []*party
 	legs     []*leg
+	begin    time.Time // when the call was answered: index 0 of what its people say
+	room     room      // those who can be heard
+	sequence int       // of the newest event
+	parked   bool
 	pending  *leg          // FormTwoLines: waits for its second request
 	reversed chan struct{} // ReverseInvites: the answer that the first party-level INVITE waits for
 	agent    *party
-	peer     *party // the customer
+	peer     *party // the far side: the customer, or a colleague
 	call     *Call
 }
 
@@ -53,6 +60,11 @@ type party struct {
 	id          string
 	role        Role
 	direction   string
+	voice       *voice     // what it says; nil: nothing
+	queue       bool       // it came through a call queue
+	peer        *peer      // stateGone: where the call goes on
+	park        string     // stateParked: where it waits
+	told        bool       // the party has been in an event
 	extension   *Extension // nil: outside the account
 	from, to    endpoint
 	state       string
@@ -82,7 +94,11 @@ func (e endpoint) object() object {
 	return o
 }
 
-func (p *party) live() bool { return p.state != stateDisconnected }
+// peer names a party of another session.
+type peer struct{ legacy, session, party string }
+
+// live is a party that the session still has: one that parked the call is.
+func (p *party) live() bool { return p.state != stateDisconnected && p.state != stateGone }
 
 // talking is a party whose audio can be heard: a held one counts.
 func (p *party) talking() bool { return p.state == stateAnswered || p.state == stateHold }
@@ -122,7 +138,7 @@ func (se *session) party(id string) *party {
 func (se *session) participants() int {
 	n := 0
 	for _, p := range se.parties {
-		if p.role != RoleSupervisor && p.live() {
+		if p.role != RoleSupervisor && p.live() && p.state != stateParked {
 			n++
 		}
 	}

@@ -40,7 +40,9 @@ type Sim struct {
 	caFile   string
 	tempDir  string
 	tasks    chan task
+	courier  chan struct{}
 	stopped  chan struct{}
+	sockets  sync.WaitGroup // connections of the event feed
 	closing  sync.Once
 
 	// mu guards the fields below.
@@ -54,6 +56,12 @@ type world struct {
 	purses     map[purseKey]*purse
 	sessions   []*session
 	counts     map[requestKey]int
+	gateway    gateway
+	muted      map[*socket]struct{} // connections that were made silent
+	closed     bool
+	faults     []*fault
+	parks      int // calls parked so far
+	presences  int // presence events so far
 	violations []string
 	dropped    int // violations beyond maxViolations
 	random     *rand.Rand
@@ -69,12 +77,18 @@ func New(cfg Config) (*Sim, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("ringsim: %w", err)
 	}
-	s := &Sim{cfg: cfg, log: cfg.Log, tasks: make(chan task, maxTasks), stopped: make(chan struct{})}
+	s := &Sim{cfg: cfg, log: cfg.Log, tasks: make(chan task, maxTasks), courier: make(chan struct{}, 1), stopped: make(chan struct{})}
 	s.world = world{
 		purses: map[purseKey]*purse{}, counts: map[requestKey]int{},
 		random: rand.New(rand.NewPCG(cfg.Seed, 0x65617273686f74)),
 	}
 	s.world.logins.mint = func() string { return fmt.Sprintf("%016x%016x", s.world.random.Uint64(), s.world.random.Uint64()) }
+	seed := cfg.Switches.Feed.Seed
+	if seed == 0 {
+		seed = cfg.Seed
+	}
+	s.world.gateway = gateway{mint: s.world.logins.mint, random: rand.New(rand.NewPCG(seed, 0x66656564)), last: map[*link]time.Time{}}
+	s.world.muted = map[*socket]struct{}{}
 	if err := s.open(); err != nil {
 		_ = s.Close() // the first error counts
 		return nil, fmt.Errorf("ringsim: %w", err)
@@ -221,6 +235,7 @@ func (s *Sim) Run(ctx context.Context) error {
 			fail <- fmt.Errorf("ringsim: %w", err)
 		}
 	})
+	wg.Go(func() { s.carry(ctx) })
 	var err error
 loop:
 	for {
@@ -235,6 +250,7 @@ loop:
 	}
 	close(s.stopped)
 	_ = s.server.Close() // nothing of ours is lost with a connection
+	s.closeSockets()
 	cancel()
 	wg.Wait()
 	s.drop()

@@ -10,6 +10,8 @@ import (
 
 const bobID = "62295327016"
 
+const eventTime = 5 * time.Second
+
 func today() object {
 	return object{"mode": "Listen", "supervisorDeviceId": ringsim.DefaultDeviceID, "agentExtensionId": bobID, "autoAnswer": true, "mediaSDP": "sendRecv"}
 }

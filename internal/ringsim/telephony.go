@@ -13,6 +13,9 @@ func (s *Sim) partyObject(p *party) object {
 	if p.reason != "" {
 		status["reason"] = p.reason
 	}
+	if p.peer != nil {
+		status["peerId"] = object{"sessionId": p.peer.legacy, "telephonySessionId": p.peer.session, "partyId": p.peer.party}
+	}
 	o := object{
 		"id": p.id, "direction": p.direction, "from": p.from.object(), "to": p.to.object(),
 		"status": status, "muted": false, "standAlone": false,
@@ -21,6 +24,12 @@ func (s *Sim) partyObject(p *party) object {
 	if p.extension != nil {
 		o["accountId"], o["extensionId"] = s.cfg.Account.ID, p.extension.ID
 		o["owner"] = object{"accountId": s.cfg.Account.ID, "extensionId": p.extension.ID}
+	}
+	if p.queue {
+		o["queueCall"] = true
+	}
+	if p.park != "" {
+		o["park"] = object{"id": p.park}
 	}
 	return o
 }

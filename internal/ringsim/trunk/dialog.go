@@ -257,6 +257,9 @@ func (d *Dialog) bye(ctx context.Context, cause string) error {
 	return nil
 }
 
+// Forget ends the dialog without a BYE, as if it had been lost on its way.
+func (d *Dialog) Forget(cause string) { d.end(cause) }
+
 // end takes the dialog out of the books, stops its media and closes its ports. Only the first cause counts.
 func (d *Dialog) end(cause string) {
 	d.t.mu.Lock()

@@ -67,6 +67,9 @@ func (t *Trunk) readUDP() {
 		if err != nil {
 			continue // an ICMP error of an earlier send
 		}
+		if t.shunning() {
+			continue
+		}
 		f := t.udpFlow(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), local)
 		if f == nil {
 			continue
@@ -107,6 +110,10 @@ func (t *Trunk) accept(ctx context.Context, network string, l net.Listener) {
 			if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
 				return
 			}
+			continue
+		}
+		if t.shunning() {
+			_ = conn.Close()
 			continue
 		}
 		f := &flow{

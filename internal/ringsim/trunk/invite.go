@@ -22,6 +22,7 @@ type Invite struct {
 	Refresher       string        // default uac: the trunk refreshes
 	RefreshByUpdate bool          // the trunk's refresh is an UPDATE, not a re-INVITE
 	Supported       string        // default "replaces, timer, diversion, histinfo"
+	Copies          int           // so many more times the INVITE is sent, in one transaction
 	WithholdACKs    int           // so many 200s are left without ACK: the device must repeat them
 	AnswerWithin    time.Duration // default Config.AnswerWithin
 	InactivityBye   time.Duration // default Config.InactivityBye, negative means never
@@ -109,6 +110,9 @@ func (d *Dialog) ring(ctx context.Context) (*clientTx, *message, error) {
 	tx, err := d.t.begin(f, m, d.done) // if only the sending failed, it is as good as lost
 	if tx == nil {
 		return nil, nil, err
+	}
+	for range d.in.Copies {
+		_ = d.t.send(f, tx.raw) // as good as lost
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.in.AnswerWithin, ErrNoAnswer)
 	defer cancel()

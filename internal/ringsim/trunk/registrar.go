@@ -18,6 +18,7 @@ type binding struct {
 	callID   string
 	cseq     uint32
 	ends     time.Time
+	foreign  bool // by Take
 }
 
 // nonceLife is how long a challenge may be answered.
@@ -153,6 +154,11 @@ func (t *Trunk) commit(f *flow, m *message, user User, b *binding, granted time.
 		t.strictly("REGISTER of %s: %s", user.UserName, wrong)
 	}
 	r := &message{code: 200, reason: "OK"}
+	for _, o := range list {
+		if o.foreign {
+			r.add("Contact", fmt.Sprintf("<%s>;expires=%d;q=0", o.contact, int(time.Until(o.ends)/time.Second)))
+		}
+	}
 	if granted > 0 {
 		r.add("Contact", fmt.Sprintf("<%s>;expires=%d%s", b.contact, int(granted/time.Second), b.params))
 	}

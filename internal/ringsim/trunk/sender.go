@@ -155,7 +155,7 @@ func (s *Stream) slot(now time.Time) {
 }
 
 func (s *Stream) paused(at time.Duration) bool {
-	if !s.agreed.sends || !s.port.remote.IsValid() {
+	if s.quiet || !s.agreed.sends || !s.port.remote.IsValid() {
 		return true
 	}
 	for _, p := range s.line.Plan.Pauses {

@@ -26,6 +26,7 @@ type Stream struct {
 	ready    bool // agreed is set
 	unsure   bool // a re-INVITE is under way: keys may already be the new ones
 	stopped  bool
+	quiet    bool // by Pause
 	early    []earlyDatagram
 	in, was  *srtpContext // was: the keys before the last re-INVITE, for what is still on its way
 	out      *srtpContext
@@ -206,6 +207,13 @@ func (s *Stream) pending(on bool) {
 		_ = s.next.conn.Close()
 		s.next, s.early = nil, nil
 	}
+}
+
+// Pause stops the packets, or lets them go on; timestamps, and the index on the source, go on in any case.
+func (s *Stream) Pause(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = on
 }
 
 // stop sends what was delayed, then nothing more. It is safe twice; the port stays open until closePorts.

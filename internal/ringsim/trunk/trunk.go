@@ -28,6 +28,7 @@ type Trunk struct {
 	mu       sync.Mutex
 	running  bool
 	closed   bool
+	shunned  time.Time                // until then the proxy is unreachable
 	flows    map[netip.AddrPort]*flow // UDP only: one per source
 	conns    map[*flow]struct{}       // TCP and TLS
 	bindings map[string][]*binding    // by user name, oldest first
