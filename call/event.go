@@ -12,6 +12,7 @@ type Type string
 // The events that stand in events.jsonl, in the order in which a call usually meets them.
 const (
 	EventCallStarted   Type = "call_started"
+	EventCallMoved     Type = "call_moved"    // goes on in another telephony session; facts: session
 	EventLegAnswered   Type = "leg_answered"  // our 200 went out; facts: sip_call_id, source
 	EventTrackOpened   Type = "track_opened"  // facts: party_id, role, codec, srtp
 	EventTrackStarted  Type = "track_started" // the first packet came

@@ -146,7 +146,10 @@ func (c *Call) hold() bool {
 }
 
 // add makes a held leg a leg of the call.
-func (c *Call) add(l *leg) {
+func (c *Call) add(l *leg, sessions []string) {
+	for _, s := range sessions {
+		c.goesOn(s)
+	}
 	c.mu.Lock()
 	c.holders--
 	c.legs = append(c.legs, l)
@@ -251,8 +254,27 @@ func (c *Call) over(ctx context.Context) bool {
 	return c.closing
 }
 
-// shown tells whether RingCentral still has a wanted party in the call.
-func (c *Call) shown() bool { return c.mode != "" && c.ear.sup.InCall(c.id) }
+// shown tells whether RingCentral still has a wanted party in the call, in any of the sessions that it went through.
+func (c *Call) shown() bool {
+	return c.mode != "" && slices.ContainsFunc(c.description().Sessions, c.ear.sup.InCall)
+}
+
+// goesOn notes that the call goes on in a further session.
+func (c *Call) goesOn(session string) {
+	c.mu.Lock()
+	if slices.Contains(c.info.Sessions, session) {
+		c.mu.Unlock()
+		return
+	}
+	c.info.Sessions = append(slices.Clone(c.info.Sessions), session)
+	info, rec := c.info, c.rec
+	c.mu.Unlock()
+	if rec != nil {
+		rec.Update(info)
+	}
+	c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": session}})
+	c.wake()
+}
 
 func (c *Call) close() {
 	c.mu.Lock()

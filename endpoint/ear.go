@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,7 +163,7 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	}
 	source, _ := netip.ParseAddrPort(inv.Source)
 	l := newLeg(c, r, inv, p, source.Addr())
-	c.add(l)
+	c.add(l, p.info.Sessions)
 	return l, nil
 }
 
@@ -198,6 +199,15 @@ func (r *ear) Gone(session string) {
 		c.wake()
 	} else if ok && !w.heard && w.cause.Code != "" {
 		r.e.miss(missedCall{w.call, w.cause})
+	}
+}
+
+// Moved tells a live call that it goes on in another session; see supervise.MoveHandler.
+func (r *ear) Moved(from, to string) {
+	for _, c := range r.e.live() {
+		if slices.Contains(c.description().Sessions, from) {
+			c.goesOn(to)
+		}
 	}
 }
 

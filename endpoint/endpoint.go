@@ -161,13 +161,6 @@ func (e *Endpoint) Ready() bool {
 	return true
 }
 
-// find gives the live call of that id, or nil.
-func (e *Endpoint) find(id string) *Call {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.calls[id]
-}
-
 // live lists the live calls, in no order.
 func (e *Endpoint) live() []*Call {
 	e.mu.Lock()
@@ -200,9 +193,11 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		return nil, c.err
 	}
 	e.mu.Lock()
-	if w, ok := e.wanted[info.ID]; ok {
-		w.heard = true
-		e.wanted[info.ID] = w
+	for _, id := range info.Sessions {
+		if w, ok := e.wanted[id]; ok {
+			w.heard = true
+			e.wanted[id] = w
+		}
 	}
 	e.joined.Broadcast()
 	e.mu.Unlock()

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
@@ -42,6 +43,9 @@ func (r *ear) joined(inv *sip.Invitation, j supervise.Join) plan {
 			Agent: j.Agent.Extension, Mode: j.Mode,
 		},
 		parties: map[int]call.Party{},
+	}
+	if len(j.Chain) > 0 { // a transfer or a pick-up: the call keeps the name it began with
+		p.info.ID, p.info.Sessions = j.Chain[0], slices.Clone(j.Chain)
 	}
 	if len(inv.Lines) < 2 {
 		for _, s := range inv.Lines {

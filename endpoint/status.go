@@ -50,7 +50,7 @@ type DeviceStatus struct {
 // WaitingStatus is a wanted call that is not heard.
 type WaitingStatus struct {
 	ID    string    `json:"id"`
-	State string    `json:"state"` // as supervise.CallStatus.State
+	State string    `json:"state"` // as supervise.CallStatus.State; excused: policy leaves it alone
 	Agent string    `json:"agent"`
 	Mode  string    `json:"mode"`
 	Since time.Time `json:"since"`
@@ -195,8 +195,14 @@ func (r *ear) superviseStatus(s *Status, device string) string {
 		check.OK, check.Text = false, "logged in, the calls were not looked at yet"
 	}
 	s.Checks = append(s.Checks, check)
+	heard := map[string]bool{}
+	for _, c := range r.e.live() {
+		for _, id := range c.description().Sessions {
+			heard[id] = true
+		}
+	}
 	for _, c := range st.Calls {
-		if r.e.find(c.Session) == nil {
+		if !heard[c.Session] {
 			s.Waiting = append(s.Waiting, WaitingStatus{ID: c.Session, State: c.State, Agent: c.Agent, Mode: c.Mode, Since: c.Since, Cause: c.Cause})
 		}
 	}

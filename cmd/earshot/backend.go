@@ -57,7 +57,14 @@ func (s source) Snapshot() console.Snapshot {
 	for _, c := range st.Calls {
 		out.Calls[c.State]++
 	}
-	out.Calls["wanted"] = int64(len(st.Waiting))
+	out.Calls["wanted"], out.Calls["excused"] = 0, 0
+	for _, c := range st.Waiting {
+		if c.State == "excused" {
+			out.Calls["excused"]++
+		} else {
+			out.Calls["wanted"]++
+		}
+	}
 	for _, code := range call.Codes() {
 		out.CallsEnded[string(code)] = st.Ended[code]
 	}

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 )
 
 type simCmd struct {
+	Scenario  string        `placeholder:"FILE" help:"play this scenario, then end (docs/simulator-scenarios.md); instead of --every"`
 	Every     time.Duration `default:"30s" help:"a supervisable call starts each so often; 0: none"`
 	For       time.Duration `help:"how long a call lasts; default twice --every"`
 	Transport string        `enum:"tls,tcp,udp" default:"tls" help:"transport in the printed configuration (tls, tcp or udp)"`
@@ -33,6 +37,13 @@ func (s simCmd) Run(ctx context.Context, p *process) error {
 	if s.NoLimits {
 		cfg.Limits = ringsim.Unlimited
 	}
+	var scenario ringsim.Scenario
+	if s.Scenario != "" {
+		var err error
+		if scenario, err = readScenario(s.Scenario, &cfg); err != nil {
+			return &usageError{err: err, hint: "docs/simulator-scenarios.md"}
+		}
+	}
 	sim, err := ringsim.New(cfg)
 	if err != nil {
 		return err
@@ -44,8 +55,18 @@ func (s simCmd) Run(ctx context.Context, p *process) error {
 	if _, err := p.out.Write(fits); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var wg sync.WaitGroup
-	if s.Every > 0 {
+	var played error
+	if s.Scenario != "" {
+		wg.Go(func() {
+			defer stop()
+			if _, err := sim.Play(ctx, scenario); ctx.Err() == nil {
+				played = err
+			}
+		})
+	} else if s.Every > 0 {
 		wg.Go(func() {
 			if err := sim.Every(ctx, s.Every, s.For); err != nil && ctx.Err() == nil {
 				log.Error("calls ended", "err", err)
@@ -54,5 +75,18 @@ func (s simCmd) Run(ctx context.Context, p *process) error {
 	}
 	err = sim.Run(ctx)
 	wg.Wait()
-	return violated(sim, err)
+	return violated(sim, errors.Join(err, played))
+}
+
+// readScenario reads a scenario file and applies its settings to the simulator's configuration.
+func readScenario(path string, cfg *ringsim.Config) (ringsim.Scenario, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return ringsim.Scenario{}, err
+	}
+	sc, err := ringsim.ParseScenario(filepath.Base(path), src)
+	if err != nil {
+		return sc, err
+	}
+	return sc, sc.Configure(cfg)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -67,11 +66,6 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		return cfg
 	}
 	account.RingCentral = true
-	for _, long := range c.Supervise.Supervisors {
-		for _, d := range long.Devices {
-			account.MaxCalls = cmp.Or(account.MaxCalls, d.MaxDialogs)
-		}
-	}
 	cfg.Supervisors = []endpoint.Supervisor{{RingCentral: superviseConfig(c, version), Device: endpoint.Device{Account: account}}}
 	return cfg
 }
@@ -80,16 +74,34 @@ func superviseConfig(c config.Config, version string) supervise.Config {
 	s := supervise.Config{
 		Server: c.RingCentral.Server, ClientID: c.RingCentral.ClientID, ClientSecret: c.RingCentral.ClientSecret, JWT: c.RingCentral.JWT,
 		DeviceID: c.Supervise.DeviceID, Agents: c.Supervise.Agents, Groups: c.Supervise.Groups, Mode: c.Supervise.Mode,
-		Poll: c.Supervise.Poll, UserAgent: "earshot/" + version,
+		Poll: c.Supervise.Poll, NoFeed: !c.Supervise.Feed, Policy: policy(c), UserAgent: "earshot/" + version,
 	}
 	for _, long := range c.Supervise.Supervisors { // check allows one
 		s.JWT = long.JWT
 		s.Groups = append(s.Groups, long.Groups...)
 		for _, d := range long.Devices {
-			s.DeviceID = d.ID
+			s.DeviceID, s.MaxDialogs = d.ID, d.MaxDialogs
 		}
 	}
 	return s
+}
+
+// policy turns the configured rules into supervise's; check has refused what can't be read.
+func policy(c config.Config) supervise.Policy {
+	p := supervise.Policy{
+		Directions: c.Supervise.Directions, Queues: c.Supervise.Queues, Numbers: c.Supervise.Numbers, NotNumbers: c.Supervise.NotNumbers,
+		Share: c.Supervise.Share, Internal: c.Supervise.Internal,
+		Hook: supervise.Hook{
+			Command: c.Supervise.Hook.Command, URL: c.Supervise.Hook.URL, Timeout: c.Supervise.Hook.Timeout, Default: c.Supervise.Hook.Default,
+		},
+	}
+	p.Zone, _ = time.LoadLocation(c.Timezone)
+	for _, s := range c.Supervise.Schedule {
+		if w, err := config.ParseWindow(s); err == nil {
+			p.Schedule = append(p.Schedule, supervise.Window{Days: w.Days, From: w.From, To: w.To})
+		}
+	}
+	return p
 }
 
 func sipConfig(c config.Config, instance, version string) sip.Config {

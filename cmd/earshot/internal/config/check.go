@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,10 +79,36 @@ func (l *Loaded) check() []error {
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
 	}
+	l.checkPolicy(fail)
 	for i, s := range c.Stream {
 		checkStream(fmt.Sprintf("stream[%d].", i), s, fail)
 	}
 	return bad
+}
+
+func (l *Loaded) checkPolicy(fail func(string, string, ...any)) {
+	s := &l.Config.Supervise
+	for _, w := range s.Schedule {
+		if _, err := ParseWindow(w); err != nil {
+			fail("supervise.schedule", "%v", err)
+		}
+	}
+	for _, n := range append(slices.Clone(s.Numbers), s.NotNumbers...) {
+		if !strings.HasPrefix(n, "+") || strings.Trim(n[1:], "0123456789") != "" || len(n) < 2 {
+			fail("supervise.numbers", "%s: want the beginning of a number in international form, such as +44", n)
+		}
+	}
+	if len(s.Hook.Command) > 0 && s.Hook.URL != "" {
+		fail("supervise.hook.url", "set beside supervise.hook.command: keep one of them")
+	}
+	if len(s.Hook.Command) > 0 {
+		if _, err := exec.LookPath(s.Hook.Command[0]); err != nil {
+			fail("supervise.hook.command", "%s: no such program: name one that can be run, with its path if need be", s.Hook.Command[0])
+		}
+	}
+	if u, err := url.Parse(s.Hook.URL); s.Hook.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		fail("supervise.hook.url", "%s: want a URL such as http://127.0.0.1:9000/decide", s.Hook.URL)
+	}
 }
 
 func checkStream(key string, s Stream, fail func(string, string, ...any)) {

@@ -69,8 +69,25 @@ type Supervise struct {
 	Groups        []string     `key:"groups" help:"call monitoring groups (ids or names) whose monitored members to hear"`
 	Mode          string       `key:"mode" default:"party" oneof:"party,session" help:"party: a stream per party; session: one mixed stream"`
 	DeviceID      string       `key:"device_id" help:"the supervisor's device; default the only fitting one"`
-	Poll          Duration     `key:"poll" default:"8s" min:"100ms" max:"10m" help:"how often presence is looked at (a heavy request: 10 a minute at most)"`
+	Feed          bool         `key:"feed" default:"true" help:"hear of calls by RingCentral's event feed (WebSocket); false: by presence alone"`
+	Poll          Duration     `key:"poll" default:"8s" min:"100ms" max:"10m" help:"how often presence is looked at while the feed is down (a heavy request: 10 a minute at most)"`
+	Directions    []string     `key:"directions" oneof:"inbound,outbound" help:"only calls of these directions; default both"`
+	Queues        []string     `key:"queues" help:"only calls through these queues (extension numbers or ids); default all calls"`
+	Numbers       []string     `key:"numbers" help:"only calls with these numbers (E.164 prefixes such as +44); default any"`
+	NotNumbers    []string     `key:"not_numbers" help:"never calls with these numbers (E.164 prefixes)"`
+	Share         int          `key:"share" default:"100" min:"1" max:"100" help:"percent of the calls to hear, chosen by the session id"`
+	Schedule      []string     `key:"schedule" help:"only calls that begin then, such as Mon-Fri 08:00-18:00, in timezone; default always"`
+	Internal      bool         `key:"internal" default:"false" help:"hear calls between extensions of the account too"`
+	Hook          Hook         `key:"hook"`
 	RejoinTimeout Duration     `key:"rejoin_timeout" default:"30s" min:"0s" help:"how long a call stays open after its last BYE while RingCentral still shows it"`
+}
+
+// Hook decides about a call that all rules want: a program or a web service that answers yes or no.
+type Hook struct {
+	Command []string `key:"command" help:"program and arguments; the call comes as JSON on its standard input, yes or no is its answer"`
+	URL     string   `key:"url" help:"or a web service: the call is POSTed there"`
+	Timeout Duration `key:"timeout" default:"1s" min:"100ms" max:"10s" help:"how long it may take"`
+	Default bool     `key:"default" default:"false" help:"the decision when it fails or takes too long"`
 }
 
 // Supervisor is one login with its devices.

@@ -84,6 +84,9 @@ func (f field) set(at reflect.Value, v value) error {
 		if lo, err := strconv.Atoi(f.min); err == nil && n < lo {
 			return fmt.Errorf("%d: want %d or more", n, lo)
 		}
+		if hi, err := strconv.Atoi(f.max); err == nil && n > hi {
+			return fmt.Errorf("%d: want %d or less", n, hi)
+		}
 		at.SetInt(int64(n))
 	default:
 		panic("config: no decoder for " + f.typ.String())
