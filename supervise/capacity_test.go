@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -143,7 +144,7 @@ func TestRemainingRequestsOfOtherProgramsCount(t *testing.T) {
 }
 
 func TestLoginUnderWayAtTheEndIsRevoked(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.hook = func(w http.ResponseWriter, r *http.Request, body string) bool {
 			if !strings.HasSuffix(r.URL.Path, "/token") {
@@ -167,7 +168,7 @@ func TestLoginUnderWayAtTheEndIsRevoked(t *testing.T) {
 }
 
 func TestUnclearAnswersAreLookedAtToTheEnd(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.sessions[sess1] = twoParty()
 		posts, looked := 0, true

@@ -92,23 +92,29 @@ func (c *core) setPolicy(now time.Time, p Policy) {
 
 // facts gathers what is known of a call for the policy.
 func (c *core) facts(s *session) callFacts {
-	f := callFacts{call: c.chain(s.id)[0], began: s.since, direction: s.direction, number: s.customer.Number}
+	f := callFacts{call: c.chain(s.id)[0], began: s.since, number: s.customer.Number}
 	v := c.views[s.id]
 	if v == nil {
 		return f
 	}
 	f.final = v.whole
 	agent := v.party(s.hint)
-	if agent != nil {
-		f.direction = DirectionInbound
-		if agent.Outbound {
-			f.direction = DirectionOutbound
-		}
-		if f.number == "" {
-			f.number = agent.Far.Number
-		}
+	if agent != nil && f.number == "" {
+		f.number = agent.Far.Number
 	}
 	f.internal = c.internal(s, v, agent)
+	if f.internal == yes && c.alone(v, agent) {
+		f.internal, f.final = unknown, false
+	}
+	f.direction = c.direction(s, v, agent)
+	if root := c.views[f.call]; root != nil { // transfers do not change it, once somebody from outside is in the call
+		if root.direction == "" && f.internal == no {
+			root.direction = f.direction
+		}
+		if root.direction != "" {
+			f.direction = root.direction
+		}
+	}
 	f.queued = factOf(agent != nil && agent.Queue)
 	for _, p := range v.parties {
 		if number, ok := c.agents.queues[p.ExtensionID]; ok && p.ExtensionID != "" {
@@ -119,6 +125,46 @@ func (c *core) facts(s *session) callFacts {
 		f.queued = unknown // which one is not known
 	}
 	return f
+}
+
+// direction says who called; empty: not known. An agent whose party was called may have got a call that another one made,
+// so that alone says nothing until all parties are known.
+func (c *core) direction(s *session, v *view, agent *viewParty) string {
+	for _, p := range v.parties {
+		if p.ExtensionID == "" && p.ID != s.hint && p.Status != "" && !p.Supervising {
+			if p.Outbound {
+				return DirectionInbound
+			}
+			return DirectionOutbound
+		}
+	}
+	switch {
+	case agent != nil && agent.Outbound:
+		return DirectionOutbound
+	case agent != nil && v.whole:
+		return DirectionInbound
+	case agent == nil && v.whole, s.direction == DirectionOutbound:
+		return s.direction
+	}
+	return ""
+}
+
+// alone says whether the colleague has left, and the agent talks on: with somebody whom only a reading shows.
+func (c *core) alone(v *view, agent *viewParty) bool {
+	if agent == nil || !live(agent.partyState) {
+		return false
+	}
+	gone := false
+	for _, p := range v.parties {
+		if p.ID == agent.ID || p.Supervising {
+			continue
+		}
+		if live(p.partyState) {
+			return false
+		}
+		gone = gone || p.ExtensionID == agent.Far.ExtensionID && left(p.partyState) && (!v.whole || p.seq > v.readTop)
+	}
+	return gone
 }
 
 // internal says whether all who talk are extensions of the account.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -27,7 +28,7 @@ func live1(s *Supervisor) func() bool {
 }
 
 func TestFeedSubscribesOnceWithAFilterPerAgent(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		s, _, log := fedBy(t, f, feed, nil)
 		eventually(t, 5*time.Second, "a live feed", live1(s))
@@ -60,7 +61,7 @@ func TestManyAgentsShareTheAccountsFilter(t *testing.T) {
 }
 
 func TestChangedAgentsChangeTheSubscription(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		s, _, _ := fedBy(t, f, feed, nil)
 		eventually(t, 5*time.Second, "a live feed", live1(s))
@@ -93,7 +94,7 @@ func TestChangedAgentsChangeTheSubscription(t *testing.T) {
 }
 
 func TestRefusedFiltersAreToldOnceAndPresenceGoesOn(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		feed.refuse = func(filter string) bool { return strings.Contains(filter, agentExt) }
 		s, _, log := fedBy(t, f, feed, nil)
@@ -112,7 +113,7 @@ func TestRefusedFiltersAreToldOnceAndPresenceGoesOn(t *testing.T) {
 }
 
 func TestBrokenConnectionIsTakenUpAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		s, _, _ := fedBy(t, f, feed, nil)
 		got := heard(s)
@@ -140,7 +141,7 @@ func TestBrokenConnectionIsTakenUpAgain(t *testing.T) {
 }
 
 func TestDeadConnectionIsFoundByItsPong(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		s, _, _ := fedBy(t, f, feed, nil)
 		eventually(t, 5*time.Second, "a live feed", live1(s))
@@ -154,7 +155,7 @@ func TestDeadConnectionIsFoundByItsPong(t *testing.T) {
 }
 
 func TestFeedThatIsRefusedBacksOffWithinTheAuthBudget(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		feed.reject = 1 << 30
 		s, _, log := fedBy(t, f, feed, nil)
@@ -172,7 +173,7 @@ func TestFeedThatIsRefusedBacksOffWithinTheAuthBudget(t *testing.T) {
 }
 
 func TestServerWithoutFeedIsNoError(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		s, _, _ := running(t, f, nil)
 		time.Sleep(time.Minute)
@@ -186,7 +187,7 @@ func TestServerWithoutFeedIsNoError(t *testing.T) {
 }
 
 func TestSilentFeedIsTold(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		s, _, log := fedBy(t, f, feed, nil)
 		eventually(t, 5*time.Second, "a live feed", live1(s))
@@ -226,7 +227,7 @@ func heard(s *Supervisor) func() map[string]int {
 }
 
 func TestNoEventIsLostIn72HoursWithRenewals(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		f.expiresIn = 3600
 		rnd := rand.New(rand.NewPCG(7, 7))

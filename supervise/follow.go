@@ -143,6 +143,9 @@ func (c *core) heardOf(s *session) {
 
 // onLine notes that an agent is on the line, maybe another than before: a transfer within the session.
 func (c *core) onLine(now time.Time, s *session, agent Agent, p *viewParty) {
+	if !s.inCall {
+		s.anew(now)
+	}
 	s.inCall, s.lived, s.passUntil = true, true, time.Time{}
 	if agent.ID != s.agent.ID || p.ID != s.hint {
 		s.agent, s.hint = agent, p.ID

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -263,7 +264,7 @@ func TestAnyOrderOfEventsGivesTheSameView(t *testing.T) {
 
 func TestEventIsJoinedWithTwoRequestsAtMost(t *testing.T) {
 	for _, account := range []bool{true, false} {
-		inBubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			f, feed := newFake(t), newFakeFeed(t)
 			var asked []time.Duration
 			var answered time.Time

@@ -37,6 +37,7 @@ func (c *core) look(now time.Time, snap snapshot) {
 		c.untold(now, s)
 		shown[a.session] = true
 		c.shown(now, s, a, snap.taken)
+		c.recheck(now, s, snap)
 	}
 	for _, s := range c.sorted() {
 		if !shown[s.id] && s.freshAt.Before(snap.taken) {
@@ -50,11 +51,11 @@ func (c *core) look(now time.Time, snap snapshot) {
 // line, the session is read.
 func (c *core) missing(now time.Time, s *session) {
 	v := c.views[s.id]
-	if v == nil || c.feed.since.IsZero() || !s.byFeed || !s.inCall {
+	if v == nil || c.feed.since.IsZero() || !s.byFeed || !s.inCall || s.verdict == verdictExcused {
 		s.inCall = false
 		return
 	}
-	if !s.dirty {
+	if !s.dirty || s.readAt.IsZero() {
 		s.dirty, s.readAt = true, now
 	}
 }
@@ -63,6 +64,19 @@ func (c *core) missing(now time.Time, s *session) {
 func (v *view) outdates(party string, taken time.Time) bool {
 	p := v.party(party)
 	return p != nil && left(p.partyState) && (p.seq > 0 || !v.at.Before(taken))
+}
+
+// recheckEvery is the time between two readings of an internal call of which presence shows one side.
+const recheckEvery = time.Minute
+
+// recheck has an internal call read in which presence shows one of our people only: a transfer has brought the customer
+// in, maybe, and its event was lost.
+func (c *core) recheck(now time.Time, s *session, snap snapshot) {
+	if s.verdict != verdictExcused || s.rule != ruleInternal || snap.inside[s.id] > 1 || s.reading || now.Sub(s.recheckAt) < recheckEvery {
+		return
+	}
+	s.recheckAt, s.again = now, true
+	s.dirty, s.readAt = true, now
 }
 
 // want begins a session.
@@ -77,6 +91,9 @@ func (c *core) want(now time.Time, a agentCall) *session {
 // shown updates a session that a look shows.
 func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	if !s.freshAt.After(taken) {
+		if !s.inCall {
+			s.anew(now)
+		}
 		s.inCall = true
 	}
 	if a.agent.ID != s.agent.ID && !s.alive() {
@@ -86,6 +103,7 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	if a.agent.ID == s.agent.ID && a.party != "" && a.party != s.hint {
 		s.hint, s.dirty = a.party, true
 		s.anew(now)
+		s.refresh(now)
 	}
 	if v := c.views[s.id]; v != nil && v.newer(s.hint, taken) {
 		return // an event has told since
@@ -110,7 +128,8 @@ func (v *view) newer(party string, taken time.Time) bool {
 func (s *session) anew(now time.Time) {
 	s.tries = 0
 	for _, j := range s.joins {
-		if j.state == stateFailed && j.next.IsZero() && j.cause.Code == call.CodeRefused {
+		// Without a cause it was given up because the call seemed to be over.
+		if j.state == stateFailed && j.next.IsZero() && (j.cause.Code == call.CodeRefused || j.cause.Code == "") {
 			j.next = now
 		}
 	}

@@ -190,6 +190,8 @@ func (p *Policy) judge(f callFacts) (verdict, string) {
 			if r.rule != ruleInternal { // nothing says that it is one
 				return verdictExcused, r.rule
 			}
+		case r.ok == unknown && r.rule == ruleInternal:
+			return verdictOpen, "" // direction and number of a consultation are not those of the call that it may become
 		case r.ok == unknown:
 			open = true
 		}

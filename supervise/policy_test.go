@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -232,7 +233,7 @@ func TestHookAnswers(t *testing.T) {
 }
 
 func TestExcusedCallIsToldAndNotAskedFor(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.sessions[sess1] = twoParty()
 		s, h, log := running(t, f, func(c *Config) { c.Policy.Directions = []string{DirectionOutbound} })
@@ -261,7 +262,7 @@ func TestExcusedCallIsToldAndNotAskedFor(t *testing.T) {
 }
 
 func TestReloadFollowsTheAgents(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		f.sessions[sess1] = twoParty()
 		s, _, _ := fedBy(t, f, feed, func(c *Config) { c.Agents = nil })

@@ -54,6 +54,8 @@ type snapshot struct {
 	taken time.Time // when it was asked for: what happened since may be missing
 	calls []agentCall
 	any   map[string]bool // all parties that are shown
+	// inside counts the account's own people that are shown in a session, the supervisor left out.
+	inside map[string]int
 	// agents are monitored extensions whose id was not known: where the list of extensions can't be read, say.
 	agents []Agent
 }
@@ -63,7 +65,7 @@ const maxCalls = 10_000
 
 // makeSnapshot keeps of the presence records what concerns the monitored agents and the supervisor.
 func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken time.Time) snapshot {
-	s := snapshot{taken: taken, any: map[string]bool{}}
+	s := snapshot{taken: taken, any: map[string]bool{}, inside: map[string]int{}}
 	for _, r := range records {
 		mine := own != "" && string(r.Extension.ID) == own
 		wanted := agents.has(r.Extension) && !mine // nobody can supervise himself
@@ -74,7 +76,11 @@ func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken t
 			if a.PartyID != "" && len(s.any) < maxCalls {
 				s.any[string(a.PartyID)] = true
 			}
-			if c, ok := a.agentCall(); ok && wanted && len(s.calls) < maxCalls {
+			c, ok := a.agentCall()
+			if ok && !mine && len(s.inside) < maxCalls {
+				s.inside[c.session]++
+			}
+			if ok && wanted && len(s.calls) < maxCalls {
 				c.agent = Agent{Extension: string(r.Extension.Number), ID: string(r.Extension.ID), Name: string(r.Extension.Name)}
 				if n := agents.known[c.agent.ID].Name; c.agent.Name == "" {
 					c.agent.Name = n

@@ -92,6 +92,8 @@ type session struct {
 	byFeed    bool      // an event told of it
 	late      bool      // presence showed it first, while events should have come
 	counted   bool      // as untold
+	again     bool      // it is excused, and read again all the same
+	recheckAt time.Time // when an excused call was read again
 	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
 	freshness
@@ -243,9 +245,6 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 // that was over before it could be read.
 func (c *core) bury(s *session) {
 	delete(c.sessions, s.id)
-	if v := c.views[s.id]; v != nil {
-		s.told = s.told || v.next != "" // it goes on
-	}
 	if !s.heard && !s.told && s.verdict != verdictExcused && (s.lived || s.freshAt.IsZero()) {
 		cause := call.Cause{Code: call.CodeHangup, Text: "the call ended before it could be heard"}
 		if s.deaf {
@@ -287,7 +286,7 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session, registered bool) {
-	if s.reading && s.dirty || s.verdict == verdictExcused {
+	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
 	}
 	due := len(s.joins) == 0
@@ -349,7 +348,7 @@ func (s *session) due(now time.Time, registered bool, room time.Time) time.Time 
 	if !s.inCall && now.Before(s.passUntil) {
 		next = s.passUntil
 	}
-	if s.verdict == verdictExcused {
+	if s.verdict == verdictExcused && !s.again {
 		return next
 	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {

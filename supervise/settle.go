@@ -36,7 +36,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		}
 		return
 	}
-	s.readFails, s.dirty, s.freshAt = 0, false, now
+	s.readFails, s.dirty, s.freshAt, s.again = 0, false, now, false
 	v := c.viewOf(now, id)
 	v.mergeRead(now, parties, s.sentTop)
 	c.link(now, v)
@@ -55,6 +55,9 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		return
 	}
 	if p.live {
+		if !s.inCall {
+			s.anew(now)
+		}
 		s.inCall, s.lived = true, true
 	}
 	if p.lone && s.tries >= notReadyTries && !s.heard {

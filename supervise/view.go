@@ -11,20 +11,21 @@ import (
 // Invariant: the state of a party is that of the event with the highest sequence, so repeated events and events out of
 // order leave the same view as those in order.
 type view struct {
-	id      string
-	parties []*viewParty // by first mention
-	top     int64        // the highest sequence so far
-	readTop int64        // top when the newest reading was asked for: older events are in the reading
-	whole   bool         // a reading has shown all parties
-	at      time.Time    // the newest change
-	prev    string       // the session that went on in this one
-	next    string       // the session in which this one went on
-	wanted  bool         // it was to be heard
-	asked   bool         // the hook was asked; hook is its answer
-	hook    fact
-	guest   string // the party that came from another session, if it is from outside the account
-	heard   bool   // a dialog of it was up
-	nextAt  time.Time
+	id        string
+	parties   []*viewParty // by first mention
+	top       int64        // the highest sequence so far
+	readTop   int64        // top when the newest reading was asked for: older events are in the reading
+	whole     bool         // a reading has shown all parties
+	at        time.Time    // the newest change
+	prev      string       // the session that went on in this one
+	next      string       // the session in which this one went on
+	wanted    bool         // it was to be heard
+	direction string       // of the call that began here; empty: not known
+	asked     bool         // the hook was asked; hook is its answer
+	hook      fact
+	guest     string // the party that came from another session, if it is from outside the account
+	heard     bool   // a dialog of it was up
+	nextAt    time.Time
 }
 
 type viewParty struct {
