@@ -73,6 +73,7 @@ func (p *placer) take(k *packet) {
 		return
 	}
 	p.expire(k.arrival)
+	p.moveDue(k.arrival)
 	fit := fitNone
 	if k.ssrc == p.seq.ssrc {
 		var ext int64
@@ -183,6 +184,9 @@ func (p *placer) accept(k *packet, ext int64) {
 		}
 		if ext > high {
 			p.align.jitter(k.arrival, pos)
+			if pos+int64(len(k.octets)) > p.front {
+				p.cand.refute()
+			}
 		}
 	}
 	if ext < high && (ext >= p.seq.next || !p.started) {
@@ -225,7 +229,6 @@ func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
 		p.state.Counts.OverlapPackets++
 	}
 	p.missing, p.unsure, p.lastSamples, p.lastAt = 0, false, n, k.arrival
-	p.cand.fresh = 0
 	p.give(k, skip)
 }
 
@@ -366,6 +369,7 @@ func (p *placer) tick(now time.Duration) {
 		return
 	}
 	p.expire(now)
+	p.moveDue(now)
 	if p.cand.n > 0 && now-p.cand.newest > p.archive {
 		p.dropCandidate()
 	}
