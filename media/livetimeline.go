@@ -116,7 +116,8 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 // mask moves the valve.
 func (l *liveTimeline) mask(p *post) {
 	now := l.shard.now
-	final := max(l.final, now-l.shard.engine.cfg.ArchiveWindow) // tracks have forgotten what lies before, told or not
+	// Between two batches Final stands still, and tracks forget at each sweep.
+	final := max(l.final, l.shard.clock.prev-l.shard.engine.cfg.ArchiveWindow)
 	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, final, now)}
 	e := call.Event{Type: call.EventMaskOff}
 	if p.valve == ValveMasked {
