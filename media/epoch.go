@@ -1,6 +1,7 @@
 package media
 
 import (
+	"math"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -242,7 +243,7 @@ func (p *placer) newEpoch(c *candidate, at time.Duration) {
 	}
 	p.leave(pos, at)
 	p.missing = 0
-	p.epoch++
+	p.epoch = uint16(min(p.state.EpochCount, math.MaxUint16))
 	p.seq.restart(first.ssrc, int64(first.seq))
 	p.ref = reference{first.ts, pos, p.seq.high}
 	p.align.restart()
@@ -251,6 +252,7 @@ func (p *placer) newEpoch(c *candidate, at time.Duration) {
 
 // enter writes an epoch down.
 func (p *placer) enter(e Epoch, at time.Duration) {
+	p.state.EpochCount++
 	if len(p.state.Epochs) == maxEpochs {
 		return
 	}

@@ -42,7 +42,7 @@ type placer struct {
 	seq   sequence
 	ref   reference
 	front int64
-	// missing are packets given up since the last audio packet: how much of the next jump is loss.
+	// missing are packets given up or opaque since the last audio packet: how much of the next jump is loss.
 	missing int64
 	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
 	unsure      bool
@@ -213,6 +213,9 @@ func (p *placer) accept(k *packet, ext int64) {
 //earshot:hot
 func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
 	if !k.audible() {
+		if k.opaque {
+			p.missing++
+		}
 		return
 	}
 	p.align.observe(k.arrival, pos)

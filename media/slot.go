@@ -10,7 +10,8 @@ type packet struct {
 	ssrc    uint32
 	seq     uint16
 	ts      uint32
-	law     Law // LawNone: takes a sequence number and no place (events, comfort noise, unknown)
+	law     Law  // LawNone: takes a sequence number and no place (events, comfort noise)
+	opaque  bool // it was media, and can't be decoded: what it would have held is lost
 	octets  []byte
 	arrival time.Duration
 }

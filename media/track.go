@@ -54,9 +54,11 @@ func (k *Track) Prepare(p Params) (commit, undo func(), err error) {
 }
 
 func (k *Track) commit(a *agreement) {
-	k.mu.Lock()
-	k.recv, k.send = a.recv, a.send
-	k.mu.Unlock()
+	if !a.removed { // a line that comes back may come with its key
+		k.mu.Lock()
+		k.recv, k.send = a.recv, a.send
+		k.mu.Unlock()
+	}
 	a.at = k.timeline.engine.Now()
 	k.timeline.shard.mail.put(post{kind: postCommit, line: k.timeline.live, track: k.live, agree: a})
 }
