@@ -33,6 +33,7 @@ type liveTrack struct {
 	state   TrackState
 	agree   *agreement // nil before the first commit
 	latch   latch
+	kept    kept
 	old     *opener // the key before, until oldEnds
 	oldEnds time.Duration
 	types   [128]Codec // payload types agreed before, until typesEnd
@@ -85,6 +86,9 @@ func (k *liveTrack) commit(a *agreement, now time.Duration) {
 	}
 	if before.recv != nil && before.recv != a.recv {
 		k.old, k.oldEnds = before.recv, now+rekeyGrace
+		if a.recv != nil {
+			a.recv.inherit(before.recv)
+		}
 	}
 	k.keepTypes(before, now)
 	changed := before.changes(a)
@@ -221,19 +225,27 @@ func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 	if k.agree.recv != nil || k.old != nil {
 		if plain, ok := k.unseal(b, &h, at); ok {
 			k.latch.believe(from, at) // whatever authenticates may move us
-			k.packet(plain, &h, at)
+			k.opened(plain, &h, at)
 			return
 		}
 		if k.agree.recv != nil {
-			if p := k.placer; h.ssrc == p.seq.ssrc && p.seq.came(p.seq.unwrap(h.seq)) {
-				c.DuplicatePackets++
-			} else if c.AuthFailedPackets++; c.Packets == 0 && c.AuthFailedPackets == unreadablePackets {
-				k.unreadable(from)
-			}
+			k.sealed(b, &h, from, at)
 			return
 		}
 	}
 	k.plain(b, &h, from, at)
+}
+
+// sealed takes a packet that can't be opened.
+func (k *liveTrack) sealed(b []byte, h *header, from netip.AddrPort, at time.Duration) {
+	switch p := k.placer; {
+	case h.ssrc == p.seq.ssrc && p.seq.came(p.seq.unwrap(h.seq)):
+		k.state.Counts.DuplicatePackets++
+	case k.agree.recv.knows(h.ssrc):
+		k.authFailed(from)
+	default:
+		k.keep(b, h, from, at)
+	}
 }
 
 // unreadable tells a human, once, that nothing of what comes can be opened: the key is not the sender's, or its roll-over
@@ -298,23 +310,28 @@ func (k *liveTrack) stray(n int64, at time.Duration) {
 	k.strays.newest = at
 }
 
-// unseal opens an SRTP packet with the key, or for a while with the key before.
+// unseal opens an SRTP packet with the key, or for a while with the key before, or once its roll-over counter is found.
 //
 //earshot:hot
 func (k *liveTrack) unseal(b []byte, h *header, at time.Duration) ([]byte, bool) {
-	if k.agree.recv != nil {
-		if plain, ok := k.agree.recv.open(k.shard.scratch, b, h, at); ok {
+	recv := k.agree.recv
+	if recv != nil {
+		if plain, ok := recv.open(k.shard.scratch, b); ok {
 			return plain, true
 		}
 	}
-	if k.old == nil {
-		return nil, false
-	}
 	if at > k.oldEnds {
 		k.old = nil
-		return nil, false
 	}
-	return k.old.open(k.shard.scratch, b, h, at)
+	if k.old != nil {
+		if plain, ok := k.old.open(k.shard.scratch, b); ok {
+			return plain, true
+		}
+	}
+	if recv != nil && recv.find(k.shard.scratch, b, h, at) {
+		return recv.open(k.shard.scratch, b)
+	}
+	return nil, false
 }
 
 // packet takes an RTP packet that is the track's: payload type first.
