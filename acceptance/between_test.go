@@ -24,6 +24,19 @@ type restProxy struct {
 
 	mu     sync.Mutex
 	tokens []string
+	paths  []string // of what was passed on
+}
+
+// passed counts the requests for a path that were answered by RingCentral.
+func (p *restProxy) passed(path string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, q := range p.paths {
+		if strings.Contains(q, path) {
+			n++
+		}
+	}
+	return n
 }
 
 var tokenIn = regexp.MustCompile(`"(?:access|refresh)_token"\s*:\s*"([^"]+)"`)
@@ -60,6 +73,7 @@ func (p *restProxy) look(r *http.Response) error {
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.paths = append(p.paths, r.Request.URL.Path)
 	for _, m := range tokenIn.FindAllSubmatch(b, -1) {
 		p.tokens = append(p.tokens, string(m[1]))
 	}

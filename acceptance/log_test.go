@@ -83,6 +83,7 @@ func TestARepeatedErrorIsOneLineAMinute(t *testing.T) {
 			proxy.only = c.only
 			yaml := strings.ReplaceAll(string(sim.YAML("tls")), sim.URL(), proxy.server.URL)
 			d := write(t, yaml).runReady(t, "--set=supervise.poll=100ms")
+			oracle.Eventually(t, 10*time.Second, "presence looked at", func() bool { return proxy.passed("/presence") > 2 })
 			before := len(d.log.lines())
 			proxy.fail.Store(http.StatusInternalServerError)
 			calls := begin(t, sim, c.calls, func(int) ringsim.CallSpec { return ringsim.CallSpec{} })

@@ -210,7 +210,7 @@ func (d daemon) awaitReady(t *testing.T) {
 			t.Fatalf("earshot ended: %s", d.log.String())
 		}
 		code, _ := d.get("/readyz")
-		return code == http.StatusOK
+		return code == http.StatusOK && len(d.log.lines("msg=registered")) > 0
 	})
 }
 

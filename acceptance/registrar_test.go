@@ -122,7 +122,7 @@ func TestARegistrarThatIsDownAtStartIsRegisteredAtOnceItIsUp(t *testing.T) {
 			t.Parallel()
 			addr := reserved(t)
 			d := write(t, plain(addr, transport, alice.Password)).run(t)
-			oracle.Eventually(t, 10*time.Second, "told", func() bool { return len(d.log.lines("registration failed", "err=")) > 0 })
+			oracle.Eventually(t, 20*time.Second, "told", func() bool { return len(d.log.lines("registration failed", "err=")) > 0 })
 			if code, body := d.get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "FAIL sip") {
 				t.Errorf("/readyz: %d %q, want 503 and why", code, body)
 			}
@@ -159,8 +159,8 @@ func TestAWrongPasswordIsAClearErrorAndNoFlood(t *testing.T) {
 	if code, body := d.get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "FAIL sip: ") {
 		t.Errorf("/readyz: %d %q, want 503 and why", code, body)
 	}
-	if code, text, _ := d.command(t, "status"); code != 0 || !strings.Contains(text, "FAIL") || !strings.Contains(text, "40") {
-		t.Errorf("status: %d %q, want the registrar's code", code, text)
+	if code, text, _ := d.command(t, "status"); code != 0 || !strings.Contains(text, "FAIL") || !strings.Contains(text, "rejected") {
+		t.Errorf("status: %d %q, want that it was rejected", code, text)
 	}
 	if bad := append(d.log.lines("level=ERROR"), d.log.lines("level=WARN")...); len(bad) > 2 {
 		t.Errorf("%d lines, want 2 at most:\n%s", len(bad), strings.Join(bad, "\n"))
@@ -218,6 +218,25 @@ func TestRESTThatIsDownAtStartIsUsedOnceItIsUp(t *testing.T) {
 	}
 	d.terminate(t)
 	compareAll(t, d, calls)
+}
+
+func TestAShortFailureOfRESTAtStartIsOverSoon(t *testing.T) {
+	t.Parallel()
+	sim := ringCentral(t, 1)
+	proxy := newRESTProxy(t, sim.URL())
+	proxy.only = "/call-monitoring-groups"
+	proxy.fail.Store(http.StatusServiceUnavailable)
+	yaml := strings.ReplaceAll(string(sim.YAML("tls")), sim.URL(), proxy.server.URL)
+	yaml = regexp.MustCompile(`agents: .*`).ReplaceAllString(yaml, "groups: ["+ringsim.DefaultGroupID+"]")
+	d := write(t, yaml).run(t, quick)
+	oracle.Eventually(t, 10*time.Second, "told", func() bool { return len(d.log.lines("level=WARN", "503")) > 0 })
+	proxy.fail.Store(0)
+	calls := begin(t, sim, 1, func(int) ringsim.CallSpec { return ringsim.CallSpec{} })
+	supervised(t, calls) // within 20 s
+	d.awaitReady(t)
+	hangUp(t, calls)
+	d.sealed(t, 1, 3*time.Second)
+	d.terminate(t)
 }
 
 func TestACallIDThatIsAPathEndsInACleanFolder(t *testing.T) {

@@ -160,7 +160,17 @@ func (l *leg) Digit(digit string, d time.Duration) {
 }
 
 // Silence is how long nothing came; see sip.Leg.
-func (l *leg) Silence() time.Duration { return 0 }
+func (l *leg) Silence() time.Duration {
+	now := l.call.e.engine.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var newest time.Duration
+	for _, t := range l.tracks {
+		st := t.State()
+		newest = max(newest, st.OpenedAt, st.Heard)
+	}
+	return now - newest
+}
 
 // Ended ends the leg's tracks and takes it out of the call.
 func (l *leg) Ended(c call.Cause) {

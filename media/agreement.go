@@ -15,11 +15,16 @@ type agreement struct {
 	recv    *opener
 	send    *sealer
 	at      time.Duration // of the commit
+	// removed: the line was taken away (port 0 in the offer); until its commit the agreement is empty.
+	removed bool
 }
 
 // newAgreement checks what an exchange agreed.
 func newAgreement(p Params) (*agreement, error) {
 	a := &agreement{params: p}
+	if p.Inactive && len(p.Payloads) == 0 {
+		return &agreement{params: Params{Inactive: true}, removed: true}, nil
+	}
 	for _, pl := range p.Payloads {
 		switch {
 		case pl.Number > 127:
@@ -67,4 +72,11 @@ func (a *agreement) sendTo(from netip.AddrPort) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	return from, from.IsValid() && !from.Addr().IsUnspecified() && from.Port() != 0
+}
+
+// without is an agreement whose line was taken away: all that was agreed still holds for what is on its way.
+func (a *agreement) without() *agreement {
+	b := *a
+	b.removed, b.params.Inactive = true, true
+	return &b
 }

@@ -40,7 +40,15 @@
 // A packet holds at most 1,500 octets of G.711, a hole waits with at most 64 packets after it, late packets fill the 128 newest
 // holes within the archive window, a timeline has at most 256 tracks. A timestamp is believed up to 10 s ahead of the arrival clock, counted
 // from the track's first packet; beyond that, or wholly behind what was given out, two packets in sequence begin an epoch that
-// is placed by arrival. A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
+// is placed by arrival, its quickest within the live wait. TrackState lists 256 epochs and counts all.
+// Number and timestamp must agree, for the newest 1,024 numbers: a number from before with a timestamp from after is
+// a sender that counts anew, and two in sequence are believed, placed by their timestamps; both from before is a duplicate. Where both lie
+// behind and never came, or came longer ago than the archive window, five in sequence at their own pace are wanted: a replay of old
+// packets at their pace while the sender is silent is taken for a sender that begins anew. What was lost at
+// the very step of a numbering that steps back is a gap: nobody knows of it.
+// A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
+// A payload type that was not agreed takes the time of a lost packet: it came, and can't be decoded.
+// SRTP that began before us is found with a roll-over counter up to 8, after a re-key with that of the key before.
 // Where packets are missing and the sender was silent as well, nobody knows in which order: lost comes first, a gap after it. A packet
 // may be put in front of nothing: what was overtaken by more than the live wait before Pos 0 is too late.
 // A port is a descriptor, two per track: Go raises the soft RLIMIT_NOFILE to the hard one by itself.
@@ -48,7 +56,7 @@
 //
 // # Standards
 //
-// RFC 3550 (RTP; appendix A.1 and A.8), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
+// RFC 3550 (RTP; appendix A.1 and A.8), RFC 3264 (re-offers), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
 // (telephone-event), RFC 3389 (comfort noise: counted), RFC 5761 (RTP and RTCP on one port), RFC 4961 (symmetric RTP).
 //
 // # Testing

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"math"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -123,10 +124,22 @@ func (p *placer) offer(k *packet, f fit) {
 	c.slots[i] = s
 	c.n++
 	c.newest = k.arrival
-	if c.fresh++; c.borneOut() {
+	c.fresh++
+	if c.due == 0 && c.borneOut() {
+		c.due = k.arrival
+		if !p.goesOn(c.slots[0]) { // placed by arrival: by that of the quickest, so one that was slow waits for its followers
+			c.due = max(c.due, c.earliest()+p.liveWait)
+		}
+	}
+	if c.due != 0 && (k.arrival >= c.due || c.n == candidateSlots) {
 		p.move(k.arrival)
 	}
 }
+
+// refute tells the candidate that the track's own source goes on.
+//
+//earshot:hot
+func (c *candidate) refute() { c.fresh, c.due = 0, 0 }
 
 // refuse counts a packet that was not borne out, as what it then is.
 func (p *placer) refuse(s *slot) {
@@ -146,6 +159,15 @@ func (p *placer) dropCandidate() {
 		p.refuse(s)
 	}
 	p.cand = candidate{}
+}
+
+// moveDue moves the track to a candidate whose time has come.
+//
+//earshot:hot
+func (p *placer) moveDue(now time.Duration) {
+	if due := p.cand.due; due != 0 && now >= due {
+		p.move(due)
+	}
 }
 
 // move makes the candidate the track's source.
@@ -176,14 +198,20 @@ func (p *placer) leave(pos int64, at time.Duration) {
 	p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
 }
 
+// goesOn tells whether a packet's timestamp goes on where the track is.
+func (p *placer) goesOn(s *slot) bool {
+	pos := p.ref.posOf(s.ts)
+	return s.ssrc == p.seq.ssrc && pos >= p.front && pos <= p.ahead(s.arrival)
+}
+
 // resync goes on in the same epoch where only the sequence number leapt: after a long outage, or a sender that counts
 // anew but keeps its clock. The step, taken forward, says how many packets are missing, if the time between has room for
 // them.
 func (p *placer) resync(first *slot, at time.Duration) bool {
-	pos := p.ref.posOf(first.ts)
-	if first.ssrc != p.seq.ssrc || pos < p.front || pos > p.ahead(first.arrival) {
+	if !p.goesOn(first) {
 		return false
 	}
+	pos := p.ref.posOf(first.ts)
 	p.leave(pos, at)
 	p.unsure = true
 	step := int64(first.seq - uint16(p.seq.next))
@@ -215,7 +243,7 @@ func (p *placer) newEpoch(c *candidate, at time.Duration) {
 	}
 	p.leave(pos, at)
 	p.missing = 0
-	p.epoch++
+	p.epoch = uint16(min(p.state.EpochCount, math.MaxUint16))
 	p.seq.restart(first.ssrc, int64(first.seq))
 	p.ref = reference{first.ts, pos, p.seq.high}
 	p.align.restart()
@@ -224,6 +252,7 @@ func (p *placer) newEpoch(c *candidate, at time.Duration) {
 
 // enter writes an epoch down.
 func (p *placer) enter(e Epoch, at time.Duration) {
+	p.state.EpochCount++
 	if len(p.state.Epochs) == maxEpochs {
 		return
 	}

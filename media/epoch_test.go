@@ -36,10 +36,32 @@ func TestNewSSRCIsPlacedByArrival(t *testing.T) {
 	}
 }
 
-func TestFirstOfANewSSRCThatWasOvertakenByTwoIsLate(t *testing.T) {
-	in := append(stream(1, 10, 0, 100*ms, 10), delayed(stream(2, 7, 4, 500*ms, 10), 0, 50*ms)...)
-	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(2 * time.Second).close()
-	r.expect("r1600 g1600 L160 r1440")
+func TestFirstOfANewSSRCThatWasOvertakenIsInPlace(t *testing.T) {
+	for by, want := range map[time.Duration]string{50 * ms: "r1600 g1600 r1600", 150 * ms: "r1600 g1600 L160 r1440"} {
+		in := append(stream(1, 10, 0, 100*ms, 10), delayed(stream(2, 7, 4, 500*ms, 10), 0, by)...)
+		r := newRig(t, Config{}).commit(plainParams()).send(in...).until(2 * time.Second).close()
+		r.expect(want)
+	}
+}
+
+// TestNewEpochIsPlacedByItsQuickestPacket: the first ones of the new source are slow, those within the live wait show it.
+func TestNewEpochIsPlacedByItsQuickestPacket(t *testing.T) {
+	for _, ssrc := range []uint32{1, 2} {
+		then := stream(ssrc, 7000, 1<<31, 1300*ms, 20)
+		for i := range 4 { // held up and let go at once
+			then[i].at = 1372*ms + time.Duration(2*i)*ms
+		}
+		in := append(stream(1, 10, 0, 100*ms, 10), then...)
+		r := newRig(t, Config{}).commit(plainParams()).send(in...).until(4 * time.Second).close()
+		r.expect("r1600 g8000 r3200")
+	}
+}
+
+// TestNewEpochThatEndsWithinItsWaitIsKept: nothing that was borne out is lost when the track ends.
+func TestNewEpochThatEndsWithinItsWaitIsKept(t *testing.T) {
+	in := append(stream(1, 10, 0, 100*ms, 10), stream(2, 7, 4, 300*ms, 2)...)
+	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(330 * ms).close()
+	r.expect("r1920")
 }
 
 func TestLateOfThePastEpochIsPutInPlace(t *testing.T) {

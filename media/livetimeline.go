@@ -116,11 +116,13 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 // mask moves the valve.
 func (l *liveTimeline) mask(p *post) {
 	now := l.shard.now
-	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, l.final, now)}
+	// Between two batches Final stands still, and tracks forget at each sweep.
+	final := max(l.final, l.shard.clock.prev-l.shard.engine.cfg.ArchiveWindow)
+	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, final, now)}
 	e := call.Event{Type: call.EventMaskOff}
 	if p.valve == ValveMasked {
 		e.Type = call.EventMaskOn
-		from := max(a.From, l.final) // a mask that was on already may have begun before
+		from := max(a.From, final) // a mask that was on already may have begun before
 		for _, k := range l.tracks {
 			l.shard.guard(k, func() {
 				if reached := k.placer.mask(from, now); reached > from {

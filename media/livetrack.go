@@ -16,6 +16,10 @@ const (
 	unreadablePackets = 50
 	// strayPause is the least time between two stray events of a track.
 	strayPause = 10 * time.Second
+	// typesGrace is how long payload types that were agreed before are still understood, where their number has no other
+	// meaning; removeGrace is how long a line that was taken away is still read: for packets in flight.
+	typesGrace  = 2 * time.Second
+	removeGrace = 2 * time.Second
 )
 
 // liveTrack is a track as its shard sees it: all that a packet meets between socket and frame.
@@ -29,8 +33,12 @@ type liveTrack struct {
 	state   TrackState
 	agree   *agreement // nil before the first commit
 	latch   latch
+	kept    kept
 	old     *opener // the key before, until oldEnds
 	oldEnds time.Duration
+	types   [128]Codec // payload types agreed before, until typesEnd
+	typesEnd,
+	removedAt time.Duration // when the line was taken away, if agree says so
 	digits  digits
 	placer  *placer
 	silence *silencer
@@ -59,6 +67,10 @@ func newLiveTrack(l *liveTimeline, p Plan, pair portPair) *liveTrack {
 // commit puts an agreement in force.
 func (k *liveTrack) commit(a *agreement, now time.Duration) {
 	before := k.agree
+	if a.removed {
+		k.remove(a, now)
+		return
+	}
 	k.agree, k.dirty = a, true
 	k.latch.offer(a.params.Remote, now)
 	k.state.SRTP = a.send != nil
@@ -74,7 +86,11 @@ func (k *liveTrack) commit(a *agreement, now time.Duration) {
 	}
 	if before.recv != nil && before.recv != a.recv {
 		k.old, k.oldEnds = before.recv, now+rekeyGrace
+		if a.recv != nil {
+			a.recv.inherit(before.recv)
+		}
 	}
+	k.keepTypes(before, now)
 	changed := before.changes(a)
 	if len(changed) == 0 {
 		return
@@ -82,8 +98,60 @@ func (k *liveTrack) commit(a *agreement, now time.Duration) {
 	if before.params.Inactive && !a.params.Inactive || before.params.Remote != a.params.Remote {
 		k.silence.begin(now)
 	}
-	e.Type, e.Pos, e.Facts = call.EventTrackUpdated, k.placer.front, map[string]any{"changed": changed}
-	k.shard.out.event(e, a.at)
+	k.updated(changed, a.at)
+}
+
+func (k *liveTrack) updated(changed []string, at time.Duration) {
+	k.shard.out.event(call.Event{
+		Type: call.EventTrackUpdated, Leg: k.state.Leg, Track: uint32(k.state.ID), Pos: k.placer.front,
+		Facts: map[string]any{"changed": changed},
+	}, at)
+}
+
+// keepTypes keeps the payload types of the agreement before for a while: packets of them are in flight (RFC 3264 section
+// 8.3.2).
+func (k *liveTrack) keepTypes(before *agreement, now time.Duration) {
+	if now > k.typesEnd {
+		clear(k.types[:])
+	}
+	for pt, c := range before.codecs {
+		if c != 0 {
+			k.types[pt] = c
+		}
+	}
+	k.typesEnd = now + typesGrace
+}
+
+// codec is what a payload type means at an arrival.
+//
+//earshot:hot
+func (k *liveTrack) codec(pt uint8, at time.Duration) Codec {
+	if c := k.agree.codec(pt); c != 0 || at > k.typesEnd {
+		return c
+	}
+	return k.types[pt&0x7f]
+}
+
+// remove is the commit of an agreement that takes the line away.
+func (k *liveTrack) remove(a *agreement, now time.Duration) {
+	k.dirty = true
+	switch {
+	case k.agree == nil: // it never was: nothing is in flight
+		k.agree, k.removedAt, k.state.OpenedAt = a, now-removeGrace, a.at
+		k.shard.out.event(call.Event{
+			Type: call.EventTrackOpened, Leg: k.state.Leg, Track: uint32(k.state.ID), Facts: map[string]any{"removed": true},
+		}, a.at)
+	case !k.agree.removed:
+		k.agree, k.removedAt = k.agree.without(), now
+		k.updated([]string{"removed"}, a.at)
+	}
+}
+
+// gone tells whether the line was taken away so long ago that nothing of it is on its way.
+//
+//earshot:hot
+func (k *liveTrack) gone(at time.Duration) bool {
+	return k.agree.removed && at > k.removedAt+removeGrace
 }
 
 // changes names what another agreement changes.
@@ -145,6 +213,10 @@ func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 		c.RTCPPackets++
 		return
 	}
+	if k.gone(at) {
+		k.stray(1, at)
+		return
+	}
 	h, ok := parseHeader(b)
 	if !ok {
 		c.MalformedPackets++
@@ -153,19 +225,27 @@ func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 	if k.agree.recv != nil || k.old != nil {
 		if plain, ok := k.unseal(b, &h, at); ok {
 			k.latch.believe(from, at) // whatever authenticates may move us
-			k.packet(plain, &h, at)
+			k.opened(plain, &h, at)
 			return
 		}
 		if k.agree.recv != nil {
-			if p := k.placer; h.ssrc == p.seq.ssrc && p.seq.came(p.seq.unwrap(h.seq)) {
-				c.DuplicatePackets++
-			} else if c.AuthFailedPackets++; c.Packets == 0 && c.AuthFailedPackets == unreadablePackets {
-				k.unreadable(from)
-			}
+			k.sealed(b, &h, from, at)
 			return
 		}
 	}
 	k.plain(b, &h, from, at)
+}
+
+// sealed takes a packet that can't be opened.
+func (k *liveTrack) sealed(b []byte, h *header, from netip.AddrPort, at time.Duration) {
+	switch p := k.placer; {
+	case h.ssrc == p.seq.ssrc && p.seq.came(p.seq.unwrap(h.seq)):
+		k.state.Counts.DuplicatePackets++
+	case k.agree.recv.knows(h.ssrc):
+		k.authFailed(from)
+	default:
+		k.keep(b, h, from, at)
+	}
 }
 
 // unreadable tells a human, once, that nothing of what comes can be opened: the key is not the sender's, or its roll-over
@@ -179,7 +259,7 @@ func (k *liveTrack) unreadable(from netip.AddrPort) {
 //
 //earshot:hot
 func (k *liveTrack) plain(b []byte, h *header, from netip.AddrPort, at time.Duration) {
-	verdict := k.latch.judge(from, h, k.agree.codec(h.pt) != 0, at)
+	verdict := k.latch.judge(from, h, k.codec(h.pt, at) != 0, at)
 	t := &k.latch.trial
 	if verdict == verdictHold {
 		if t.n == 1 {
@@ -230,23 +310,28 @@ func (k *liveTrack) stray(n int64, at time.Duration) {
 	k.strays.newest = at
 }
 
-// unseal opens an SRTP packet with the key, or for a while with the key before.
+// unseal opens an SRTP packet with the key, or for a while with the key before, or once its roll-over counter is found.
 //
 //earshot:hot
 func (k *liveTrack) unseal(b []byte, h *header, at time.Duration) ([]byte, bool) {
-	if k.agree.recv != nil {
-		if plain, ok := k.agree.recv.open(k.shard.scratch, b, h, at); ok {
+	recv := k.agree.recv
+	if recv != nil {
+		if plain, ok := recv.open(k.shard.scratch, b); ok {
 			return plain, true
 		}
 	}
-	if k.old == nil {
-		return nil, false
-	}
 	if at > k.oldEnds {
 		k.old = nil
-		return nil, false
 	}
-	return k.old.open(k.shard.scratch, b, h, at)
+	if k.old != nil {
+		if plain, ok := k.old.open(k.shard.scratch, b); ok {
+			return plain, true
+		}
+	}
+	if recv != nil && recv.find(k.shard.scratch, b, h, at) {
+		return recv.open(k.shard.scratch, b)
+	}
+	return nil, false
 }
 
 // packet takes an RTP packet that is the track's: payload type first.
@@ -255,18 +340,21 @@ func (k *liveTrack) unseal(b []byte, h *header, at time.Duration) ([]byte, bool)
 func (k *liveTrack) packet(b []byte, h *header, at time.Duration) {
 	c := &k.state.Counts
 	c.Packets++
+	k.state.Heard = max(k.state.Heard, at)
 	payload, ok := payloadOf(h, b)
 	c.Octets += int64(len(payload))
 	p := packet{ssrc: h.ssrc, seq: h.seq, ts: h.ts, arrival: at}
-	switch codec := k.agree.codec(h.pt); {
+	switch codec := k.codec(h.pt, at); {
 	case !ok, len(payload) > slotOctets:
 		c.MalformedPackets++
+		p.opaque = true
 	case codec == CodecEvent:
 		k.event(&p, payload)
 	case codec == CodecNoise:
 		c.ComfortPackets++
 	case codec == 0:
 		c.UnknownPTPackets++
+		p.opaque = true
 	case len(payload) == 0, len(payload) == eventOctets: // a telephone-event under the wrong number is no audio
 		c.MalformedPackets++
 	default:

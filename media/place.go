@@ -42,7 +42,7 @@ type placer struct {
 	seq   sequence
 	ref   reference
 	front int64
-	// missing are packets given up since the last audio packet: how much of the next jump is loss.
+	// missing are packets given up or opaque since the last audio packet: how much of the next jump is loss.
 	missing int64
 	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
 	unsure      bool
@@ -73,6 +73,7 @@ func (p *placer) take(k *packet) {
 		return
 	}
 	p.expire(k.arrival)
+	p.moveDue(k.arrival)
 	fit := fitNone
 	if k.ssrc == p.seq.ssrc {
 		var ext int64
@@ -183,6 +184,9 @@ func (p *placer) accept(k *packet, ext int64) {
 		}
 		if ext > high {
 			p.align.jitter(k.arrival, pos)
+			if pos+int64(len(k.octets)) > p.front {
+				p.cand.refute()
+			}
 		}
 	}
 	if ext < high && (ext >= p.seq.next || !p.started) {
@@ -209,6 +213,9 @@ func (p *placer) accept(k *packet, ext int64) {
 //earshot:hot
 func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
 	if !k.audible() {
+		if k.opaque {
+			p.missing++
+		}
 		return
 	}
 	p.align.observe(k.arrival, pos)
@@ -225,7 +232,6 @@ func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
 		p.state.Counts.OverlapPackets++
 	}
 	p.missing, p.unsure, p.lastSamples, p.lastAt = 0, false, n, k.arrival
-	p.cand.fresh = 0
 	p.give(k, skip)
 }
 
@@ -366,6 +372,7 @@ func (p *placer) tick(now time.Duration) {
 		return
 	}
 	p.expire(now)
+	p.moveDue(now)
 	if p.cand.n > 0 && now-p.cand.newest > p.archive {
 		p.dropCandidate()
 	}

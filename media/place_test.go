@@ -98,14 +98,14 @@ func TestOnlyWhatIsNewOfAnOverlapIsPlaced(t *testing.T) {
 	}
 }
 
-func TestComfortNoiseAndUnknownTypesAreNeitherAudioNorLoss(t *testing.T) {
+func TestComfortNoiseIsAGapAndUnknownTypesAreLost(t *testing.T) {
 	in := stream(testSSRC, 1, 0, 100*ms, 10)
 	in[4].octets = spec{ssrc: testSSRC, seq: 5, ts: 640, pt: 13, payload: []byte{60}}.marshal()
 	in[5].octets = spec{ssrc: testSSRC, seq: 6, ts: 800, pt: 97, n: 160}.marshal()
 	in[6].octets = spec{ssrc: testSSRC, seq: 7, ts: 960, payload: []byte{1, 2, 3, 4}}.marshal() // an event's octets under the wrong type
 	in[7].octets = spec{ssrc: testSSRC, seq: 8, ts: 1120}.marshal()
 	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(time.Second).close()
-	r.expect("r640 g640 r320")
+	r.expect("r640 l160 g480 r320")
 	c := r.state().Counts
 	if c.ComfortPackets != 1 || c.UnknownPTPackets != 1 || c.MalformedPackets != 2 || c.LostPackets != 0 {
 		t.Errorf("counts: got %+v", c)

@@ -72,7 +72,8 @@ type Params struct {
 	// RecvKey opens what comes, SendKey protects what we send; both nil: plain RTP.
 	RecvKey, SendKey *Key
 	// Receive: the far side may send audio (its direction is sendrecv or sendonly). Keep-alive packets go out in any case
-	// but inactive.
+	// but inactive. Inactive without Payloads: the line was taken away (port 0 in the offer): nothing is sent, and what
+	// still comes is taken for 2 s, then it is a stray.
 	Receive  bool
 	Inactive bool
 }

@@ -47,7 +47,6 @@ func (r *reorder) earliest() time.Duration {
 //
 //earshot:hot
 func (p *placer) hold(k *packet, ext, pos int64) {
-	p.cand.fresh = 0
 	c := p.pool.keep(k)
 	c.ext, c.pos = ext, pos
 	p.wait.insert(c)

@@ -1,6 +1,9 @@
 package media
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // slotOctets is the longest payload that is taken: 187 ms of G.711, more than a packet of 1500 octets can hold.
 const slotOctets = 1500
@@ -10,7 +13,8 @@ type packet struct {
 	ssrc    uint32
 	seq     uint16
 	ts      uint32
-	law     Law // LawNone: takes a sequence number and no place (events, comfort noise, unknown)
+	law     Law  // LawNone: takes a sequence number and no place (events, comfort noise)
+	opaque  bool // it was media, and can't be decoded: what it would have held is lost
 	octets  []byte
 	arrival time.Duration
 }
@@ -21,16 +25,18 @@ func (p *packet) audible() bool { return p.law != LawNone }
 // slot is a packet that waits, with its octets.
 type slot struct {
 	packet
-	ext    int64 // extended sequence number
-	pos    int64
-	fit    fit    // of a candidate
-	again  bool   // of a candidate: number and timestamp lie where the track has been
-	header header // of a datagram whose source is not yet believed
+	ext   int64 // extended sequence number
+	pos   int64
+	fit   fit  // of a candidate
+	again bool // of a candidate: number and timestamp lie where the track has been
+	// header and from are of a datagram whose source is not yet believed, or whose roll-over counter not yet found.
+	header header
+	from   netip.AddrPort
 	data   [datagramOctets]byte
 }
 
 // slotPool is a shard's stock of slots. It grows when more packets wait at once than ever before, in chunks, and never
-// beyond what its tracks may hold together: waitSlots, candidateSlots and probationSlots each.
+// beyond what its tracks may hold together: waitSlots, candidateSlots, relatchPackets and keptPackets each.
 type slotPool struct{ free []*slot }
 
 const slotChunk = 64

@@ -30,7 +30,7 @@ const (
 )
 
 // latch says which source of plain RTP is the track's: the offered address and port, or, since NAT rewrites ports, another
-// port of the offered address that behaves like a sender. With SRTP the key decides, and latch only notes where packets come from.
+// port of the offered address that behaves like a sender, as long as the offered one itself doesn't send. With SRTP the key decides, and latch only notes where packets come from.
 type latch struct {
 	offered netip.AddrPort // zero or unspecified address: not known
 	source  netip.AddrPort // believed; zero: none yet
@@ -39,6 +39,27 @@ type latch struct {
 	moving bool
 	until  time.Duration
 	trial  probation
+	rival  rival
+}
+
+// rival is a source that the offered one took the latch from.
+type rival struct {
+	from    netip.AddrPort
+	packets int // that came while the offered one was heard
+}
+
+// persists tells whether it went on beside the offered source: then it is another sender and no earlier port of the same,
+// and a silence of the offered one doesn't make it the track's.
+//
+//earshot:hot
+func (r *rival) persists(from netip.AddrPort, heard bool) bool {
+	if from != r.from {
+		return false
+	}
+	if heard {
+		r.packets++
+	}
+	return r.packets >= relatchPackets
 }
 
 // probation is a source that is not believed yet, with the packets that wait for it.
@@ -58,7 +79,7 @@ func (l *latch) offer(remote netip.AddrPort, now time.Duration) {
 	if remote == l.offered || !remote.IsValid() || remote.Addr().IsUnspecified() { // unspecified is hold, no address
 		return
 	}
-	l.offered = remote
+	l.offered, l.rival = remote, rival{}
 	if l.source.IsValid() && l.source != remote {
 		l.moving, l.until = true, now+moveGrace
 	}
@@ -80,31 +101,36 @@ func (l *latch) judge(from netip.AddrPort, h *header, agreed bool, at time.Durat
 		}
 	}
 	free := l.moving || !l.source.IsValid()
+	named := l.known() && from == l.offered
 	switch {
 	case from == l.source:
 		l.heard = at
 		return verdictTake
-	case free && l.known() && from == l.offered:
+	case free && named:
 		l.believe(from, at)
 		return verdictTake
-	case l.known() && from.Addr() != l.offered.Addr(), !agreed, !free && at-l.heard < relatchSilence:
+	case l.known() && from.Addr() != l.offered.Addr(), !agreed, !free && !named && at-l.heard < relatchSilence:
+		l.rival.persists(from, at-l.heard < relatchSilence)
+		return verdictStray
+	case l.source == l.offered && l.rival.persists(from, false):
 		return verdictStray
 	}
-	return l.try(from, h, free, at)
+	return l.try(from, h, free || named, named, at)
 }
 
-// try counts a packet of a source that is not believed yet.
+// try counts a packet of a source that is not believed yet. easy: a first latch's proof is enough; named: the offered one,
+// which takes its turn from any other.
 //
 //earshot:hot
-func (l *latch) try(from netip.AddrPort, h *header, free bool, at time.Duration) verdict {
+func (l *latch) try(from netip.AddrPort, h *header, easy, named bool, at time.Duration) verdict {
 	t := &l.trial
 	need, step := relatchPackets, uint16(1)
-	if free {
+	if easy {
 		need, step = latchPackets, latchStep
 	}
 	goesOn := from == t.from && h.ssrc == t.ssrc && h.seq-t.seq >= 1 && h.seq-t.seq <= step
 	if !goesOn {
-		if t.n > 0 && from != t.from && at-t.at < probationPatience {
+		if t.n > 0 && from != t.from && !named && at-t.at < probationPatience {
 			return verdictStray // the first to be tried keeps its turn
 		}
 		*t = probation{from: from, slots: t.slots, held: t.held}
@@ -113,6 +139,9 @@ func (l *latch) try(from netip.AddrPort, h *header, free bool, at time.Duration)
 	t.n++
 	if t.n < need {
 		return verdictHold
+	}
+	if named && l.source.IsValid() && !l.moving {
+		l.rival = rival{from: l.source}
 	}
 	l.believe(from, at)
 	return verdictTake

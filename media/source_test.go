@@ -130,3 +130,45 @@ func TestInactiveSendsNothing(t *testing.T) {
 		t.Errorf("active again: got %d packets, want one of PCMA silence at once", got)
 	}
 }
+
+// TestTheOfferedSourceWinsOverALatch: another port of the offered address came first, and goes on.
+func TestTheOfferedSourceWinsOverALatch(t *testing.T) {
+	const nat = "192.0.2.1:61000"
+	in := append(from(stream(9, 1, 0, 100*ms, 300), nat), stream(1, 500, 77, 170*ms, 250)...)
+	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(8 * time.Second).close()
+	s := r.state()
+	if len(s.Epochs) != 2 || s.Epochs[1].SSRC != 1 || s.Epochs[1].Timestamp != 77 || s.Length-s.Epochs[1].Pos != 250*160 {
+		t.Errorf("got length %d, epochs %+v, want all 250 of the offered source from where they begin", s.Length, s.Epochs)
+	}
+	if got := r.port.sentTo[len(r.port.sentTo)-1]; got != wire {
+		t.Errorf("sent to %v, want %v", got, wire)
+	}
+	if s.Counts.StrayPackets != 300-5 && s.Counts.StrayPackets != 300-6 {
+		t.Errorf("strays: got %d, want those of the other port from then on", s.Counts.StrayPackets)
+	}
+}
+
+// TestTheOfferedSourceComesBackAfterAMove: it moved, and moves back: RFC 4961 makes the offered the likely one.
+func TestTheOfferedSourceComesBackAfterAMove(t *testing.T) {
+	const nat = "192.0.2.1:61000"
+	in := append(stream(1, 1, 0, 100*ms, 10), from(stream(1, 11, 9600, 1300*ms, 10), nat)...)
+	in = append(in, stream(1, 21, 11200, 1500*ms, 10)...)
+	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(4 * time.Second).close()
+	r.expect("r1600 g8000 r3200")
+	if got := r.state().Counts.StrayPackets; got != 0 {
+		t.Errorf("strays: got %d, want 0", got)
+	}
+}
+
+// TestWhatIsNoAudioOfTheOfferedSourceWinsNothing: keep-alives from the offered port (RFC 6263), audio from another.
+func TestWhatIsNoAudioOfTheOfferedSourceWinsNothing(t *testing.T) {
+	in := from(stream(1, 1, 0, 100*ms, 50), "192.0.2.1:61000")
+	for i := range 20 {
+		in = append(in, letter{at: 205*ms + time.Duration(i)*20*ms, octets: spec{ssrc: 5, seq: uint16(i), pt: 20}.marshal()})
+	}
+	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(4 * time.Second).close()
+	r.expect("r8000")
+	if got := r.state().Counts.StrayPackets; got != 20 {
+		t.Errorf("strays: got %d, want 20", got)
+	}
+}

@@ -15,11 +15,6 @@ const (
 	replayWindowRTCP = 64
 	// rekeyGrace is how long the key before is still accepted: for packets in flight (RFC 4568 section 7.1.4).
 	rekeyGrace = 2 * time.Second
-	// rolloverFails in a row on one new SSRC make us try other roll-over counters, rolloverTries of them, at most once
-	// each rolloverPause: a stream that we joined late has a counter that nobody tells (RFC 3711 section 3.3.1).
-	rolloverFails = 4
-	rolloverTries = 3
-	rolloverPause = 100 * time.Millisecond
 )
 
 var suites = map[Suite]srtp.ProtectionProfile{
@@ -53,10 +48,9 @@ type opener struct {
 	key Key
 	ctx *srtp.Context
 
-	header   rtp.Header // reused: pion parses into it
-	failSSRC uint32
-	fails    int
-	nextTry  time.Duration
+	header rtp.Header // reused: pion parses into it
+	opened bool       // anything
+	search rollover
 }
 
 // openerFor gives the opener of a key: the same as before, with its roll-over counter and replay window, if the key is.
@@ -78,46 +72,13 @@ func openerFor(k *Key, before *opener) (*opener, error) {
 // open authenticates and decrypts a packet into dst. pion's errors are not looked at: they say no more than no.
 //
 //earshot:hot
-func (o *opener) open(dst, octets []byte, h *header, now time.Duration) ([]byte, bool) {
+func (o *opener) open(dst, octets []byte) ([]byte, bool) {
 	plain, err := o.ctx.DecryptRTP(dst[:0], octets, &o.header)
-	if err == nil {
-		if h.ssrc == o.failSSRC {
-			o.fails = 0
-		}
-		return plain, true
-	}
-	return o.failed(dst, octets, h, now)
-}
-
-// failed looks whether a source that was never heard has a roll-over counter above 0. The context itself is only touched
-// when a counter is proved: SetROC makes a state for an SSRC that a forger may have invented.
-func (o *opener) failed(dst, octets []byte, h *header, now time.Duration) ([]byte, bool) {
-	if _, known := o.ctx.ROC(h.ssrc); known {
+	if err != nil {
 		return nil, false
 	}
-	if h.ssrc != o.failSSRC {
-		o.failSSRC, o.fails = h.ssrc, 0
-	}
-	o.fails++
-	if o.fails < rolloverFails || now < o.nextTry {
-		return nil, false
-	}
-	o.nextTry = now + rolloverPause
-	for roc := uint32(1); roc <= rolloverTries; roc++ {
-		trial, err := newContext(o.key)
-		if err != nil {
-			return nil, false
-		}
-		trial.SetROC(h.ssrc, roc)
-		if _, err := trial.DecryptRTP(dst[:0], octets, &o.header); err != nil {
-			continue
-		}
-		o.ctx.SetROC(h.ssrc, roc)
-		o.fails = 0
-		plain, err := o.ctx.DecryptRTP(dst[:0], octets, &o.header)
-		return plain, err == nil
-	}
-	return nil, false
+	o.opened = true
+	return plain, true
 }
 
 // sealer protects what we send under one key.

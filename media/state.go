@@ -35,10 +35,15 @@ type TrackState struct {
 	// OffsetEstimate is the newest estimate of Offset, and DriftPPM the track's rate error, for the manifest.
 	OffsetEstimate int64
 	DriftPPM       float64
-	// Epochs counts stretches under one SSRC and timestamp base, from 0 before the first packet.
+	// Heard is the engine's time of the newest packet that was taken as the track's, of whatever payload type; 0 before
+	// the first.
+	Heard time.Duration
+	// Epochs are the stretches under one SSRC and timestamp base: none before the first packet, and the first 256 of them.
 	Epochs []Epoch
-	Ended  bool
-	Counts Counts
+	// EpochCount is how many there were: where it is more than len(Epochs) the list is cut.
+	EpochCount int
+	Ended      bool
+	Counts     Counts
 }
 
 // Epoch is a stretch of a track under one SSRC and one timestamp base.
@@ -57,7 +62,7 @@ type Counts struct {
 	Octets            int64 // of payload
 	ReceivedSamples   int64 // received and late
 	LateSamples       int64 // of these, came late
-	LostSamples       int64 // never came, or after Final
+	LostSamples       int64 // never came, or after Final, or can't be decoded
 	GapSamples        int64
 	MaskedSamples     int64
 	DuplicatePackets  int64
@@ -68,7 +73,7 @@ type Counts struct {
 	AuthFailedPackets int64 // SRTP did not verify, or a replay
 	StrayPackets      int64 // from a source that is not the track's
 	MalformedPackets  int64 // not RTP, or a payload that can't be G.711
-	UnknownPTPackets  int64 // payload type that was not agreed
+	UnknownPTPackets  int64 // payload type that was not agreed: came and can't be decoded, so their time is lost
 	OverlapPackets    int64 // began before the end of the one before: only what is new was placed
 	// ImplausiblePackets have an SSRC, sequence number or timestamp that fits nothing, and no second packet bore
 	// them out.

@@ -21,6 +21,7 @@ func (k *liveTrack) sweep() {
 //
 //earshot:hot
 func (k *liveTrack) tick(now time.Duration) {
+	k.forsakeOld(now - k.shard.engine.cfg.ArchiveWindow/2) // what is opened later would come near Final
 	k.placer.tick(now)
 	if k.digits.tick(now) {
 		k.digit()
@@ -102,6 +103,7 @@ func (k *liveTrack) end(c call.Cause) {
 		k.drain()
 	}
 	k.dropTrial(now)
+	k.forsakeOld(forever)
 	k.placer.flush(now)
 	if k.digits.finish() {
 		k.digit()

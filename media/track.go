@@ -31,7 +31,7 @@ func (k *Track) Local() (rtp, rtcp netip.AddrPort) { return k.rtp, k.rtcp }
 // Prepare checks what an offer/answer exchange agreed and builds all of it that can fail. Call one of commit and undo: commit, when
 // the answer goes out, never fails and takes effect at the next sweep; undo drops it. A key that was agreed before keeps
 // its SRTP context, and with it the roll-over counter (RFC 3711 section 3.3.1); a new one is in force at once, and the old
-// one for 2 s more.
+// one for 2 s more, as are payload types whose number has no other meaning. Inactive without payloads takes the line away.
 func (k *Track) Prepare(p Params) (commit, undo func(), err error) {
 	p.Payloads = slices.Clone(p.Payloads)
 	a, err := newAgreement(p)
@@ -54,9 +54,11 @@ func (k *Track) Prepare(p Params) (commit, undo func(), err error) {
 }
 
 func (k *Track) commit(a *agreement) {
-	k.mu.Lock()
-	k.recv, k.send = a.recv, a.send
-	k.mu.Unlock()
+	if !a.removed { // a line that comes back may come with its key
+		k.mu.Lock()
+		k.recv, k.send = a.recv, a.send
+		k.mu.Unlock()
+	}
 	a.at = k.timeline.engine.Now()
 	k.timeline.shard.mail.put(post{kind: postCommit, line: k.timeline.live, track: k.live, agree: a})
 }

@@ -30,6 +30,7 @@ type Account struct {
 	ua       *sipgo.UserAgent
 	srv      *sipgo.Server
 	listener *connListener
+	parser   *gosip.Parser
 	regID    string // Call-ID of all REGISTERs
 	regTag   string // From tag of all REGISTERs
 
@@ -89,7 +90,7 @@ func New(cfg Config) (*Account, error) {
 		gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 	})
 	a := &Account{
-		cfg: cfg, log: slog.New(attr.Limit(cfg.Log.Handler(), cfg.tune.logEvery)), listener: newConnListener(),
+		parser: gosip.NewParser(), cfg: cfg, log: slog.New(attr.Limit(cfg.Log.Handler(), cfg.tune.logEvery)), listener: newConnListener(),
 		regID: newTag() + "@earshot", regTag: newTag(), regSeq: rand.Uint32N(1 << 16),
 		auth:  digestAuth{user: cfg.AuthorizationID, password: cfg.Password},
 		state: State{Status: regIdle.String()},
@@ -97,6 +98,7 @@ func New(cfg Config) (*Account, error) {
 	a.heals = make(chan struct{}, maxHeals)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
+	a.gate.limit = maxInside + 2*cfg.MaxCalls
 	if err := gosip.ParseUri("sip:"+cfg.Domain, &a.domain); err != nil {
 		return nil, fmt.Errorf("sip: domain %q: %w", cfg.Domain, err)
 	}

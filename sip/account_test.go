@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -201,6 +202,17 @@ func config(p *peer, h *house) sip.Config {
 		AuthorizationID: "802", InstanceID: "urn:uuid:4b1c0000-0000-4000-8000-000000000001", RingCentral: true, Handler: h,
 		OnState: h.onState, Keepalive: -1, Log: slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}.WithTimers(short)
+}
+
+// warned gives the warnings with that in them.
+func (h *house) warned(with string) []string {
+	var out []string
+	for _, l := range h.logs.all() {
+		if strings.Contains(l, "level=WARN") && strings.Contains(l, with) {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 func newHouse(t *testing.T) *house { return &house{t: t, logs: &logs{}} }

@@ -80,17 +80,38 @@ func (d *Dialog) acked(req *gosip.Request) {
 		d.hangUp(call.Cause{Code: call.CodeProtocol, Text: "the ACK brought no usable answer to our offer"})
 		return
 	}
-	if w.first && !d.established {
-		d.established = true
-		d.a.counters.add(cntEstablished, 1)
-		d.log.Info("dialog answered", attr.Remote(d.first.req.Source()), slog.Int("streams", len(d.x.Streams())))
-		d.leg.Established(d)
-		if d.replaces != nil {
-			d.replaces.replacedBy(d)
-		}
+	if w.first {
+		d.establish()
 	}
 	d.release()
 	d.tryBye()
+}
+
+// provedBy takes a request of the far side as the ACK to our first 200: it can have our tag from nowhere else. Not a BYE,
+// which ends what never was a call; not where the ACK must bring an answer.
+func (d *Dialog) provedBy(req *gosip.Request) {
+	w := d.ack
+	if w == nil || !w.first || w.late || req.Method == gosip.BYE || keyOf(req) != d.key {
+		return
+	}
+	d.ack = nil
+	w.finish()
+	d.establish()
+	d.tryBye()
+}
+
+// establish makes an answered INVITE a call, once.
+func (d *Dialog) establish() {
+	if d.established {
+		return
+	}
+	d.established = true
+	d.a.counters.add(cntEstablished, 1)
+	d.log.Info("dialog answered", attr.Remote(d.first.req.Source()), slog.Int("streams", len(d.x.Streams())))
+	d.leg.Established(d)
+	if d.replaces != nil {
+		d.replaces.replacedBy(d)
+	}
 }
 
 // lateAnswer takes the answer to our offer from the ACK.

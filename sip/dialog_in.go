@@ -51,6 +51,7 @@ func (d *Dialog) release() {
 func (d *Dialog) serve(in *inRequest) {
 	req := in.req
 	seq := seqOf(req)
+	d.provedBy(req)
 	ordered := req.Method == gosip.INVITE || req.Method == gosip.UPDATE
 	if ordered && seq < d.remoteSeq {
 		// RFC 3261 section 12.2.2. Only where order matters: sipgo may turn it round on the way.
@@ -112,6 +113,10 @@ func (d *Dialog) glare(in *inRequest, offers bool) bool {
 	switch {
 	case d.own.busy && offers:
 		d.say(in, 491)
+	case d.ack != nil && d.ack.late && d.ack.first && in.req.Method == gosip.INVITE:
+		// Nobody sends another INVITE before the ACK of the one before (RFC 3261 section 14.1): that ACK is lost, and with it
+		// the answer to our offer. What this one brings stands in for it.
+		return false
 	case d.ack != nil && d.ack.late:
 		if in.req.Method == gosip.INVITE {
 			d.say(in, 491)
@@ -135,18 +140,23 @@ func (d *Dialog) serveReinvite(in *inRequest) {
 		return
 	}
 	_ = in.tx.Respond(d.a.reply(in.req, "", 100, ""))
-	if w := d.ack; w != nil {
-		// The peer goes on, so it had our 200: its ACK was lost on the way.
-		w.finish()
-		d.ack = nil
-	}
 	res, late, r := d.reoffer(in, timer)
 	if r != nil {
-		d.refuse(in, r)
+		d.refuse(in, r) // the ACK that is waited for may come yet
 		return
+	}
+	first := false
+	if w := d.ack; w != nil {
+		// The peer goes on, so it had our 200: its ACK was lost on the way.
+		first = w.first
+		w.finish()
 	}
 	d.ack = newAckWait(in, res, d.a.cfg.tune, false)
 	d.ack.late, d.ack.offer = late != nil, late
+	if first && late == nil {
+		d.establish()
+	}
+	d.ack.first = first && late != nil // again our offer: only its answer makes the call
 	d.refresh(timer, in.req)
 }
 

@@ -140,9 +140,15 @@ type flowConn struct {
 	net.Conn
 	f     *flow
 	limit time.Duration // of one write
+	bad   func()        // hears that what came can't be read
 
-	// turn is held around the deadline and its write: whoever waits must not move the deadline of who writes.
-	turn sync.Mutex
+	// turn holds one token, had around the deadline and its write: whoever waits must not move the deadline of who writes.
+	// A channel, for it serves in order of arrival; a mutex lets the reader in before a thousand writers.
+	turn chan struct{}
+
+	// Owned by the read loop.
+	read  time.Time     // when it was looked at last
+	ahead time.Duration // how far the stream is ahead of its pace
 }
 
 // SetWriteDeadline and SetDeadline do nothing: Write sets its own.
@@ -151,14 +157,25 @@ func (c *flowConn) SetWriteDeadline(time.Time) error { return nil }
 // SetDeadline does nothing.
 func (c *flowConn) SetDeadline(time.Time) error { return nil }
 
+// What one stream may bring: maxRead octets (some dozen requests) before we look again whether answers wait, and pace
+// octets a second, burst at once. It is ten thousand requests a second; sipgo starts a goroutine for each, and its lock
+// lets them pile up when they come faster than they are served.
+const (
+	maxRead = 8 << 10
+	pace    = 4 << 20
+	burst   = 256 << 10
+)
+
 // Read notes what came. sipgo sees any end as a clean one: what happened is the flow's cause.
 func (c *flowConn) Read(b []byte) (int, error) {
 	// First whatever is to be written: a peer that sends and does not read would have us keep an answer, with its goroutine
 	// and transaction, for each of its requests.
-	c.turn.Lock()
-	c.turn.Unlock() //nolint:staticcheck // only our turn is waited for
-	n, err := c.Conn.Read(b)
+	c.turn <- struct{}{}
+	<-c.turn
+	c.slow()
+	n, err := c.Conn.Read(b[:min(len(b), maxRead)])
 	if n > 0 {
+		c.ahead += time.Duration(n) * time.Second / pace
 		c.f.rx.Add(int64(n))
 		if isPong(b[:n]) {
 			c.f.pongs.Add(1)
@@ -173,6 +190,21 @@ func (c *flowConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// slow waits while the stream brings more than its pace.
+func (c *flowConn) slow() {
+	now := time.Now()
+	c.ahead = max(c.ahead-now.Sub(c.read), 0)
+	c.read = now
+	if wait := c.ahead - burst*time.Second/pace; wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.f.down:
+		}
+	}
+}
+
 // isPong tells a pong, one CRLF before anything else, from the far side's own ping, two of them (RFC 5626 section 3.5.1).
 func isPong(b []byte) bool {
 	return len(b) >= 2 && b[0] == '\r' && b[1] == '\n' && (len(b) == 2 || b[2] != '\r')
@@ -180,8 +212,8 @@ func isPong(b []byte) bool {
 
 // Write sends all of b within the limit or ends the flow: after half a message nothing that follows could be read.
 func (c *flowConn) Write(b []byte) (int, error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	if !c.f.alive() {
 		return 0, c.f.cause
 	}
@@ -196,6 +228,9 @@ func (c *flowConn) Write(b []byte) (int, error) {
 
 // Close is called by sipgo when it can't read on: the flow dies with it.
 func (c *flowConn) Close() error {
+	if c.f.alive() {
+		c.bad()
+	}
 	c.f.fail(errFlowFraming)
 	return nil
 }
@@ -210,7 +245,7 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 	d := net.Dialer{Control: dialControl}
 	raw, err := d.DialContext(ctx, "tcp", t.addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("dial %s: %w", t.addr, err)
+		return nil, err // it names what was dialled
 	}
 	conn := raw
 	if a.cfg.Transport == "tls" {
@@ -222,7 +257,8 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 		conn = tc
 	}
 	f := a.newFlow(t)
-	fc := &flowConn{Conn: conn, f: f, limit: a.cfg.tune.writeLimit}
+	fc := &flowConn{Conn: conn, f: f, limit: a.cfg.tune.writeLimit, turn: make(chan struct{}, 1)}
+	fc.bad = func() { a.unreadable(noticeParse, t.addr.String(), "") }
 	f.close = func() {
 		// The raw connection: closing a tls.Conn would first wait for a peer that does not read.
 		_ = raw.Close()

@@ -9,19 +9,36 @@ import (
 type gate struct {
 	mu     sync.Mutex
 	in     int
+	limit  int // of in; 0: none
 	closed bool
 	idle   chan struct{} // closed when nobody is inside; nil if nobody waits for that
 }
 
-// enter lets one in, unless the gate is shut.
-func (g *gate) enter() bool {
+// maxInside is how many requests may be in our hands at once, besides two INVITEs of each call: one that waits for its ACK
+// and one of a re-offer.
+const maxInside = 1024
+
+// entry is what enter says.
+type entry uint8
+
+const (
+	entryGranted entry = iota
+	entryFull
+	entryShut
+)
+
+// enter lets one in, unless the gate is shut or too many are inside.
+func (g *gate) enter() entry {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		return false
+	switch {
+	case g.closed:
+		return entryShut
+	case g.limit > 0 && g.in >= g.limit:
+		return entryFull
 	}
 	g.in++
-	return true
+	return entryGranted
 }
 
 func (g *gate) leave() {

@@ -15,7 +15,12 @@ import (
 
 // serve is the one handler of all requests. sipgo calls it in a goroutine of its own for each.
 func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
-	if !a.gate.enter() {
+	switch a.gate.enter() {
+	case entryGranted:
+	case entryFull:
+		a.crowded(req) // no answer: it would be one more to be sent
+		return
+	case entryShut:
 		return
 	}
 	defer a.gate.leave()
@@ -32,7 +37,7 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 		return
 	}
 	if reason := malformed(req); reason != "" {
-		a.counters.add(cntMalformed, 1)
+		a.unreadable(noticeMalformed, req.Source(), string(req.Method)+": "+reason)
 		_ = tx.Respond(a.reply(req, newTag(), 400, reason))
 		return
 	}
@@ -68,7 +73,7 @@ func malformed(req *gosip.Request) string {
 		return "Missing Call-ID"
 	case seq == nil:
 		return "Missing CSeq"
-	case !strings.EqualFold(string(seq.MethodName), string(req.Method)):
+	case !strings.EqualFold(strings.TrimSpace(string(seq.MethodName)), string(req.Method)): // sipgo cuts at the first blank
 		return "CSeq Of Another Method"
 	case req.Via() == nil:
 		return "Missing Via"
@@ -92,7 +97,7 @@ func keyOf(req *gosip.Request) dialogKey {
 
 func (a *Account) serveACK(req *gosip.Request) {
 	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil || len(req.Headers()) > maxHeaders {
-		a.counters.add(cntMalformed, 1)
+		a.unreadable(noticeMalformed, req.Source(), string(req.Method))
 		return
 	}
 	if d := a.calls.find(keyOf(req), a.cfg.RingCentral); d != nil {

@@ -20,6 +20,7 @@ type socket struct {
 	accept  []netip.Prefix
 	proxies *atomic.Pointer[map[netip.Addr]bool] // the account's
 	count   *counters
+	account *Account // hears of what is not let through
 	pool    *gosip.ConnectionPool
 	// received hears of each datagram of a proxy.
 	received atomic.Pointer[flow]
@@ -54,7 +55,7 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 		bad = 0
 		src := addrPortOf(from)
 		if !s.allowed(src.Addr()) {
-			s.count.add(cntDropSource, 1)
+			s.account.foreign(noticeStranger, src.String(), b[:n])
 			continue
 		}
 		if f := s.received.Load(); f != nil && f.target.addr.Addr() == src.Addr() {
@@ -65,8 +66,9 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 			s.count.add(cntDropKeepalive, 1)
 		case isSTUN(b[:n]):
 			s.count.add(cntDropSTUN, 1)
+		case !s.account.looked(b[:n], src.String()):
 		case !s.remember(from.String()):
-			s.count.add(cntDropSource, 1)
+			s.account.foreign(noticeSources, src.String(), b[:n])
 		default:
 			return n, from, nil
 		}
@@ -221,7 +223,8 @@ func (a *Account) socketAt(ctx context.Context, via netip.Addr) (*socket, error)
 		return nil, fmt.Errorf("udp socket: %w", err)
 	}
 	s := &socket{
-		PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, pool: a.ua.TransportLayer().Pool("udp"),
+		PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, account: a,
+		pool:   a.ua.TransportLayer().Pool("udp"),
 		closed: make(chan struct{}), served: make(chan struct{}), sources: make(map[string]struct{}),
 	}
 	a.socket = s
