@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 )
@@ -72,10 +73,11 @@ func (d extensionDoc) monitored() bool {
 
 // refreshAgents builds the set of agents anew and puts it in place. What can't be read leaves the set as it was, or as
 // configured.
-func (s *Supervisor) refreshAgents(ctx context.Context) {
+func (s *Supervisor) refreshAgents(ctx context.Context) (failed error) {
 	set := configured(s.cfg.Agents)
 	if len(s.cfg.Agents) > 0 {
 		extensions, err := s.all(ctx, opExtensions)
+		failed = err
 		s.failing("agents", err)
 		if err == nil {
 			for _, a := range set.resolve(s.cfg.Agents, extensions) {
@@ -86,6 +88,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) {
 	}
 	if len(s.cfg.Groups) > 0 {
 		err := s.addGroups(ctx, set)
+		failed = errors.Join(failed, err)
 		s.failing("groups", err)
 		if err != nil {
 			s.mu.Lock()
@@ -98,6 +101,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) {
 	s.mu.Lock()
 	s.agents = set
 	s.mu.Unlock()
+	return failed
 }
 
 // addGroups adds the monitored members of the configured groups.
