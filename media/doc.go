@@ -45,7 +45,8 @@
 // a sender that counts anew, and two in sequence are believed, placed by their timestamps; both from before is a duplicate. Where both lie
 // behind and never came, or came longer ago than the archive window, five in sequence at their own pace are wanted: a replay of old
 // packets at their pace while the sender is silent is taken for a sender that begins anew. What was lost at
-// the very step of a numbering that steps back is a gap: nobody knows of it.
+// the very step of a numbering that steps back is a gap: nobody knows of it. One packet whose number is near and contradicts its timestamp
+// is late where nothing came for just that time.
 // A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
 // A payload type that was not agreed takes the time of a lost packet: it came, and can't be decoded.
 // SRTP that began before us is found with a roll-over counter up to 8, after a re-key with that of the key before.

@@ -149,9 +149,27 @@ func (p *placer) refuse(s *slot) {
 	case fitLate:
 		c.TooLatePackets++
 	case fitNone, fitYes, fitTwin:
-		c.ImplausiblePackets++
+		if !p.salvage(&s.packet) {
+			c.ImplausiblePackets++
+		}
 	}
 	p.pool.release(s)
+}
+
+// salvageNumbers is how far from the highest the number of a packet may be whose timestamp alone places it.
+const salvageNumbers = 64
+
+// salvage puts a packet where its timestamp says, if nothing came for just that time in this epoch: numbers that step back by
+// one or two, and are overtaken, look like a pause of the sender before the step is seen.
+func (p *placer) salvage(k *packet) bool {
+	s, pos := p.state, p.ref.posOf(k.ts)
+	d, end := p.seq.unwrap(k.seq)-p.seq.high, pos+int64(len(k.octets))
+	if !p.started || k.ssrc != p.seq.ssrc || d < -salvageNumbers || d > salvageNumbers || end > p.front ||
+		len(s.Epochs) != s.EpochCount || pos < s.Epochs[len(s.Epochs)-1].Pos || !p.past.reopen(pos, end) {
+		return false
+	}
+	p.late(k, pos, p.epoch, false)
+	return true
 }
 
 func (p *placer) dropCandidate() {

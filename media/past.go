@@ -45,6 +45,17 @@ func (p *past) add(h hole) {
 	p.n++
 }
 
+// reopen lets a packet into the hole that holds all of pos to end, though none was known to be missing.
+func (p *past) reopen(pos, end int64) bool {
+	for i := range p.holes[:p.n] {
+		if h := &p.holes[i]; h.kind != KindMasked && h.pos <= pos && end <= h.end {
+			h.open = true
+			return true
+		}
+	}
+	return false
+}
+
 //earshot:hot
 func (p *past) remove(i int) {
 	copy(p.holes[i:], p.holes[i+1:p.n])

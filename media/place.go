@@ -98,9 +98,15 @@ func (p *placer) take(k *packet) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
-	if pos, ok := p.prev.holds(k, p.archive); ok && fit == fitNone {
-		p.late(k, pos, p.prev.epoch, p.prev.missed(k))
-		return
+	if fit == fitNone {
+		if pos, ok := p.prev.holds(k, p.archive); ok {
+			p.prev.seq.mark(p.prev.seq.unwrap(k.seq), k)
+			p.late(k, pos, p.prev.epoch, p.prev.missed(k))
+			return
+		}
+		if p.salvage(k) {
+			return
+		}
 	}
 	p.offer(k, fit)
 }
@@ -373,7 +379,7 @@ func (p *placer) tick(now time.Duration) {
 	}
 	p.expire(now)
 	p.moveDue(now)
-	if p.cand.n > 0 && now-p.cand.newest > p.archive {
+	if age := now - p.cand.newest; p.cand.n > 0 && (age > p.archive || p.cand.fresh == 0 && age > p.archive/4) {
 		p.dropCandidate()
 	}
 	p.past.prune(now - p.archive)

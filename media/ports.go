@@ -3,6 +3,7 @@ package media
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -41,7 +42,8 @@ func newPortPool(lo, hi uint16) *portPool {
 	p := &portPool{taken: map[int]bool{}, freed: map[int]time.Duration{}}
 	if lo != 0 {
 		p.min, p.max = evenPort(lo), (int(hi)-1)&^1
-		p.next = p.min
+		// Somewhere in the range: after a crash the far side goes on sending to the ports that the dead process had.
+		p.next = p.min + 2*rand.IntN((p.max-p.min)/2+1)
 	}
 	return p
 }

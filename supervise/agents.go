@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -122,11 +123,12 @@ func (d extensionDoc) monitored() bool {
 
 // refreshAgents builds the set of agents anew and puts it in place. What can't be read leaves the set as it was, or as
 // configured.
-func (s *Supervisor) refreshAgents(ctx context.Context) {
+func (s *Supervisor) refreshAgents(ctx context.Context) (failed error) {
 	agents, groups := s.configuredAgents()
 	set := configured(agents)
 	if len(groups) > 0 {
 		err := s.addGroups(ctx, set, groups)
+		failed = err
 		s.failing("groups", err)
 		if err != nil {
 			s.mu.Lock()
@@ -141,6 +143,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) {
 	}
 	if len(agents)+len(groups) > 0 {
 		extensions, err := s.all(ctx, opExtensions)
+		failed = errors.Join(failed, err)
 		s.failing("agents", err)
 		if err == nil {
 			for _, a := range set.resolve(agents, extensions) {
@@ -156,6 +159,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) {
 	}
 	s.change(func(now time.Time) { s.core.setAgents(now, set) })
 	s.refilter()
+	return failed
 }
 
 // addGroups adds the monitored members of the configured groups.

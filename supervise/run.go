@@ -370,22 +370,26 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 	var agentsAt, deviceAt time.Time
 	for ctx.Err() == nil {
 		if now := time.Now(); !now.Before(deviceAt) {
+			registered := s.cfg.Registered() // before we ask: what RingCentral says may be older than our registration
 			d, err := s.Device(ctx)
 			s.failing("device", err)
 			s.refilter() // our own extension may be known only now
 			deviceAt = now.Add(deviceEvery)
 			if err != nil {
 				deviceAt = now.Add(upkeepRetry)
-			} else {
+			} else if registered {
 				s.checkDevice(d)
 			}
 		}
 		if now := time.Now(); !now.Before(agentsAt) {
-			s.refreshAgents(ctx)
+			err := s.refreshAgents(ctx)
 			if agentsAt.IsZero() {
 				close(ready)
 			}
 			agentsAt = now.Add(agentsEvery)
+			if err != nil {
+				agentsAt = now.Add(upkeepRetry)
+			}
 		}
 		s.client.auth.tidy(ctx)
 		s.log.flush(false)

@@ -226,6 +226,10 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 			s.dirty, s.readAt = true, now.Add(unclearSettle)
 			return
 		}
+		if cause := refusal(err); j.asks > 1 && cause != s.cause { // once may be chance; twice is what keeps the call from being heard
+			s.cause, s.told = cause, true
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err})
+		}
 		j.retry(later(until, now.Add(backoff(firstRetryWait, maxRetryWait, j.asks-1))))
 		j.unclear = true
 		s.dirty, s.readAt = true, now.Add(unclearSettle)

@@ -47,7 +47,7 @@ func newDaemon(l *config.Loaded, log *slog.Logger) (*daemon, error) {
 	c := l.Config
 	instance, err := instanceID(c.Record.Dir)
 	if err != nil {
-		return nil, err
+		return nil, &hinted{fmt.Errorf("record.dir: %w", err), "name a folder that this user may write to"}
 	}
 	ep, err := endpoint.New(endpointConfig(c, instance, log))
 	if errors.Is(err, recorder.ErrInUse) {

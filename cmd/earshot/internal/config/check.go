@@ -41,11 +41,7 @@ func (l *Loaded) check() []error {
 		if l.broken[key] {
 			return
 		}
-		src := l.Source(key)
-		if src == "default" {
-			src = "configuration"
-		}
-		bad = append(bad, fmt.Errorf("%s: %s: %s", src, key, fmt.Sprintf(format, a...)))
+		bad = append(bad, fmt.Errorf("%s: %s: %s", l.near(key), key, fmt.Sprintf(format, a...)))
 	}
 	need := func(key, got, cure string) {
 		if got == "" {
@@ -109,6 +105,22 @@ func (l *Loaded) checkPolicy(fail func(string, string, ...any)) {
 	if u, err := url.Parse(s.Hook.URL); s.Hook.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		fail("supervise.hook.url", "%s: want a URL such as http://127.0.0.1:9000/decide", s.Hook.URL)
 	}
+}
+
+// near tells where a key stands, or, if it stands nowhere, where the file has the first key of its section.
+func (l *Loaded) near(key string) string {
+	if src := l.Source(key); src != "default" {
+		return src
+	}
+	where, first := "configuration", 0
+	section, _ := splitPath(key)
+	for k, v := range l.values {
+		_, at, _ := strings.Cut(v.source, ":")
+		if n, err := strconv.Atoi(at); err == nil && strings.HasPrefix(k, section+".") && (first == 0 || n < first) {
+			where, first = v.source, n
+		}
+	}
+	return where
 }
 
 func checkStream(key string, s Stream, fail func(string, string, ...any)) {

@@ -64,7 +64,7 @@ func load(in Input, whole bool) (*Loaded, error) {
 		b, err := os.ReadFile(in.File)
 		switch {
 		case err == nil:
-			add(readYAML(in.File, b, l.values, counts))
+			add(readYAML(in.File, b, l.values, counts, l.broken))
 		case errors.Is(err, os.ErrNotExist) && !in.Required:
 		default:
 			add([]error{fmt.Errorf("%s: can't be read: %v: name an existing file with -c", in.File, errors.Unwrap(err))})
@@ -109,6 +109,7 @@ func (l *Loaded) readEnv(env map[string]string) []error {
 			s, err := readSecretFile(path)
 			if err != nil {
 				bad = append(bad, fmt.Errorf("%s_FILE: %s: %v", name, f.path, err))
+				l.broken[f.path] = true
 				return
 			}
 			l.values[f.path] = value{text: s, source: name + "_FILE"}

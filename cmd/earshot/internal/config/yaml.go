@@ -22,11 +22,12 @@ type yamlReader struct {
 	file   string
 	values map[string]value
 	counts map[string]int
+	broken map[string]bool
 	bad    []error
 }
 
-func readYAML(path string, b []byte, values map[string]value, counts map[string]int) []error {
-	r := &yamlReader{file: filepath.Base(path), values: values, counts: counts}
+func readYAML(path string, b []byte, values map[string]value, counts map[string]int, broken map[string]bool) []error {
+	r := &yamlReader{file: filepath.Base(path), values: values, counts: counts, broken: broken}
 	if len(b) > maxFileBytes {
 		return []error{fmt.Errorf("%s: more than 1 MiB: that is no configuration", r.file)}
 	}
@@ -150,6 +151,7 @@ func (r *yamlReader) scalar(n ast.Node, path, as string) {
 }
 
 func (r *yamlReader) secretFile(n ast.Node, path, as string) {
+	r.broken[as] = true
 	s, ok := text(unwrap(n))
 	if !ok {
 		r.fail(n, path, "want the name of a file")
@@ -160,6 +162,7 @@ func (r *yamlReader) secretFile(n ast.Node, path, as string) {
 		r.fail(n, path, "%v", err)
 		return
 	}
+	delete(r.broken, as)
 	r.values[as] = value{text: secret, source: fmt.Sprintf("%s:%d", r.file, line(n))}
 }
 
