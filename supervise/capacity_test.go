@@ -150,7 +150,7 @@ func TestLoginUnderWayAtTheEndIsRevoked(t *testing.T) {
 			if !strings.HasSuffix(r.URL.Path, "/token") {
 				return false
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			f.oauth(w, r, body)
 			return true
 		}
@@ -158,7 +158,7 @@ func TestLoginUnderWayAtTheEndIsRevoked(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
-		time.Sleep(500 * time.Millisecond)
+		pass(500 * time.Millisecond)
 		cancel()
 		<-done
 		if f.logins != 1 || len(f.tokens) != 0 {
@@ -191,7 +191,7 @@ func TestUnclearAnswersAreLookedAtToTheEnd(t *testing.T) {
 			return true
 		}
 		running(t, f, func(c *Config) { c.Mode = ModeSession })
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if posts < maxUnclear || posts > 20 {
 			t.Errorf("got %d requests in 10 minutes of 502", posts)
 		}

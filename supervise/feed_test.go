@@ -39,7 +39,7 @@ func TestFeedSubscribesOnceWithAFilterPerAgent(t *testing.T) {
 		if st := s.Status().Feed; st.Filters != 2 || st.Account {
 			t.Errorf("status: got %+v", st)
 		}
-		time.Sleep(20 * time.Minute)
+		pass(20 * time.Minute)
 		if n := f.requests("/presence"); n > 24 {
 			t.Errorf("got %d looks in 20 minutes with a live feed, want one a minute", n)
 		}
@@ -73,7 +73,7 @@ func TestChangedAgentsChangeTheSubscription(t *testing.T) {
 			s.refilter()
 		}
 		add("62295329016")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if open, all, subs := feed.count(); open != 1 || all != 1 || subs != 1 || !strings.HasPrefix(feed.requests[1], "PUT /restapi/v1.0/subscription/sub-1 ") ||
 			!strings.Contains(feed.requests[1], "/62295329016/") {
 			t.Errorf("got %d connections, %d subscriptions, requests %q, want one of each and a PUT", all, subs, feed.requests)
@@ -86,7 +86,7 @@ func TestChangedAgentsChangeTheSubscription(t *testing.T) {
 		feed.conns[0].place.id = ""
 		feed.mu.Unlock()
 		add("62295330016")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if _, all, subs := feed.count(); all != 1 || subs != 2 {
 			t.Errorf("after it vanished: got %d connections, %d subscriptions, want 1 and 2", all, subs)
 		}
@@ -99,7 +99,7 @@ func TestRefusedFiltersAreToldOnceAndPresenceGoesOn(t *testing.T) {
 		feed.refuse = func(filter string) bool { return strings.Contains(filter, agentExt) }
 		s, _, log := fedBy(t, f, feed, nil)
 		eventually(t, 5*time.Second, "partial", func() bool { return s.Status().Feed.State == FeedPartial })
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if n := strings.Count(log.text(), "event filters disabled"); n != 1 || !strings.Contains(log.text(), "CallControl") {
 			t.Errorf("got %d warnings, want one with a hint: %s", n, log.text())
 		}
@@ -118,11 +118,11 @@ func TestBrokenConnectionIsTakenUpAgain(t *testing.T) {
 		s, _, _ := fedBy(t, f, feed, nil)
 		got := heard(s)
 		eventually(t, 5*time.Second, "a live feed", live1(s))
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		looks := f.requests("/presence")
 		feed.cut()
 		feed.tell(agentExt, eventOf(sess1, 3, "p-9", "999", "Inbound", "Setup"))
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if open, all, subs := feed.count(); open != 1 || all != 2 || subs != 1 || len(got()) != 1 {
 			t.Errorf("got %d of %d connections, %d subscriptions, %d events, want the old subscription with the missed event", open, all, subs, len(got()))
 		}
@@ -133,7 +133,7 @@ func TestBrokenConnectionIsTakenUpAgain(t *testing.T) {
 		feed.noRecover = true
 		looks = f.requests("/presence")
 		feed.cut()
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if _, _, subs := feed.count(); subs != 2 || f.requests("/presence") == looks {
 			t.Errorf("after a failed recovery: got %d subscriptions, %d looks, want 2 and one", subs, f.requests("/presence")-looks)
 		}
@@ -159,7 +159,7 @@ func TestFeedThatIsRefusedBacksOffWithinTheAuthBudget(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		feed.reject = 1 << 30
 		s, _, log := fedBy(t, f, feed, nil)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := f.requests("wstoken"); n > 90 || n < 40 {
 			t.Errorf("got %d tokens in an hour, want about one a minute", n)
 		}
@@ -176,7 +176,7 @@ func TestServerWithoutFeedIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		s, _, _ := running(t, f, nil)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if st := s.Status(); st.Feed.State != FeedNone || len(st.Errors) != 0 {
 			t.Errorf("got %+v, want no feed and no error", st)
 		}
@@ -191,11 +191,11 @@ func TestSilentFeedIsTold(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		s, _, log := fedBy(t, f, feed, nil)
 		eventually(t, 5*time.Second, "a live feed", live1(s))
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		feed.deaf = true
 		for i := range 2 {
 			f.set(func() { f.sessions[fmt.Sprintf("s-%d", i)] = twoParty() })
-			time.Sleep(3 * time.Minute)
+			pass(3 * time.Minute)
 		}
 		if st := s.Status().Feed; st.State != FeedSilent || !strings.Contains(log.text(), "event feed silent") {
 			t.Errorf("got %+v, want silent: %s", st, log.text())
@@ -253,7 +253,7 @@ func TestNoEventIsLostIn72HoursWithRenewals(t *testing.T) {
 		sent, cuts := 0, 0
 		end := time.Now().Add(72 * time.Hour)
 		for time.Now().Before(end) {
-			time.Sleep(time.Duration(1+rnd.IntN(90)) * time.Second)
+			pass(time.Duration(1+rnd.IntN(90)) * time.Second)
 			feed.limits()
 			if rnd.IntN(400) == 0 {
 				feed.cut()
@@ -264,7 +264,7 @@ func TestNoEventIsLostIn72HoursWithRenewals(t *testing.T) {
 				feed.tell(agentExt, eventOf(fmt.Sprintf("s-%d", sent/10), 2+sent%10, "p-x", "999", "Outbound", "Proceeding"))
 			}
 		}
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		feed.mu.Lock()
 		for _, c := range feed.conns {
 			if age := time.Since(c.born); age >= feed.absolute {

@@ -275,7 +275,7 @@ func TestEventIsJoinedWithTwoRequestsAtMost(t *testing.T) {
 			}
 			f.hook = func(_ http.ResponseWriter, r *http.Request, _ string) bool { // a network with some way to go
 				if strings.Contains(r.URL.Path, "telephony") {
-					time.Sleep(20 * time.Millisecond)
+					pass(20 * time.Millisecond)
 				}
 				return false
 			}
@@ -289,11 +289,11 @@ func TestEventIsJoinedWithTwoRequestsAtMost(t *testing.T) {
 				s.mu.Unlock()
 				s.refilter()
 			}
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			f.set(func() { f.sessions[sess1] = twoParty() })
 			reads := f.requests("GET .*/telephony/")
 			feed.tell("", eventOf(sess1, 4, custParty, "", "Outbound", "Answered"))
-			time.Sleep(time.Second)
+			pass(time.Second)
 			answered = time.Now()
 			feed.tell(agentExt, eventOf(sess1, 8, agentParty, agentExt, "Inbound", "Answered"))
 			eventually(t, time.Second, "joined", func() bool { st := s.Status(); return len(st.Calls) == 1 && st.Calls[0].State == "joined" })

@@ -237,7 +237,7 @@ func TestExcusedCallIsToldAndNotAskedFor(t *testing.T) {
 		f := newFake(t)
 		f.sessions[sess1] = twoParty()
 		s, h, log := running(t, f, func(c *Config) { c.Policy.Directions = []string{DirectionOutbound} })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := f.requests("/supervise$"); n != 0 {
 			t.Errorf("got %d supervise requests, want none", n)
 		}
@@ -266,7 +266,7 @@ func TestReloadFollowsTheAgents(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
 		f.sessions[sess1] = twoParty()
 		s, _, _ := fedBy(t, f, feed, func(c *Config) { c.Agents = nil })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := f.requests("/presence|/supervise|wstoken"); n != 0 {
 			t.Errorf("without agents: got %d requests, want none", n)
 		}

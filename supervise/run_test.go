@@ -34,6 +34,9 @@ func (l *logLines) text() string {
 	return l.b.String()
 }
 
+// pass lets simulated time go by: the caller is in a synctest bubble.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // running starts Run in a synctest bubble and stops it at the end of the test.
 func running(t *testing.T, f *fakeRC, change func(*Config)) (*Supervisor, *watcher, *logLines) {
 	t.Helper()
