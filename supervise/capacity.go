@@ -125,9 +125,11 @@ func (c *core) vacated(now time.Time, s *session, v *view) {
 		s.dirty, s.readAt = true, now.Add(occupiedEvery)
 		return
 	}
-	s.occupied = false
-	s.dirty = false
+	s.occupied, s.dirty = false, false
 	for _, j := range s.joins {
+		if j.unclear { // what became of it only a reading tells
+			s.dirty, s.readAt = true, now
+		}
 		if !j.alive() && j.cause.Code != call.CodeReleased {
 			j.tally = tally{}
 			j.retry(now)

@@ -15,6 +15,9 @@ func (c *core) decide(now time.Time, s *session) {
 	if verdict == verdictWanted && c.policy.Hook.set() {
 		verdict, rule = c.hooked(s, f)
 	}
+	if verdict != verdictWanted && s.verdict == verdictWanted && c.ending(s) {
+		return
+	}
 	told := s.verdict == verdict && s.rule == rule
 	s.verdict, s.rule = verdict, rule
 	switch verdict {
@@ -33,6 +36,23 @@ func (c *core) decide(now time.Time, s *session) {
 		}
 	case verdictAsking:
 	}
+}
+
+// ending says whether nobody but the agent is left: what is known of a call in its last moments does not excuse it. Nor
+// is a call excused that was asked for and not heard: its end is to be told.
+func (c *core) ending(s *session) bool {
+	if !s.inCall {
+		return s.lived
+	}
+	if s.asked && !s.heard {
+		return true
+	}
+	for _, p := range c.people(s, c.viewOf(s.since, s.id)) {
+		if p.ID != s.hint && !p.Supervising && (live(p) || pending(p)) {
+			return false
+		}
+	}
+	return true
 }
 
 // announce tells of a wanted call, if there is something new to tell.

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -72,11 +73,30 @@ const recheckEvery = time.Minute
 // recheck has an internal call read in which presence shows one of our people only: a transfer has brought the customer
 // in, maybe, and its event was lost.
 func (c *core) recheck(now time.Time, s *session, snap snapshot) {
-	if s.verdict != verdictExcused || s.rule != ruleInternal || snap.inside[s.id] > 1 || s.reading || now.Sub(s.recheckAt) < recheckEvery {
+	if s.verdict != verdictExcused || s.rule != ruleInternal || s.reading || now.Sub(s.recheckAt) < recheckEvery {
 		return
+	}
+	if v := c.views[s.id]; v != nil {
+		exts := v.colleagues(s)
+		if len(exts) > 0 && !slices.ContainsFunc(exts, func(ext string) bool { return !slices.Contains(snap.inside[s.id], ext) }) {
+			return // all of them are there
+		}
 	}
 	s.recheckAt, s.again = now, true
 	s.dirty, s.readAt = true, now
+}
+
+// colleagues are the extensions that the agent is believed to talk with.
+func (v *view) colleagues(s *session) (exts []string) {
+	for _, p := range v.parties {
+		if p.ID != s.hint && p.ExtensionID != "" && p.ExtensionID != s.agent.ID && !p.Supervising && live(p.partyState) {
+			exts = append(exts, p.ExtensionID)
+		}
+	}
+	if p := v.party(s.hint); p != nil && len(exts) == 0 && p.Far.ExtensionID != "" {
+		exts = append(exts, p.Far.ExtensionID)
+	}
+	return exts
 }
 
 // want begins a session.

@@ -284,11 +284,11 @@ func (m *model) look() {
 }
 
 func (m *model) lookOnce() {
-	snap := snapshot{taken: m.now, any: map[string]bool{}, inside: map[string]int{}}
+	snap := snapshot{taken: m.now, any: map[string]bool{}, inside: map[string][]string{}}
 	for _, s := range m.sessions {
 		for _, p := range s.parties {
 			if p.ext != "" && p.ext != "8" && p.on() {
-				snap.inside[s.id]++
+				snap.inside[s.id] = append(snap.inside[s.id], p.ext)
 			}
 			switch {
 			case p.sup && p.on():

@@ -54,8 +54,8 @@ type snapshot struct {
 	taken time.Time // when it was asked for: what happened since may be missing
 	calls []agentCall
 	any   map[string]bool // all parties that are shown
-	// inside counts the account's own people that are shown in a session, the supervisor left out.
-	inside map[string]int
+	// inside are the account's extensions that are shown in a session, by id, the supervisor left out.
+	inside map[string][]string
 	// agents are monitored extensions whose id was not known: where the list of extensions can't be read, say.
 	agents []Agent
 }
@@ -65,7 +65,7 @@ const maxCalls = 10_000
 
 // makeSnapshot keeps of the presence records what concerns the monitored agents and the supervisor.
 func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken time.Time) snapshot {
-	s := snapshot{taken: taken, any: map[string]bool{}, inside: map[string]int{}}
+	s := snapshot{taken: taken, any: map[string]bool{}, inside: map[string][]string{}}
 	for _, r := range records {
 		mine := own != "" && string(r.Extension.ID) == own
 		wanted := agents.has(r.Extension) && !mine // nobody can supervise himself
@@ -78,7 +78,7 @@ func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken t
 			}
 			c, ok := a.agentCall()
 			if ok && !mine && len(s.inside) < maxCalls {
-				s.inside[c.session]++
+				s.inside[c.session] = append(s.inside[c.session], string(r.Extension.ID))
 			}
 			if ok && wanted && len(s.calls) < maxCalls {
 				c.agent = Agent{Extension: string(r.Extension.Number), ID: string(r.Extension.ID), Name: string(r.Extension.Name)}

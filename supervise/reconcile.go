@@ -84,6 +84,7 @@ type session struct {
 	direction string  // as presence tells it
 	joins     []*join // in channel order
 	heard     bool    // a dialog was up once
+	asked     bool    // a request was sent once
 	lived     bool    // a reading showed the agent in the call
 	deaf      bool    // a join was due while the device was not registered
 	told      bool    // a failure was told
@@ -286,8 +287,12 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session, registered bool) {
+	s.full = false
 	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
+	}
+	if s.verdict == verdictOpen && s.inCall && !s.dirty && !s.reading {
+		s.dirty, s.readAt = true, now // only a reading can tell whether it is wanted
 	}
 	due := len(s.joins) == 0
 	for _, j := range s.joins {
@@ -299,7 +304,6 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		c.readNow(now, s)
 		return
 	}
-	s.full = false
 	if s.dirty || !due || !registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
 		return
 	}
@@ -325,7 +329,7 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		if j.firstAsk.IsZero() {
 			j.firstAsk = now
 		}
-		j.inFlight = true
+		j.inFlight, s.asked = true, true
 		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, again: j.asks > 0})
 		j.asks++
 	}

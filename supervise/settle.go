@@ -14,26 +14,8 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		return
 	}
 	s.reading = false
-	switch o {
-	case outcomeDone:
-	case outcomeBusy:
-		s.readAt = until
-		return
-	case outcomeLater: // 404: RingCentral knows no such session any more, or not yet
-		if s.lived || s.tries >= notReadyTries {
-			c.over(now, s)
-			return
-		}
-		s.readAt = now.Add(notReadyFirst << s.tries)
-		s.tries++
-		return
-	default:
-		s.readAt = later(until, now.Add(backoff(rejoinFirst, rejoinMost, s.readFails)))
-		s.readFails++
-		if cause := refusal(err); o == outcomeRefused && cause != s.cause {
-			s.cause, s.told = cause, true
-			c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: cause, err: err})
-		}
+	if o != outcomeDone {
+		c.unread(now, s, o, until, err)
 		return
 	}
 	s.readFails, s.dirty, s.freshAt, s.again = 0, false, now, false
@@ -76,6 +58,31 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 	}
 	s.tries = 0
 	c.apply(now, s, p)
+}
+
+// unread plans the next reading after one that gave nothing.
+func (c *core) unread(now time.Time, s *session, o outcome, until time.Time, err error) {
+	switch o {
+	case outcomeBusy:
+		s.readAt = until
+		return
+	case outcomeLater: // 404: RingCentral knows no such session any more, or not yet
+		if s.lived || s.tries >= notReadyTries {
+			c.over(now, s)
+			return
+		}
+		s.readAt = now.Add(notReadyFirst << s.tries)
+		s.tries++
+		return
+	default:
+		s.readAt = later(until, now.Add(backoff(rejoinFirst, rejoinMost, s.readFails)))
+		s.readFails++
+		if cause := refusal(err); o == outcomeRefused && cause != s.cause {
+			s.cause, s.told = cause, true
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: cause, err: err})
+		}
+		return
+	}
 }
 
 // over notes that the agent's part of the call has ended.
@@ -220,18 +227,16 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		s.suspect = true
 		c.fail(s, j, refusal(err), err, time.Time{})
 	case outcomeUnclear:
-		if j.asks > maxUnclear {
-			c.fail(s, j, refusal(err), err, now.Add(slowMost))
-			j.unclear = true // it is looked at all the same
-			s.dirty, s.readAt = true, now.Add(unclearSettle)
-			return
+		if cause := refusal(err); j.asks > maxUnclear {
+			c.fail(s, j, cause, err, now.Add(slowMost))
+		} else {
+			if j.asks > 1 && cause != s.cause { // once may be chance; twice is what keeps the call from being heard
+				s.cause, s.told = cause, true
+				c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err})
+			}
+			j.retry(later(until, now.Add(backoff(firstRetryWait, maxRetryWait, j.asks-1))))
 		}
-		if cause := refusal(err); j.asks > 1 && cause != s.cause { // once may be chance; twice is what keeps the call from being heard
-			s.cause, s.told = cause, true
-			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err})
-		}
-		j.retry(later(until, now.Add(backoff(firstRetryWait, maxRetryWait, j.asks-1))))
-		j.unclear = true
+		j.unclear = true // also after the last attempt: it may have been done
 		s.dirty, s.readAt = true, now.Add(unclearSettle)
 	}
 }
