@@ -46,6 +46,9 @@ type Config struct {
 	RingCentral bool
 	// Keepalive is the longest pause between two CRLF on the flow; 0 means 25 s, negative means none.
 	Keepalive time.Duration
+	// ProbeAfter is how long the media of a call without session timer may be silent before we ask by a re-INVITE whether
+	// the far side is still there; ten times that while it holds the call. 0 means 30 s, negative means never.
+	ProbeAfter time.Duration
 	// Policy is what we accept and offer.
 	Policy offer.Policy
 	// Handler decides about calls. Required.
@@ -116,6 +119,7 @@ func (t tuning) orDefault() tuning {
 const (
 	defaultMaxCalls  = 1000
 	defaultKeepalive = 25 * time.Second
+	defaultProbe     = 30 * time.Second
 )
 
 // check applies defaults and names the first mistake.
@@ -165,6 +169,9 @@ func (c *Config) check() error {
 	}
 	if c.Keepalive == 0 {
 		c.Keepalive = defaultKeepalive
+	}
+	if c.ProbeAfter == 0 {
+		c.ProbeAfter = defaultProbe
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -82,6 +82,7 @@ type Dialog struct {
 	held          []*inRequest
 	heldUntil     time.Time
 	own           ownWork
+	probe         probe
 	byes          []*bye
 	byeSent       bool
 	byeLimit      time.Time
@@ -268,6 +269,7 @@ func (d *Dialog) nextTime() time.Time {
 	if len(d.byes) == 0 && !d.own.busy {
 		sooner(d.own.again)
 		sooner(d.sessionDue())
+		sooner(d.probeDue())
 	}
 	return next
 }
@@ -300,5 +302,7 @@ func (d *Dialog) tick(now time.Time) {
 		d.reinvite(d.own.why)
 	case due(d.sessionDue()):
 		d.sessionTick(now)
+	case due(d.probeDue()):
+		d.probeTick(now)
 	}
 }

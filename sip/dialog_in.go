@@ -52,6 +52,7 @@ func (d *Dialog) serve(in *inRequest) {
 	req := in.req
 	seq := seqOf(req)
 	d.provedBy(req)
+	d.heard(time.Now())
 	ordered := req.Method == gosip.INVITE || req.Method == gosip.UPDATE
 	if ordered && seq < d.remoteSeq {
 		// RFC 3261 section 12.2.2. Only where order matters: sipgo may turn it round on the way.

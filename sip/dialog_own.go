@@ -22,15 +22,17 @@ const (
 	whyHeal    ownWhy = iota // the flow is another: the far side must learn the way
 	whyRefresh               // the session timer, our turn
 	whyWatch                 // the session timer, the peer's turn, and it did not come
+	whyProbe                 // no session timer, and the media is silent
 )
 
-var ownWhyNames = [...]string{"heal", "refresh", "watch"}
+var ownWhyNames = [...]string{"heal", "refresh", "watch", "probe"}
 
 // String names it for logs.
 func (w ownWhy) String() string { return ownWhyNames[w] }
 
 // maxGone is how often RingCentral may say "no such dialog" to our re-INVITE before we believe it, at one try each
-// reinviteAgain: endpoint asks REST meanwhile and ends the call sooner. Another registrar is believed the second time.
+// reinviteAgain: endpoint asks REST meanwhile and ends the call sooner. Another registrar is believed the second time. While
+// media comes in nobody is believed.
 const (
 	maxGone     = 20
 	maxGoneElse = 2
@@ -216,6 +218,9 @@ func (d *Dialog) reinvited(res *gosip.Response) {
 	d.own.gone = 0
 	d.route = d.own.flow.identity()
 	d.timer, d.refreshed = d.timer.answered(res), time.Now()
+	if d.own.why == whyProbe {
+		d.probed(d.refreshed)
+	}
 	body, ok := sdpOf(res)
 	if !ok || len(body) == 0 {
 		return
@@ -248,16 +253,16 @@ func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
 		// RFC 3261 section 14.1: who did not make the Call-ID waits 0-2 s.
 		d.again(why, time.Duration(d.a.random()*float64(2*t.second)))
 		return
+	case d.lost(why, code, err):
+		d.hangUp(call.Cause{Code: call.CodeSessionExpired, Text: "the far side sends nothing and answers nothing"})
+		return
 	case code == 481 || code == 408:
-		d.own.gone++
-		limit := maxGoneElse
-		if d.a.cfg.RingCentral {
-			limit = maxGone
-		}
-		if d.own.gone >= limit {
-			d.end(call.Cause{Code: call.CodeFlowLost, Text: "the far side does not know the call any more"})
+		if d.gone() {
 			return
 		}
+	case why == whyProbe && err == nil:
+		d.probed(time.Now()) // whatever it said, somebody is there
+		return
 	}
 	if d.expired(time.Now()) || why == whyWatch && err == nil {
 		d.expire()
@@ -266,7 +271,29 @@ func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
 	if err != nil && d.a.current() == nil {
 		return // mailFlow comes with the next flow
 	}
+	if d.probing() && d.leg.Silence() >= d.patience() {
+		why = whyProbe
+	}
 	d.again(why, t.reinviteAgain)
+}
+
+// gone handles a 481 or 408 to our re-INVITE; true: nothing is left to be done.
+func (d *Dialog) gone() bool {
+	t := d.a.cfg.tune
+	d.own.gone++
+	if d.leg.Silence() < t.silence {
+		d.again(d.own.why, t.reinviteAgain) // it may have forgotten the dialog: the call goes on
+		return true
+	}
+	limit := maxGoneElse
+	if d.a.cfg.RingCentral {
+		limit = maxGone
+	}
+	if d.own.gone < limit {
+		return false
+	}
+	d.end(call.Cause{Code: call.CodeFlowLost, Text: "the far side does not know the call any more"})
+	return true
 }
 
 // expired says whether the session interval is over.

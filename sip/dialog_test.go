@@ -388,7 +388,8 @@ func TestGlareIsRefusedAndOursTriedAgain(t *testing.T) {
 
 func TestOurReinviteToAForgottenCall(t *testing.T) {
 	for _, ring := range []bool{true, false} {
-		p, h, _, _, _ := up(t, "tcp", func(c *sip.Config) { c.RingCentral = ring }, "Session-Expires: 90000;refresher=uas", "Supported: timer")
+		p, h, _, l, _ := up(t, "tcp", func(c *sip.Config) { c.RingCentral = ring }, "Session-Expires: 90000;refresher=uas", "Supported: timer")
+		h.set(func() { l.silence = time.Hour })
 		p.cut()
 		for range 2 {
 			re := p.next("INVITE")
