@@ -11,6 +11,6 @@ fi
 for p in "${packages[@]}"; do
   for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$p"/*_test.go | sed 's/^func //'); do
     echo "fuzz: $p $target"
-    go test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" "./$p" | tail -n 2
+    go test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" "./$p" | tail -n 12
   done
 done
