@@ -38,6 +38,7 @@ type Account struct {
 	calls      calls
 	gate       gate
 	proxyAddrs atomic.Pointer[map[netip.Addr]bool]
+	realm      atomic.Pointer[string] // under which the registrar asked for a digest
 	draining   atomic.Bool
 	heals      chan struct{}  // slots of re-INVITEs after a new flow
 	wg         sync.WaitGroup // what Run started

@@ -13,9 +13,9 @@ const maxGranted = 7 * 24 * time.Hour
 
 // bindings is what a 200 to REGISTER says about bindings.
 type bindings struct {
-	granted time.Duration
-	own     bool // our own Contact was listed
-	foreign int  // Contacts of others
+	granted time.Duration // 0: our own Contact is listed with expires=0, so we are not registered
+	own     bool          // our own Contact was listed
+	foreign int           // Contacts of others
 }
 
 // readBindings finds how long our binding lasts: our own Contact's expires, else the Expires header, else the smallest
@@ -24,6 +24,7 @@ type bindings struct {
 func readBindings(res *gosip.Response, instance string, contact gosip.Uri, asked time.Duration) bindings {
 	var b bindings
 	var mine, smallest time.Duration
+	over := false
 	for _, h := range res.GetHeaders("Contact") {
 		c, ok := h.(*gosip.ContactHeader)
 		if !ok {
@@ -33,9 +34,8 @@ func readBindings(res *gosip.Response, instance string, contact gosip.Uri, asked
 		expires, given := seconds(text)
 		if isOwn(c, instance, contact) {
 			b.own = true
-			if given {
-				mine = expires
-			}
+			mine = max(mine, expires) // the one of an address before may be listed too
+			over = over || given && expires == 0
 			continue
 		}
 		b.foreign++
@@ -50,6 +50,7 @@ func readBindings(res *gosip.Response, instance string, contact gosip.Uri, asked
 	switch {
 	case mine > 0:
 		b.granted = mine
+	case over:
 	case hasHeader && header > 0:
 		b.granted = header
 	case !b.own && smallest > 0:

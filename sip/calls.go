@@ -32,6 +32,10 @@ type inviteKey struct {
 	seq          uint32
 }
 
+func keyOfInvite(req *gosip.Request) inviteKey {
+	return inviteKey{callID: callID(req), from: fromTag(req), seq: seqOf(req)}
+}
+
 // memo is what became of an INVITE.
 type memo struct {
 	tx    txKey
@@ -200,11 +204,15 @@ func (c *calls) find(k dialogKey, lax bool) *Dialog {
 }
 
 // cancel handles a CANCEL that sipgo did not match: its INVITE is here, or gets here within wait, or does not exist.
-func (c *calls) cancel(ctx context.Context, k txKey, wait time.Duration) (inv *invite, early bool) {
+func (c *calls) cancel(ctx context.Context, k txKey, id inviteKey, wait time.Duration) (inv *invite, early bool) {
 	c.mu.Lock()
 	if inv := c.invites[k]; inv != nil {
 		c.mu.Unlock()
 		return inv, false
+	}
+	if m, ok := c.memos[id]; ok && m.tx == k {
+		c.mu.Unlock()
+		return nil, true // it was answered before: the CANCEL has no effect (RFC 3261 section 9.2)
 	}
 	if _, twice := c.cancels[k]; twice || len(c.cancels) >= maxCancels {
 		c.mu.Unlock()
@@ -230,6 +238,19 @@ func (c *calls) cancel(ctx context.Context, k txKey, wait time.Duration) (inv *i
 	}
 	delete(c.cancels, k)
 	return nil, false
+}
+
+// again notes a re-INVITE, for the CANCEL that may come after its answer; false: its CANCEL came before.
+func (c *calls) again(k txKey, id inviteKey, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if early, ok := c.cancels[k]; ok {
+		close(early)
+		delete(c.cancels, k)
+		return false
+	}
+	c.rememberLocked(&invite{tx: k, id: id}, 0, now)
+	return true
 }
 
 // shut lets nothing in any more and ends all INVITEs that are not answered yet.

@@ -83,6 +83,7 @@ type Dialog struct {
 	heldUntil     time.Time
 	own           ownWork
 	probe         probe
+	auth          digestAuth
 	byes          []*bye
 	byeSent       bool
 	byeLimit      time.Time
@@ -102,6 +103,7 @@ func (a *Account) newDialog(inv *invite, f *flow, leg Leg, timer sessionTimer) *
 		log: a.log.With(attr.Leg(clean(inv.id.callID, maxText))), mail: make(chan mail, maxMail), done: make(chan struct{}),
 		first:    &inRequest{req: req, tx: inv.srv, done: make(chan struct{}), answered: true},
 		localSeq: rand.Uint32N(1 << 16), remoteSeq: inv.id.seq, route: f.identity(), timer: timer, refreshed: now,
+		auth: digestAuth{user: a.cfg.AuthorizationID, password: a.cfg.Password},
 	}
 	if src, err := netip.ParseAddrPort(req.Source()); err == nil && !f.reliable() && !a.isProxy(src.Addr()) {
 		d.direct = req.Source()

@@ -47,6 +47,8 @@ type ownWork struct {
 	gone  int       // 481 and 408 in a row
 	offer *offer.Exchange
 	flow  *flow
+	asked bool                           // a challenge was answered by the request that is out
+	proof gosip.Header                   // its credentials; nil: none
 	acks  *atomic.Pointer[gosip.Request] // the ACK, for repeated 2xx
 }
 
@@ -124,6 +126,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 	for i := 0; i+1 < len(hs); i += 2 {
 		req.AppendHeader(gosip.NewHeader(hs[i], hs[i+1]))
 	}
+	d.authorize(req)
 	req.AppendHeader(gosip.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(x.Marshal())
 	d.own.busy, d.own.why, d.own.offer, d.own.flow, d.own.again = true, why, x, f, time.Time{}
@@ -186,12 +189,21 @@ func (a *Account) invite(ctx context.Context, f *flow, out outgoing) (*gosip.Res
 
 // result takes what came of our re-INVITE or BYE.
 func (d *Dialog) result(r ownResult) {
+	asked := r.err == nil && d.challenged(r.res)
 	if r.bye {
+		if f := d.a.current(); asked && f != nil {
+			d.sendBye(f)
+			return
+		}
 		d.end(d.byes[0].cause)
 		return
 	}
 	d.own.busy = false
 	why := d.own.why
+	if asked {
+		d.reinvite(why)
+		return
+	}
 	switch {
 	case r.err != nil:
 		d.ownFailed(why, 0, r.err)
@@ -210,6 +222,9 @@ func (d *Dialog) result(r ownResult) {
 func (d *Dialog) reinvited(res *gosip.Response) {
 	d.retarget(res)
 	ack := d.inDialog(gosip.ACK, d.own.flow, d.localSeq)
+	if d.own.proof != nil {
+		ack.AppendHeader(gosip.HeaderClone(d.own.proof))
+	}
 	d.a.address(d.own.flow, ack, d.direct)
 	d.own.acks.Store(ack.Clone())
 	if d.own.flow.alive() {
@@ -403,11 +418,12 @@ func (d *Dialog) sendBye(f *flow) {
 	if c := d.byes[0].cause; c.Code == call.CodeSessionExpired {
 		req.AppendHeader(gosip.NewHeader("Reason", `SIP;cause=408;text="session expired"`))
 	}
+	d.authorize(req)
 	ctx, limit := d.own.ctx, d.byeLimit
 	d.a.wg.Go(func() {
 		ctx, cancel := context.WithDeadline(ctx, limit)
 		defer cancel()
-		// Whatever the answer is, a 401 too: the call is over for us.
+		// Whatever the answer is, but a challenge of our registrar: the call is over for us.
 		res, err := d.a.do(ctx, f, req, d.direct)
 		d.deliver(mail{kind: mailResult, result: ownResult{bye: true, res: res, err: err}})
 	})

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,10 @@ type Leg interface {
 	// Ended is called once, last, also for a call that was never established.
 	Ended(c call.Cause)
 }
+
+// ErrNotAcceptable is what Prepare wraps when the offer asks for what this machine can't do, such as IPv6: the INVITE gets
+// 488.
+var ErrNotAcceptable = errors.New("not acceptable here")
 
 // PartyRef is RingCentral's name of one party: p-rc-api-ids or p-rc-api-monitoring-ids.
 type PartyRef struct {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"mime/multipart"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,7 @@ func (a *Account) serveInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 	defer stop(nil)
 	inv := &invite{
 		req: req, srv: tx, tag: newTag(), tx: keyOfTx(req), stop: stop,
-		id: inviteKey{callID: callID(req), from: fromTag(req), seq: seqOf(req)},
+		id: keyOfInvite(req),
 	}
 	if a.draining.Load() {
 		a.counters.add(cntInvitesRefused, 1)
@@ -192,6 +193,9 @@ func handlerRefusal(ctx context.Context, err error) *refusal {
 	if errors.Is(context.Cause(ctx), errStopping) {
 		return no503
 	}
+	if errors.Is(err, ErrNotAcceptable) {
+		return no(488, err.Error())
+	}
 	var ref *Refusal
 	if !errors.As(err, &ref) || ref.Code < 300 || ref.Code > 699 {
 		return no(500, fmt.Sprintf("handler: %v", err))
@@ -301,7 +305,10 @@ func (a *Account) notOurs(req *gosip.Request) *refusal {
 	default:
 		return no(416, "scheme "+u.Scheme)
 	}
-	if a.cfg.RingCentral || u.User == "" || u.User == a.cfg.Username || u.User == a.cfg.AuthorizationID {
+	if user, err := url.PathUnescape(u.User); err == nil && (user == a.cfg.Username || user == a.cfg.AuthorizationID) {
+		return nil // RFC 3261 section 19.1.4: escaped or not is the same
+	}
+	if a.cfg.RingCentral || u.User == "" {
 		return nil
 	}
 	return no(404, "request uri is for "+u.User)
@@ -374,7 +381,7 @@ func sdpOf(m gosip.Message) (body []byte, ok bool) {
 		return m.Body(), true
 	}
 	if !strings.HasPrefix(kind, "multipart/") {
-		return nil, false
+		return nil, optional(h)
 	}
 	_, params, err := mime.ParseMediaType(full)
 	if err != nil || params["boundary"] == "" {
@@ -384,7 +391,7 @@ func sdpOf(m gosip.Message) (body []byte, ok bool) {
 	for range maxParts {
 		p, err := r.NextRawPart()
 		if err != nil {
-			return nil, false
+			return nil, optional(h)
 		}
 		t, _, _ := strings.Cut(p.Header.Get("Content-Type"), ";")
 		if strings.EqualFold(strings.TrimSpace(t), "application/sdp") {
@@ -393,6 +400,18 @@ func sdpOf(m gosip.Message) (body []byte, ok bool) {
 		}
 	}
 	return nil, false
+}
+
+// optional says whether a body that we can't read may be passed over (RFC 3261 section 20.11).
+func optional(h headerer) bool {
+	_, params, _ := strings.Cut(value(h, "Content-Disposition"), ";")
+	for p := range strings.SplitSeq(params, ";") {
+		k, v, _ := strings.Cut(p, "=")
+		if strings.EqualFold(strings.TrimSpace(k), "handling") {
+			return strings.EqualFold(strings.TrimSpace(v), "optional")
+		}
+	}
+	return false
 }
 
 // invitation tells the Handler what the INVITE says.

@@ -35,7 +35,8 @@ type peer struct {
 	pings    int
 	wg       sync.WaitGroup
 	branches int
-	asleep   chan struct{} // not nil: it does not read until that is closed
+	bye      func(*msg) string // answer to BYE; nil: 200
+	asleep   chan struct{}     // not nil: it does not read until that is closed
 }
 
 // msg is one message that came.
@@ -271,7 +272,7 @@ func (p *peer) handle(m *msg) {
 		default: // nobody reads any more
 		}
 		if m.is("BYE") {
-			m.write(m.answer("200 OK", ""))
+			m.write(p.byeAnswer(m))
 		}
 		return
 	}
@@ -296,6 +297,21 @@ func (p *peer) handle(m *msg) {
 		p.mu.Unlock()
 	}
 	m.write(res)
+}
+
+func (p *peer) setBye(f func(*msg) string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bye = f
+}
+
+func (p *peer) byeAnswer(m *msg) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bye != nil {
+		return p.bye(m)
+	}
+	return m.answer("200 OK", "")
 }
 
 // accept says 200 to REGISTER with the Contact that came.

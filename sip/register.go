@@ -182,6 +182,10 @@ func (a *Account) askRegistrar(ctx context.Context, expires time.Duration) (regE
 		a.proxies.last = f.target.addr
 	}
 	ev.others = a.otherProxies()
+	if code < 300 && expires > 0 && ev.answer.granted == 0 {
+		a.counters.add(cntRegisterRefused, 1)
+		return ev, "the 200 says that our binding is over"
+	}
 	return ev, clean(res.Reason, maxText)
 }
 
@@ -286,8 +290,10 @@ func (a *Account) readAnswer(f *flow, res *gosip.Response, asked time.Duration) 
 	switch {
 	case r.code == 401:
 		r.digest = a.auth.challenge(values(res, "WWW-Authenticate"), false)
+		a.learnRealm()
 	case r.code == 407:
 		r.digest = a.auth.challenge(values(res, "Proxy-Authenticate"), true)
+		a.learnRealm()
 	case r.code == 403:
 		r.intercepts = strings.Contains(strings.ToLower(res.Reason), "intercepted")
 	case r.code < 300 && asked > 0:

@@ -53,7 +53,7 @@ type regEvent struct {
 type regResponse struct {
 	code       int
 	intercepts bool          // RingCentral's 403 "instance id is intercepted by another registration"
-	granted    time.Duration // 200
+	granted    time.Duration // 200; 0: it lists our binding as one that is over
 	foreign    bool          // 200 that did not list our own Contact
 	moved      bool          // 200 that shows another outer address than our Contact has
 	minExpires time.Duration // 423
@@ -197,7 +197,7 @@ func (r *registrar) answered(ev regEvent) regAction {
 	a := ev.answer
 	r.code = a.code
 	switch {
-	case a.code < 300:
+	case a.code < 300 && a.granted > 0:
 		return r.granted(ev)
 	case a.code == 401 || a.code == 407:
 		return r.challenged(ev)

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
 
@@ -108,7 +109,7 @@ func (a *Account) serveACK(req *gosip.Request) {
 // serveCancel gets the CANCELs that sipgo could not match: each message has a goroutine of its own, and the CANCEL's was
 // quicker than its INVITE's (measured: 199 of 200 when both are in one segment).
 func (a *Account) serveCancel(req *gosip.Request, tx gosip.ServerTransaction) {
-	inv, early := a.calls.cancel(context.Background(), keyOfTx(req), a.cfg.tune.reorderWait)
+	inv, early := a.calls.cancel(context.Background(), keyOfTx(req), keyOfInvite(req), a.cfg.tune.reorderWait)
 	if inv != nil {
 		early = inv.cancelled(reasonText(req))
 		if early {
@@ -133,6 +134,10 @@ func (a *Account) serveInDialog(req *gosip.Request, tx gosip.ServerTransaction) 
 		}
 		a.counters.add(cntUnknownDialog, 1)
 		_ = tx.Respond(a.reply(req, "", 481, ""))
+		return
+	}
+	if req.Method == gosip.INVITE && !a.calls.again(keyOfTx(req), keyOfInvite(req), time.Now()) {
+		_ = tx.Respond(a.reply(req, "", 487, ""))
 		return
 	}
 	m := mail{kind: mailRequest, req: req, in: &inRequest{req: req, tx: tx, done: make(chan struct{})}}
