@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -106,7 +107,13 @@ func (l *leg) open(s offer.Stream) (*media.Track, error) {
 	t, err := l.call.timeline.Open(media.Plan{
 		Leg: l.id, Line: s.Line, Party: l.party(s), IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, media.ErrNoPort):
+		return nil, errors.Join(&sip.Refusal{Code: 486, Reason: "Busy Here"}, err)
+	case s.IPv6:
+		return nil, fmt.Errorf("%w: %w", sip.ErrNotAcceptable, err)
+	default:
 		return nil, err
 	}
 	l.call.mu.Lock()

@@ -52,6 +52,9 @@ func (w *work) describe(t *track) Track {
 	for _, e := range st.Epochs {
 		out.Epochs = append(out.Epochs, Epoch{Pos: e.Pos, SSRC: e.SSRC, Timestamp: e.Timestamp, Why: e.Why})
 	}
+	if st.EpochCount > len(st.Epochs) {
+		out.EpochCount = st.EpochCount
+	}
 	for _, s := range t.loss.spans {
 		out.Spans = append(out.Spans, Span{Kind: s.kind.String(), Pos: s.pos, Samples: s.n})
 	}

@@ -109,7 +109,9 @@ type Track struct {
 	Samples        int64     `json:"samples"` // from pos 0 to the track's end
 	Ended          bool      `json:"ended"`
 	Epochs         []Epoch   `json:"epochs"`
-	Counts         Counts    `json:"counts"`
+	// EpochCount is how many there were, where Epochs does not list them all.
+	EpochCount int    `json:"epoch_count,omitempty"`
+	Counts     Counts `json:"counts"`
 	Spans          []Span    `json:"spans"` // all that is not received, in order
 	// SpansUntil is where Spans ends for their number's sake; SpanTotals then says what there was in all.
 	SpansUntil *int64           `json:"spans_until,omitempty"`
