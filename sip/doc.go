@@ -33,8 +33,13 @@
 //
 // # Limits
 //
-// MaxCalls dialogs; 128 header lines a request; Call-ID and tags of 512 octets; 32 waiting requests a dialog; requests
-// from UDP sources that are neither a proxy nor in AcceptFrom are dropped and counted.
+// MaxCalls dialogs; 128 header lines a request; Call-ID and tags of 512 octets; 32 waiting requests a dialog; 1,024 requests
+// and two INVITEs a call in our hands at once; 4 MiB a second from a stream, and nothing while answers wait to be written,
+// which they do for 5 s before the flow is dead. Datagrams from sources that are neither a proxy nor in AcceptFrom, and
+// what is no SIP message, are dropped, counted, and told in one log line a minute.
+//
+// A call ends by BYE, by us, by its session timer, or without one when its media is silent (Leg.Silence) and a re-INVITE
+// finds nobody: ProbeAfter. A 481 to our re-INVITE ends no call whose media comes in.
 //
 // # Standards
 //

@@ -49,7 +49,6 @@ func TestByeIsNoProofOfAnAnswer(t *testing.T) {
 	if n := h.counter("dialogs_established"); n != 0 {
 		t.Errorf("%d established", n)
 	}
-	_ = p
 }
 
 func TestRequestWithOtherTagsIsNoProofOfAnAnswer(t *testing.T) {
