@@ -82,7 +82,7 @@ func TestARepeatedErrorIsOneLineAMinute(t *testing.T) {
 			proxy := newRESTProxy(t, sim.URL())
 			proxy.only = c.only
 			yaml := strings.ReplaceAll(string(sim.YAML("tls")), sim.URL(), proxy.server.URL)
-			d := write(t, yaml).runReady(t, "--set=supervise.poll=100ms")
+			d := write(t, yaml).runReady(t, "--set=supervise.poll=100ms", "--set=supervise.feed=false")
 			oracle.Eventually(t, 10*time.Second, "presence looked at", func() bool { return proxy.passed("/presence") > 2 })
 			before := len(d.log.lines())
 			proxy.fail.Store(http.StatusInternalServerError)

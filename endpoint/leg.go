@@ -25,6 +25,7 @@ type leg struct {
 	source string
 	party  func(offer.Stream) call.Party
 	joins  []joinKey
+	born   time.Duration // on the engine's clock
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -171,7 +172,7 @@ func (l *leg) Silence() time.Duration {
 	now := l.call.e.engine.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var newest time.Duration
+	newest := l.born // a track's state is not told before its first sweep
 	for _, t := range l.tracks {
 		st := t.State()
 		newest = max(newest, st.OpenedAt, st.Heard)
