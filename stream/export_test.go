@@ -5,7 +5,12 @@ import "time"
 // Quicken makes a hub wait for programs so long that a test can see it, and no longer.
 func Quicken(h *Hub) {
 	h.pace = pace{
-		grace: 300 * time.Millisecond, term: 200 * time.Millisecond, backoff: 10 * time.Millisecond, longest: 20 * time.Millisecond,
+		grace: 300 * time.Millisecond, term: 200 * time.Millisecond, hurry: 300 * time.Millisecond, backoff: 10 * time.Millisecond, longest: 20 * time.Millisecond,
 		steady: time.Minute, pipeWait: 100 * time.Millisecond,
 	}
+}
+
+// Patient makes a hub wait long for programs while it runs, and short once it is to end.
+func Patient(h *Hub) {
+	h.pace.grace, h.pace.term, h.pace.hurry = time.Hour, time.Hour, 100*time.Millisecond
 }

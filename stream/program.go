@@ -95,10 +95,10 @@ func (p *program) once(ctx context.Context) outcome {
 	}
 	defer func() { _ = audio.Close() }() // closed below, in good order; this is for early returns
 	// What kills a process must outlive ctx: at its end the process still has its grace.
-	ctx, kill := context.WithCancel(context.WithoutCancel(ctx))
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	out, errs := p.lines("stdout"), p.lines("stderr")
-	cmd := exec.CommandContext(ctx, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
+	cmd := exec.CommandContext(life, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.env, in, out, errs
 	cmd.WaitDelay = p.hub.pace.pipeWait
 	ownGroup(cmd)

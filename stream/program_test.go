@@ -285,6 +285,18 @@ func TestAProgramThatIgnoresSIGTERMIsKilledWithItsGroup(t *testing.T) {
 	stop()
 }
 
+func TestTheEndOfTheProcessWaitsLessForAProgramThatIgnoresSIGTERM(t *testing.T) {
+	h, stop := start(t, stream.Consumer{Command: sh(`trap "" TERM; sleep 1000; sleep 1000`)})
+	stream.Patient(h)
+	s := h.Open(info(), stream.Options{})
+	feed(s, 1, 0, 10)
+	waitFor(t, "a start", func() bool { return h.Totals().Running == 1 })
+	s.End(call.Cause{})
+	began := time.Now()
+	stop() // an hour, did it wait as for a single call
+	t.Logf("Run ended after %v", time.Since(began))
+}
+
 func TestAProgramThatTakesLongIsAskedToEnd(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	script := `trap 'echo asked > "$OUT"; exit 0' TERM; echo > "$OUT.up"; while :; do sleep 0.01; done`
