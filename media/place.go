@@ -54,6 +54,8 @@ type placer struct {
 	prev  pastEpoch
 	past  past
 	align aligner
+
+	losses lossWatch
 }
 
 func newPlacer(env placerEnv) *placer {
@@ -178,6 +180,9 @@ func (p *placer) ahead(arrival time.Duration) int64 {
 //earshot:hot
 func (p *placer) accept(k *packet, ext int64) {
 	high := p.seq.high
+	if ext-seqWindow >= p.losses.floor && p.started {
+		p.leap(ext)
+	}
 	if !p.seq.mark(ext, k) {
 		p.state.Counts.DuplicatePackets++
 		return
@@ -383,6 +388,7 @@ func (p *placer) tick(now time.Duration) {
 		p.dropCandidate()
 	}
 	p.past.prune(now - p.archive)
+	p.watch(now)
 }
 
 // flush gives out everything at once: what is missing is lost.
@@ -400,4 +406,5 @@ func (p *placer) flush(now time.Duration) {
 		p.move(now)
 	}
 	p.dropCandidate()
+	p.watchEnd()
 }

@@ -44,6 +44,7 @@ type TrackState struct {
 	EpochCount int
 	Ended      bool
 	Counts     Counts
+	Quality    Quality
 }
 
 // Epoch is a stretch of a track under one SSRC and one timestamp base.

@@ -112,7 +112,9 @@ type Track struct {
 	// EpochCount is how many there were, where Epochs does not list them all.
 	EpochCount int    `json:"epoch_count,omitempty"`
 	Counts     Counts `json:"counts"`
-	Spans      []Span `json:"spans"` // all that is not received, in order
+	// Quality is absent where nothing of it was measured.
+	Quality *Quality `json:"quality,omitempty"`
+	Spans   []Span   `json:"spans"` // all that is not received, in order
 	// SpansUntil is where Spans ends for their number's sake; SpanTotals then says what there was in all.
 	SpansUntil *int64           `json:"spans_until,omitempty"`
 	SpanTotals map[string]int64 `json:"span_totals,omitempty"`
