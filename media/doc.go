@@ -1,7 +1,8 @@
 // Package media turns packets into frames: it owns the ports of all calls, opens SRTP, puts G.711 in place by its RTP timestamps,
 // and gives each call's audio and events to its sinks, batch by batch.
 //
-// It knows no SIP, SDP, REST or file, conceals nothing, and plays nothing: sinks do what needs a pace.
+// It knows no SIP, SDP, REST or file, and plays nothing: sinks do what needs a pace. What is lost goes out as silence; a sink that fills
+// it has a [Concealer].
 //
 // An [Engine] has shards, a goroutine each. endpoint makes a [Timeline] per call on one of them, opens a [Track] on it per m= line
 // ([Plan] binds ports for the answer, [Params] is what the exchange agreed), and attaches a [Sink] per consumer. Each sweep a shard

@@ -20,6 +20,9 @@ func (r *Recording) describe() *Manifest {
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
 		Rate: rate, Samples: w.samples(), Channels: r.labels(),
 	}
+	if r.s.cfg.Fill == FillConceal {
+		m.Fill = FillConceal
+	}
 	if r.previous != "" {
 		m.Previous = &Previous{Folder: r.previous}
 	}

@@ -44,6 +44,7 @@ type Manifest struct {
 	Rate      int         `json:"rate"`     // Hz
 	Samples   int64       `json:"samples"`  // of each channel
 	Channels  []string    `json:"channels"` // roles, left first
+	Fill      string      `json:"fill,omitempty"` // conceal: lost runs are no silence
 	Missing   []Missing   `json:"missing,omitempty"`
 	Audio     *Audio      `json:"audio,omitempty"` // only when sealed, and only if there is one
 	Tracks    []Track     `json:"tracks"`
