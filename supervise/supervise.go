@@ -219,6 +219,7 @@ type Supervisor struct {
 	cfg    Config
 	client *client
 	feed   *feed
+	asker  *Account // the login, for those who only look
 	log    *repeats
 	wake   chan struct{} // size 1: the core has work for Run
 	urge   chan struct{} // size 1: a look at presence may be worth it
@@ -252,6 +253,8 @@ func New(cfg Config) (*Supervisor, error) {
 	s.core.room.max = cfg.MaxDialogs
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed = newFeed(s)
+	s.asker = newAccount(cfg, s.client)
+	s.asker.daemon = s
 	return s, nil
 }
 

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
+	"github.com/earshot/earshot/console"
+	"github.com/earshot/earshot/supervise"
+)
+
+// reports is the answer to `earshot calls`, devices and groups: of the daemon over its socket, and of --json.
+type reports struct {
+	Logins []supervise.Report `json:"logins"`
+}
+
+// Account answers the control socket with what the daemon's own logins see.
+func (b backend) Account(ctx context.Context, question string, _ url.Values) (any, error) {
+	accounts := b.ep.Accounts()
+	if len(accounts) == 0 {
+		return nil, errNoLogin
+	}
+	return reports{supervise.Reports(ctx, accounts, question)}, nil
+}
+
+var errNoLogin = errors.New("no RingCentral login is configured")
+
+// askAccount has a question answered: by the daemon of this configuration where one runs, whose login it is then; else by a
+// login of our own, which is revoked afterwards. Nothing is registered.
+func askAccount(ctx context.Context, c *cli, p *process, question string) (reports, error) {
+	l, err := config.Peek(c.input(p))
+	if err != nil {
+		return reports{}, err
+	}
+	cl, err := console.Dial(ctx, l.Config.SocketPath())
+	if err == nil {
+		defer cl.Close() //nolint:errcheck // idle connections only
+		raw, err := cl.Account(ctx, question, nil)
+		if err != nil {
+			return reports{}, err
+		}
+		var r reports
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return reports{}, fmt.Errorf("%s: answer of the daemon: %w", question, err)
+		}
+		return r, nil
+	}
+	if _, ok := errors.AsType[*console.NotRunningError](err); !ok {
+		return reports{}, err
+	}
+	accounts, err := openAccounts(l.Config)
+	if err != nil {
+		return reports{}, err
+	}
+	defer closeAccounts(accounts)
+	return reports{supervise.Reports(ctx, accounts, question)}, ctx.Err()
+}
+
+// openAccounts makes the configured logins, for looking only.
+func openAccounts(c config.Config) ([]*supervise.Account, error) {
+	if !c.HasRingCentral() {
+		return nil, &usageError{err: errNoLogin,
+			hint: "set ringcentral.client_id, client_secret and jwt, or RINGCENTRAL_CLIENT_ID and its like; `earshot init` does it with you"}
+	}
+	version, _ := buildVersion()
+	a, err := supervise.NewAccount(superviseConfig(c, version))
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return []*supervise.Account{a}, nil
+}
+
+func closeAccounts(accounts []*supervise.Account) {
+	for _, a := range accounts {
+		_ = a.Close() // what can't be revoked ends by itself
+	}
+}

@@ -1,0 +1,14 @@
+package endpoint
+
+import "github.com/earshot/earshot/supervise"
+
+// Accounts are the RingCentral logins of the supervisors, for those who only look; none without RingCentral.
+func (e *Endpoint) Accounts() []*supervise.Account {
+	var out []*supervise.Account
+	for _, r := range e.ears {
+		if r.sup != nil {
+			out = append(out, r.sup.Accounts()...)
+		}
+	}
+	return out
+}
