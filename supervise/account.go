@@ -13,9 +13,8 @@ import (
 // a daemon's own login, of which [Supervisor.Accounts] tells, or one for a command that runs alone. All methods are safe for
 // concurrent use.
 //
-// Beside a daemon it leaves the request budget to the joins: it asks only while less than 40 percent of a group's budget
-// are used, gives an answer of the last seconds to all who ask, and an older one, with its time, where the budget forbids a
-// new one.
+// An answer of the last seconds serves all who ask. Beside a daemon the request budget is the joins': a new answer is asked
+// for only while less than 40 percent of a group's budget are used; else an older one is given, with its time.
 type Account struct {
 	// Set by newAccount, then constant.
 	cfg    Config
@@ -27,7 +26,7 @@ type Account struct {
 }
 
 const (
-	// answerFresh is how long one answer serves all who ask a daemon.
+	// answerFresh is how long one answer serves all who ask.
 	answerFresh = 5 * time.Second
 	// answerKept is the age up to which an answer is given where the budget forbids a new one.
 	answerKept = 10 * time.Minute
@@ -97,7 +96,7 @@ func ask[T any](ctx context.Context, a *Account, question string, load func(cont
 		return none, time.Time{}, fmt.Errorf("%s: %w", question, context.Cause(ctx))
 	}
 	now := time.Now()
-	if value, ok := known.value.(T); a.daemon != nil && ok && now.Sub(known.at) < answerFresh {
+	if value, ok := known.value.(T); ok && now.Sub(known.at) < answerFresh {
 		return value, known.at, known.err
 	}
 	value, err := load(ctx)

@@ -248,6 +248,7 @@ func TestTheScopeOfCallsIsAskedWithoutACall(t *testing.T) {
 	if err := a.MayControl(t.Context()); err != nil {
 		t.Errorf("got %v, want nil: 404 is an answer about the call", err)
 	}
+	a = newAccount(a.cfg, a.client) // with no answer of the last seconds
 	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Method == http.MethodGet {
 			refuse(w, 403, "CMN-401", "application needs to have [CallControl] permission", "", "CallControl")

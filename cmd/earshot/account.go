@@ -17,13 +17,28 @@ type reports struct {
 	Logins []supervise.Report `json:"logins"`
 }
 
+// askCheck is doctor's question.
+const askCheck = "check"
+
 // Account answers the control socket with what the daemon's own logins see.
-func (b backend) Account(ctx context.Context, question string, _ url.Values) (any, error) {
+func (b backend) Account(ctx context.Context, question string, params url.Values) (any, error) {
 	accounts := b.ep.Accounts()
-	if len(accounts) == 0 {
+	if question != askCheck && len(accounts) == 0 {
 		return nil, errNoLogin
 	}
-	return reports{supervise.Reports(ctx, accounts, question)}, nil
+	if question != askCheck {
+		return reports{supervise.Reports(ctx, accounts, question)}, nil
+	}
+	var o supervise.CheckOptions
+	for name, to := range map[string]any{"peak": &o.Load.PeakCalls, "per_second": &o.Load.CallsPerSecond} {
+		if v := params.Get(name); v != "" {
+			if _, err := fmt.Sscan(v, to); err != nil {
+				return nil, fmt.Errorf("%s: %q: want a number", name, v)
+			}
+		}
+	}
+	findings, agents := supervise.Check(ctx, accounts, o)
+	return checks{Agents: agents, Findings: findings}, nil
 }
 
 var errNoLogin = errors.New("no RingCentral login is configured")

@@ -31,6 +31,7 @@ type cli struct {
 	Calls    callsCmd   `cmd:"" help:"the calls that RingCentral shows"`
 	Devices  devicesCmd `cmd:"" help:"the supervisors' devices"`
 	Groups   groupsCmd  `cmd:"" help:"the call monitoring groups, who may listen to whom"`
+	Doctor   doctorCmd  `cmd:"" help:"looks at all that must hold for calls to be heard, and says what to do"`
 	Demo     demoCmd    `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
 	Sim      simCmd     `cmd:"" help:"that RingCentral alone, for other programs' tests"`
 	Settings settingCmd `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
