@@ -31,6 +31,11 @@ type CheckOptions struct {
 	Load Load // PeakCalls and CallsPerSecond: what the pool is measured against
 	// HasSIP: the device's SIP account stands in the configuration, so RingCentral's sip-info is not needed.
 	HasSIP bool
+	// NoFeedToken leaves out the request for a token of the event feed: RingCentral allows five logins and such tokens a minute,
+	// and a daemon that starts next needs two.
+	NoFeedToken bool
+	// DeviceID, if not empty, takes the place of the configured one.
+	DeviceID string
 }
 
 // checkup is one Check under way.
@@ -183,8 +188,16 @@ func (c *checkup) feed(ctx context.Context, l *checkedLogin) {
 		case FeedPartial:
 			found = "RingCentral refused " + strings.Join(st.Disabled, "; ")
 		case FeedNone, FeedDown, FeedSilent:
+			for _, e := range d.Status().Errors {
+				if strings.HasPrefix(e, "feed: ") {
+					found += ": " + strings.TrimPrefix(e, "feed: ")
+				}
+			}
 		}
 		c.add(l, mark, "event feed", without+"see the app's scopes CallControl and WebSocketsSubscription, and that WebSockets (wss) get out", "%s", found)
+		return
+	}
+	if c.opts.NoFeedToken {
 		return
 	}
 	if err := l.account.FeedToken(ctx); err != nil {

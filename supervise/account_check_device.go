@@ -15,6 +15,9 @@ func (c *checkup) deviceOf(ctx context.Context, l *checkedLogin) {
 		return
 	}
 	wanted := l.account.cfg.DeviceID
+	if c.opts.DeviceID != "" {
+		wanted = c.opts.DeviceID
+	}
 	d, err := chooseDevice(devices, wanted)
 	switch {
 	case err == nil:
@@ -42,12 +45,20 @@ func (c *checkup) deviceOf(ctx context.Context, l *checkedLogin) {
 
 // deviceCure is what to do when none can be chosen.
 func deviceCure(devices []Device) string {
-	for _, d := range devices {
-		if strings.EqualFold(d.Type, fittingType) {
-			return "name one in supervise.device_id"
-		}
+	if len(FittingDevices(devices)) > 0 {
+		return "name one in supervise.device_id"
 	}
 	return "in the admin portal, Phone System, Phones & Devices: add an Existing Phone (that is type " + fittingType + ") and assign it to the JWT's user"
+}
+
+// FittingDevices are those of the only type whose SIP account is meant for programs like this one.
+func FittingDevices(devices []Device) (fitting []Device) {
+	for _, d := range devices {
+		if strings.EqualFold(d.Type, fittingType) {
+			fitting = append(fitting, d)
+		}
+	}
+	return fitting
 }
 
 // foreignDevice explains a configured device that the login's user does not have.

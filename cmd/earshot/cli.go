@@ -25,6 +25,7 @@ type cli struct {
 	EnvFile string   `placeholder:"FILE" help:"variables for what the environment lacks (default .env, if there is one)"`
 	Set     []string `placeholder:"KEY=VALUE" sep:"none" help:"one setting, such as record.dir=/var/lib/earshot; beats all else"`
 
+	Init     initCmd    `cmd:"" help:"from a JWT: looks at devices and groups, writes earshot.yaml, names what is missing"`
 	Run      runCmd     `cmd:"" help:"the daemon: register, be called, record and stream"`
 	Status   statusCmd  `cmd:"" help:"what the running daemon hears, what not and why"`
 	Listen   listenCmd  `cmd:"" help:"a live call's audio on standard output"`
