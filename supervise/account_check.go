@@ -29,8 +29,9 @@ type Finding struct {
 // CheckOptions are what a [Check] can't see for itself.
 type CheckOptions struct {
 	Load Load // PeakCalls and CallsPerSecond: what the pool is measured against
-	// HasSIP: the device's SIP account stands in the configuration, so RingCentral's sip-info is not needed.
-	HasSIP bool
+	// AuthorizationID is that of the SIP account in the configuration, if one stands there: RingCentral's sip-info is not
+	// needed then.
+	AuthorizationID string
 	// NoFeedToken leaves out the request for a token of the event feed: RingCentral allows five logins and such tokens a minute,
 	// and a daemon that starts next needs two.
 	NoFeedToken bool

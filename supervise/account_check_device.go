@@ -39,6 +39,10 @@ func (c *checkup) deviceOf(ctx context.Context, l *checkedLogin) {
 		return
 	}
 	c.add(l, MarkOK, "device", "", "%s (%s), %s of %s", d.ID, d.Name, d.Type, d.Extension)
+	if id := c.opts.AuthorizationID; id != "" && id != d.ID && !c.several {
+		c.add(l, MarkWarn, "device", "for an Existing Phone both are the same number: see sip.authorization_id and supervise.device_id",
+			"calls are sent to %s, and the SIP account in the configuration is that of %s", d.ID, id)
+	}
 	c.online(l, d)
 	c.sipInfo(ctx, l, d)
 }
@@ -105,7 +109,7 @@ func (c *checkup) online(l *checkedLogin, d Device) {
 // sipInfo looks whether RingCentral gives the device's SIP account; what is in it is not shown.
 func (c *checkup) sipInfo(ctx context.Context, l *checkedLogin, d Device) {
 	mark := MarkFail
-	if c.opts.HasSIP || l.account.daemon != nil && l.account.cfg.Registered() {
+	if c.opts.AuthorizationID != "" || l.account.daemon != nil && l.account.cfg.Registered() {
 		mark = MarkWarn // not needed now
 	}
 	info, err := l.account.SIPInfo(ctx, d.ID)

@@ -159,7 +159,7 @@ func (c *checkup) lacking(ctx context.Context, agents, lacking []string) {
 	}
 	if len(lacking) > 0 {
 		c.add(nil, mark, "agents", "in the admin portal, Phone System, Groups, Call Monitoring: make them Monitored in a group in which the supervisor is Monitoring",
-			"%d of %s in no group with a supervisor: %s", len(lacking), plural(len(agents), "agent"), short(lacking))
+			"in no group with a supervisor: %s (%d of %s)", short(lacking), len(lacking), plural(len(agents), "agent"))
 	}
 }
 

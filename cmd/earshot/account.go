@@ -29,7 +29,7 @@ func (b backend) Account(ctx context.Context, question string, params url.Values
 	if question != askCheck {
 		return reports{supervise.Reports(ctx, accounts, question)}, nil
 	}
-	var o supervise.CheckOptions
+	o := supervise.CheckOptions{AuthorizationID: params.Get("sip")}
 	for name, to := range map[string]any{"peak": &o.Load.PeakCalls, "per_second": &o.Load.CallsPerSecond} {
 		if v := params.Get(name); v != "" {
 			if _, err := fmt.Sscan(v, to); err != nil {

@@ -88,7 +88,7 @@ func (d doctorCmd) examine(ctx context.Context, c *cli, p *process) (checks, err
 		defer cl.Close() //nolint:errcheck // idle connections only
 		st, err := statusOf(ctx, cl)
 		if err == nil {
-			answer, err = d.daemon(ctx, cl)
+			answer, err = d.daemon(ctx, cl, l.Config)
 		}
 		if err != nil {
 			return checks{}, err
@@ -120,20 +120,31 @@ func (d doctorCmd) alone(ctx context.Context, c config.Config) (checks, error) {
 		return checks{}, err
 	}
 	defer closeAccounts(accounts)
-	o := supervise.CheckOptions{Load: supervise.Load{PeakCalls: d.Peak, CallsPerSecond: d.PerSecond}, HasSIP: c.HasSIP()}
+	o := supervise.CheckOptions{Load: supervise.Load{PeakCalls: d.Peak, CallsPerSecond: d.PerSecond}, AuthorizationID: authorizationID(c)}
 	findings, agents := supervise.Check(ctx, accounts, o)
 	return checks{Findings: findings, Agents: agents}, nil
 }
 
 // daemon has the daemon check its logins.
-func (d doctorCmd) daemon(ctx context.Context, cl *console.Client) (answer checks, err error) {
+func (d doctorCmd) daemon(ctx context.Context, cl *console.Client, c config.Config) (answer checks, err error) {
 	raw, err := cl.Account(ctx, askCheck, url.Values{
-		"peak": {strconv.Itoa(d.Peak)}, "per_second": {strconv.FormatFloat(d.PerSecond, 'f', -1, 64)},
+		"sip": {authorizationID(c)}, "peak": {strconv.Itoa(d.Peak)}, "per_second": {strconv.FormatFloat(d.PerSecond, 'f', -1, 64)},
 	})
 	if err == nil {
 		err = json.Unmarshal(raw, &answer)
 	}
 	return answer, err
+}
+
+// authorizationID is that of the SIP account in the configuration, empty if none stands there.
+func authorizationID(c config.Config) string {
+	switch {
+	case !c.HasSIP():
+		return ""
+	case c.SIP.AuthorizationID == "":
+		return c.SIP.Username
+	}
+	return c.SIP.AuthorizationID
 }
 
 func statusOf(ctx context.Context, cl *console.Client) (endpoint.Status, error) {

@@ -87,7 +87,7 @@ func (k initCmd) survey(ctx context.Context, p *process, q *prompt, a *supervise
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	findings, _ := supervise.Check(ctx, []*supervise.Account{a}, supervise.CheckOptions{HasSIP: cfg.HasSIP(), DeviceID: device, NoFeedToken: true})
+	findings, _ := supervise.Check(ctx, []*supervise.Account{a}, supervise.CheckOptions{AuthorizationID: authorizationID(cfg), DeviceID: device, NoFeedToken: true})
 	missing := 0
 	for _, f := range findings {
 		if f.Mark == supervise.MarkOK || f.What == "sizing" || f.What == "agents" && f.Mark == supervise.MarkWarn {
