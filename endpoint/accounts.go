@@ -5,10 +5,8 @@ import "github.com/earshot/earshot/supervise"
 // Accounts are the RingCentral logins of the supervisors, for those who only look; none without RingCentral.
 func (e *Endpoint) Accounts() []*supervise.Account {
 	var out []*supervise.Account
-	for _, r := range e.ears {
-		if r.sup != nil {
-			out = append(out, r.sup.Accounts()...)
-		}
+	for _, p := range e.pools {
+		out = append(out, p.sup.Accounts()...)
 	}
 	return out
 }

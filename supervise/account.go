@@ -18,6 +18,7 @@ import (
 type Account struct {
 	// Set by newAccount, then constant.
 	cfg    Config
+	login  Login
 	client *client
 	daemon *Supervisor // nil: the login is this Account's own
 
@@ -43,21 +44,27 @@ type answer struct {
 	at    time.Time
 }
 
-// NewAccount checks the configuration: Server, ClientID, ClientSecret, JWT and what the checks of [Check] compare with. It
-// opens nothing: the first question logs in, and Close ends the login.
-func NewAccount(cfg Config) (*Account, error) {
+// NewAccounts checks the configuration and gives an Account for each of its logins. It opens nothing: the first question
+// logs in, and Close ends the login.
+func NewAccounts(cfg Config) ([]*Account, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return newAccount(cfg, newClient(cfg)), nil
+	accounts := make([]*Account, len(cfg.Logins))
+	for i, l := range cfg.Logins {
+		one := cfg
+		one.JWT = l.JWT
+		accounts[i] = newAccount(cfg, l, newClient(one), nil)
+	}
+	return accounts, nil
 }
 
-func newAccount(cfg Config, c *client) *Account {
-	return &Account{cfg: cfg, client: c, known: map[string]*answer{}}
+func newAccount(cfg Config, l Login, c *client, daemon *Supervisor) *Account {
+	return &Account{cfg: cfg, login: l, client: c, daemon: daemon, known: map[string]*answer{}}
 }
 
-// Accounts are the logins of the Supervisor, for those who only look. They share its token and its request budget.
-func (s *Supervisor) Accounts() []*Account { return []*Account{s.asker} }
+// Accounts are the logins of the Supervisor, for those who only look. They share its tokens and its request budgets.
+func (s *Supervisor) Accounts() []*Account { return s.askers }
 
 // Close revokes the login, if it is the Account's own. Safe twice.
 func (a *Account) Close() error {

@@ -55,9 +55,9 @@ type checkedLogin struct {
 	good    bool              // it is logged in
 	groups  []MonitoringGroup // nil: could not be read
 	calls   []AccountCall
-	shown   bool // calls could be read
-	device  Device
-	control error // why sessions can't be supervised
+	shown   bool     // calls could be read
+	devices []Device // of the pool, as far as they were found
+	control error    // why sessions can't be supervised
 }
 
 // Check looks at everything that must hold for calls to be heard, through the logins, and says what to do about what
@@ -75,7 +75,7 @@ func Check(ctx context.Context, accounts []*Account, o CheckOptions) (findings [
 		c.scopes(ctx, l)
 		c.feed(ctx, l)
 		c.presence(ctx, l)
-		c.deviceOf(ctx, l)
+		c.devicesOf(ctx, l)
 		c.groupsOf(ctx, l)
 		c.limits(l)
 		c.clock(l)

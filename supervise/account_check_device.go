@@ -7,28 +7,33 @@ import (
 	"strings"
 )
 
-// deviceOf looks at the device that the login's calls come to: whose it is, of which type, and who is registered with it.
-func (c *checkup) deviceOf(ctx context.Context, l *checkedLogin) {
+// devicesOf looks at the devices that the login's calls come to: whose they are, of which type, and who is registered with
+// them.
+func (c *checkup) devicesOf(ctx context.Context, l *checkedLogin) {
 	devices, _, err := l.account.Devices(ctx)
 	if err != nil {
 		c.refused(l, MarkFail, "device", "give the user the permission ReadUserDevices", err)
 		return
 	}
-	wanted := l.account.cfg.DeviceID
-	if c.opts.DeviceID != "" {
-		wanted = c.opts.DeviceID
+	for _, want := range l.account.login.Devices {
+		if c.opts.DeviceID != "" {
+			want.ID = c.opts.DeviceID
+		}
+		d, err := chooseDevice(devices, want.ID)
+		switch {
+		case err == nil:
+			c.device(ctx, l, d, want)
+		case want.ID != "":
+			c.foreignDevice(ctx, l, want.ID, err)
+		default:
+			c.add(l, MarkFail, "device", deviceCure(devices), "%s", err)
+		}
 	}
-	d, err := chooseDevice(devices, wanted)
-	switch {
-	case err == nil:
-	case wanted != "":
-		c.foreignDevice(ctx, l, wanted, err)
-		return
-	default:
-		c.add(l, MarkFail, "device", deviceCure(devices), "%s", err)
-		return
-	}
-	l.device = d
+}
+
+// device looks at one of them.
+func (c *checkup) device(ctx context.Context, l *checkedLogin, d Device, want LoginDevice) {
+	l.devices = append(l.devices, d)
 	switch {
 	case !strings.EqualFold(d.Type, fittingType):
 		c.add(l, MarkFail, "device", "use a device of type "+fittingType+" (in the portal: Existing Phone): the credentials of others are not for programs",
@@ -43,8 +48,9 @@ func (c *checkup) deviceOf(ctx context.Context, l *checkedLogin) {
 		c.add(l, MarkWarn, "device", "for an Existing Phone both are the same number: see sip.authorization_id and supervise.device_id",
 			"calls are sent to %s, and the SIP account in the configuration is that of %s", d.ID, id)
 	}
-	c.online(l, d)
-	c.sipInfo(ctx, l, d)
+	registered := l.account.daemon != nil && want.Registered()
+	c.online(l, d, registered)
+	c.sipInfo(ctx, l, d, registered)
 }
 
 // deviceCure is what to do when none can be chosen.
@@ -81,35 +87,34 @@ func (c *checkup) foreignDevice(ctx context.Context, l *checkedLogin, id string,
 }
 
 // online compares RingCentral's word on the device with what this program knows of its registration.
-func (c *checkup) online(l *checkedLogin, d Device) {
+func (c *checkup) online(l *checkedLogin, d Device, registered bool) {
 	online := strings.EqualFold(d.Status, "Online")
 	const foreign = "one program a device: RingCentral sends a call to the newest registration only. Stop the other one, or use another device"
 	if l.account.daemon == nil {
 		if online {
-			c.add(l, MarkWarn, "registration", foreign, "not tried: RingCentral shows the device as Online, and no daemon of this configuration runs: another program is registered with it")
+			c.add(l, MarkWarn, "registration", foreign, "not tried: RingCentral shows device %s as Online, and no daemon of this configuration runs: another program is registered with it", d.ID)
 		} else {
-			c.add(l, MarkOK, "registration", "", "not tried: the device is %s, so free; `earshot run` registers it", d.Status)
+			c.add(l, MarkOK, "registration", "", "not tried: device %s is %s, so free; `earshot run` registers it", d.ID, d.Status)
 		}
 		return
 	}
-	registered := l.account.cfg.Registered()
 	switch {
 	case registered && online:
-		c.add(l, MarkOK, "registration", "", "Online, and the daemon is registered")
+		c.add(l, MarkOK, "registration", "", "device %s is Online, and the daemon registered", d.ID)
 	case registered:
 		c.add(l, MarkWarn, "registration", "RingCentral may lag half a minute: ask again; if it stays, look at `registration` of the SIP side below",
-			"the daemon is registered, and RingCentral shows the device as %s", d.Status)
+			"the daemon is registered, and RingCentral shows device %s as %s", d.ID, d.Status)
 	case online:
-		c.add(l, MarkFail, "registration", foreign, "RingCentral shows the device as Online, and the daemon is not registered: another program is")
+		c.add(l, MarkFail, "registration", foreign, "RingCentral shows device %s as Online, and the daemon is not registered: another program is", d.ID)
 	default:
-		c.add(l, MarkFail, "registration", "see `earshot status` for the registrar's words", "the daemon is not registered, and RingCentral shows the device as %s", d.Status)
+		c.add(l, MarkFail, "registration", "see `earshot status` for the registrar's words", "the daemon is not registered, and RingCentral shows device %s as %s", d.ID, d.Status)
 	}
 }
 
 // sipInfo looks whether RingCentral gives the device's SIP account; what is in it is not shown.
-func (c *checkup) sipInfo(ctx context.Context, l *checkedLogin, d Device) {
+func (c *checkup) sipInfo(ctx context.Context, l *checkedLogin, d Device, registered bool) {
 	mark := MarkFail
-	if c.opts.AuthorizationID != "" || l.account.daemon != nil && l.account.cfg.Registered() {
+	if c.opts.AuthorizationID != "" || registered {
 		mark = MarkWarn // not needed now
 	}
 	info, err := l.account.SIPInfo(ctx, d.ID)
@@ -117,5 +122,5 @@ func (c *checkup) sipInfo(ctx context.Context, l *checkedLogin, d Device) {
 		c.refused(l, mark, "sip-info", "give the user the permission ReadCompanyDevices, or set sip.domain, username, password and authorization_id yourself", err)
 		return
 	}
-	c.add(l, MarkOK, "sip-info", "", "there: domain %s, %s", info.Domain, plural(len(info.Proxies), "proxy region"))
+	c.add(l, MarkOK, "sip-info", "", "there for %s: domain %s, %s", d.ID, info.Domain, plural(len(info.Proxies), "proxy region"))
 }

@@ -190,7 +190,14 @@ func (c *checkup) sizing(agents int) {
 	load := c.opts.Load
 	load.Agents = agents
 	cfg := c.logins[0].account.cfg
-	load.Mode, load.MaxDialogs = cfg.Mode, cfg.MaxDialogs
+	load.Mode = cfg.Mode
+	for _, l := range c.logins {
+		for _, d := range l.account.login.Devices { // the smallest counts
+			if d.MaxDialogs > 0 && (load.MaxDialogs == 0 || d.MaxDialogs < load.MaxDialogs) {
+				load.MaxDialogs = d.MaxDialogs
+			}
+		}
+	}
 	for _, r := range c.logins[0].account.Limits() {
 		if !r.Told || r.Unlimited {
 			continue
@@ -223,9 +230,7 @@ func (c *checkup) sizing(agents int) {
 // devices counts those that the logins have.
 func (c *checkup) devices() (n int) {
 	for _, l := range c.logins {
-		if l.device.ID != "" {
-			n++
-		}
+		n += len(l.devices)
 	}
 	return n
 }
@@ -242,7 +247,7 @@ func (c *checkup) refusals() {
 		if d == nil || seen[d] {
 			continue
 		}
-		seen[d] = true
+		seen[d] = true // several logins are one Supervisor's
 		for _, st := range d.Status().Calls {
 			if st.Cause == "" || st.State == "excused" || st.State == stateJoined.String() {
 				continue
@@ -272,8 +277,10 @@ func (c *checkup) explain(status CallStatus) string {
 			}
 			reasons = append(reasons, s.SupervisedBy+" listens to it, and RingCentral allows one: it is joined when "+s.SupervisedBy+" leaves")
 		}
-		if l.device.ID != "" && !strings.EqualFold(l.device.Status, "Online") {
-			reasons = append(reasons, "device "+l.device.ID+" is "+l.device.Status+": see registration")
+		for _, d := range l.devices {
+			if !strings.EqualFold(d.Status, "Online") {
+				reasons = append(reasons, "device "+d.ID+" is "+d.Status+": see registration")
+			}
 		}
 		if l.control != nil {
 			reasons = append(reasons, "the app may not control calls: see scopes")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -23,13 +22,6 @@ type GroupMember struct {
 	Extension  string `json:"extension"`
 	Monitoring bool   `json:"monitoring"` // may listen to the monitored
 	Monitored  bool   `json:"monitored"`
-}
-
-// monitoring says whether a member may listen to others; see monitored.
-func (d extensionDoc) monitoring() bool {
-	return slices.ContainsFunc(d.Permissions, func(p text) bool {
-		return len(p) >= len("Monitoring") && strings.EqualFold(string(p[:len("Monitoring")]), "Monitoring")
-	})
 }
 
 // member finds an extension among the group's members, by id or number.
@@ -131,7 +123,7 @@ func (a *Account) members(ctx context.Context, group string) ([]GroupMember, err
 	members := make([]GroupMember, 0, len(docs))
 	for _, d := range docs {
 		if d.ID != "" {
-			members = append(members, GroupMember{ID: string(d.ID), Extension: string(d.Number), Monitoring: d.monitoring(), Monitored: d.monitored()})
+			members = append(members, GroupMember{ID: string(d.ID), Extension: string(d.Number), Monitoring: d.may("Monitoring"), Monitored: d.may("Monitored")})
 		}
 	}
 	return members, nil

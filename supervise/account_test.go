@@ -34,6 +34,16 @@ func presenceOf(t *testing.T, entries ...[7]string) []presenceRecord {
 	return out
 }
 
+// ownAccount is a login that nobody else uses.
+func ownAccount(t *testing.T, f *fakeRC) *Account {
+	t.Helper()
+	accounts, err := NewAccounts(f.config())
+	if err != nil || len(accounts) != 1 {
+		t.Fatalf("got %d accounts, %v", len(accounts), err)
+	}
+	return accounts[0]
+}
+
 func TestASupervisorIsNoCallOfHisOwn(t *testing.T) {
 	calls := accountCalls(presenceOf(t,
 		[7]string{"1", "108", "Inbound", "CallConnected", "+14085550164", "+12055550173", "s-1"},
@@ -99,7 +109,7 @@ func TestThoseWhoLookLeaveTheBudgetToTheJoins(t *testing.T) {
 		if n := f.requests(`GET .*/presence$`); n > 4 || n < 2 {
 			t.Errorf("presence was looked at %d times in 50 s, want 2 to 4 of the 10 that a minute has", n)
 		}
-		if err := s.client.limits.wait(t.Context(), groupHeavy, shareLook, 0); err != nil {
+		if err := s.lead().limits.wait(t.Context(), groupHeavy, shareLook, 0); err != nil {
 			t.Errorf("the daemon's own look: %v, want it to have its budget", err)
 		}
 		if f.logins != 1 {
@@ -117,7 +127,7 @@ func TestABudgetThatIsUsedUpIsToldWithWhenToAskAgain(t *testing.T) {
 		}
 		defer s.Close()
 		for range 5 { // the loop's looks
-			if err := s.client.limits.wait(t.Context(), groupHeavy, shareLook, 0); err != nil {
+			if err := s.lead().limits.wait(t.Context(), groupHeavy, shareLook, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -130,10 +140,7 @@ func TestABudgetThatIsUsedUpIsToldWithWhenToAskAgain(t *testing.T) {
 
 func TestAnAccountOfItsOwnLogsInOnceAndRevokes(t *testing.T) {
 	f := newFake(t)
-	a, err := NewAccount(f.config())
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := ownAccount(t, f)
 	for _, q := range []string{AskCalls, AskDevices, AskGroups} {
 		if r := Reports(t.Context(), []*Account{a}, q)[0]; r.Error != "" || r.Owner != (Person{ID: ownExt, Extension: "101", Name: "Supervisor ABC"}) {
 			t.Errorf("%s: got %+v", q, r)
@@ -227,10 +234,7 @@ func TestScopesAreAsTheTokenNamesThem(t *testing.T) {
 		fmt.Fprint(w, `{"access_token":"t","expires_in":3600,"scope":"ReadPresence CallControl"}`)
 		return true
 	}
-	a, err := NewAccount(f.config())
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := ownAccount(t, f)
 	defer a.Close()
 	scopes, err := a.Scopes(t.Context())
 	if err != nil || fmt.Sprint(scopes) != "[CallControl ReadPresence]" {
@@ -240,22 +244,19 @@ func TestScopesAreAsTheTokenNamesThem(t *testing.T) {
 
 func TestTheScopeOfCallsIsAskedWithoutACall(t *testing.T) {
 	f := newFake(t)
-	a, err := NewAccount(f.config())
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := ownAccount(t, f)
 	defer a.Close()
 	if err := a.MayControl(t.Context()); err != nil {
 		t.Errorf("got %v, want nil: 404 is an answer about the call", err)
 	}
-	a = newAccount(a.cfg, a.client) // with no answer of the last seconds
+	a = newAccount(a.cfg, a.login, a.client, nil) // with no answer of the last seconds
 	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Method == http.MethodGet {
 			refuse(w, 403, "CMN-401", "application needs to have [CallControl] permission", "", "CallControl")
 		}
 		return r.Method == http.MethodGet
 	}
-	err = a.MayControl(t.Context())
+	err := a.MayControl(t.Context())
 	if e, ok := errors.AsType[*APIError](err); !ok || e.Permission != "CallControl" {
 		t.Errorf("got %v, want CMN-401", err)
 	}

@@ -42,10 +42,8 @@ const (
 	assumedDialogs    = 5
 	assumedCallLength = 3 * time.Minute
 	// sizingShare is how much of a login's light requests, in percent, new calls may use. The rest is for second attempts,
-	// re-joins, holds and transfers, which come on top and must not wait behind new calls.
+	// transfers and other re-joins, and the look at the devices' status each minute.
 	sizingShare = 80
-	// sizingUpkeep are the light requests a minute of a login that serve no call: device status.
-	sizingUpkeep = 2
 	// sizingSigmas: calls begin by chance, so a minute has more than the mean; one in 700 has more than three standard
 	// deviations more (Poisson).
 	sizingSigmas = 3
@@ -85,7 +83,7 @@ func Size(l Load) (Need, error) {
 		return Need{}, fmt.Errorf("sizing: max_dialogs %d: a call in party mode takes %d dialogs of one device: want more, or supervise.mode session",
 			l.MaxDialogs, dialogs)
 	}
-	n.UsablePerLogin = l.LightPerMinute*sizingShare/100 - sizingUpkeep
+	n.UsablePerLogin = l.LightPerMinute * sizingShare / 100
 	if n.UsablePerLogin < n.RequestsPerCall {
 		return Need{}, fmt.Errorf("sizing: %d light requests a minute: too few for one call a minute", l.LightPerMinute)
 	}

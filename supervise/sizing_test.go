@@ -14,13 +14,13 @@ func TestSizingAsTheDocumentWorksItOut(t *testing.T) {
 		load Load
 		want string
 	}{
-		{"a small team", Load{Agents: 10, PeakCalls: 6, CallsPerSecond: 0.05}, "1 supervisors, 3 devices of 2; 3 a call, 9.0 and 24.6 of 38; looks 1 and 8"},
-		{"300 agents", Load{Agents: 300, PeakCalls: 100, CallsPerSecond: 2}, "9 supervisors, 50 devices of 2; 2 a call, 240.0 and 305.7 of 38; looks 1 and 8"},
-		{"300 agents, one stream", Load{Agents: 300, PeakCalls: 100, CallsPerSecond: 2, Mode: ModeSession}, "5 supervisors, 20 devices of 5; 1 a call, 120.0 and 152.9 of 38; looks 1 and 8"},
-		{"800 agents", Load{Agents: 800, PeakCalls: 300}, "7 supervisors, 150 devices of 2; 2 a call, 200.0 and 260.0 of 38; looks 1 and 8"},
-		{"a larger plan", Load{Agents: 800, PeakCalls: 300, LightPerMinute: 200, MaxDialogs: 20}, "2 supervisors, 30 devices of 10; 2 a call, 200.0 and 260.0 of 158; looks 1 and 8"},
-		{"a large account", Load{Agents: 800, PeakCalls: 300, Extensions: 5000}, "7 supervisors, 150 devices of 2; 2 a call, 200.0 and 260.0 of 38; looks 5 and 8"},
-		{"nobody", Load{}, "1 supervisors, 1 devices of 2; 3 a call, 0.0 and 0.0 of 38; looks 1 and 8"},
+		{"a small team", Load{Agents: 10, PeakCalls: 6, CallsPerSecond: 0.05}, "1 supervisors, 3 devices of 2; 3 a call, 9.0 and 24.6 of 40; looks 1 and 8"},
+		{"300 agents", Load{Agents: 300, PeakCalls: 100, CallsPerSecond: 2}, "8 supervisors, 50 devices of 2; 2 a call, 240.0 and 305.7 of 40; looks 1 and 8"},
+		{"300 agents, one stream", Load{Agents: 300, PeakCalls: 100, CallsPerSecond: 2, Mode: ModeSession}, "4 supervisors, 20 devices of 5; 1 a call, 120.0 and 152.9 of 40; looks 1 and 8"},
+		{"800 agents", Load{Agents: 800, PeakCalls: 300}, "7 supervisors, 150 devices of 2; 2 a call, 200.0 and 260.0 of 40; looks 1 and 8"},
+		{"a larger plan", Load{Agents: 800, PeakCalls: 300, LightPerMinute: 200, MaxDialogs: 20}, "2 supervisors, 30 devices of 10; 2 a call, 200.0 and 260.0 of 160; looks 1 and 8"},
+		{"a large account", Load{Agents: 800, PeakCalls: 300, Extensions: 5000}, "7 supervisors, 150 devices of 2; 2 a call, 200.0 and 260.0 of 40; looks 5 and 8"},
+		{"nobody", Load{}, "1 supervisors, 1 devices of 2; 3 a call, 0.0 and 0.0 of 40; looks 1 and 8"},
 	} {
 		n, err := Size(c.load)
 		got := fmt.Sprintf("%d supervisors, %d devices of %d; %d a call, %.1f and %.1f of %d; looks %d and %d", n.Supervisors, n.Devices, n.CallsPerDevice,

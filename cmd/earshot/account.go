@@ -81,11 +81,11 @@ func openAccounts(c config.Config) ([]*supervise.Account, error) {
 			hint: "set ringcentral.client_id, client_secret and jwt, or RINGCENTRAL_CLIENT_ID and its like; `earshot init` does it with you"}
 	}
 	version, _ := buildVersion()
-	a, err := supervise.NewAccount(superviseConfig(c, version))
+	accounts, err := supervise.NewAccounts(superviseConfig(c, version))
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	return []*supervise.Account{a}, nil
+	return accounts, nil
 }
 
 func closeAccounts(accounts []*supervise.Account) {

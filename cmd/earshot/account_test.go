@@ -136,6 +136,44 @@ func TestNothingToShowSaysWhyThatMayBe(t *testing.T) {
 	}
 }
 
+func TestSeveralLoginsAreToldApart(t *testing.T) {
+	a, err := ringsim.Populate(ringsim.Population{Agents: 3, Supervisors: 2, Devices: 2, MaxDialogs: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim := ringsim.Start(t, ringsim.Config{Account: a, Limits: ringsim.Unlimited}) // four logins each, within a moment
+	if _, err := sim.StartCall(ringsim.CallSpec{Agent: "108"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	write(t, "earshot.yaml", string(sim.YAML("tls")))
+	command := func(args ...string) (string, string) {
+		var o, e bytes.Buffer
+		if code := run(t.Context(), process{args: args, in: strings.NewReader(""), out: &o, err: &e}); code != exitDone {
+			t.Errorf("%v: exit code %d: %s%s", args, code, &o, &e)
+		}
+		return o.String(), e.String()
+	}
+	if out, _ := command("devices"); strings.Count(out, "OtherPhone  Offline  101") != 2 || strings.Count(out, "OtherPhone  Offline  102") != 2 {
+		t.Errorf("devices:\n%s", out)
+	}
+	if out, _ := command("calls"); strings.Count(out, "108") != 1 || !strings.Contains(out, "SHOWN TO") || !strings.Contains(out, "101,102") {
+		t.Errorf("calls: want each once, with who sees it:\n%s", out)
+	}
+	if out, _ := command("groups"); strings.Count(out, "8121017") != 1 || !strings.Contains(out, "101,102") {
+		t.Errorf("groups: want each once:\n%s", out)
+	}
+	out, _ := command("doctor", "--set=media.ports=0-0", "--peak=8")
+	for _, want := range []string{"ok    login (101): as 101", "ok    login (102): as 102", "registration (102): not tried", "needs 1 supervisor and 4 devices of 2 calls", "there are 2 and 4"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor lacks %q:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "warn  sizing") || called(sim, "/oauth/token") != 8 || called(sim, "/oauth/revoke") != 8 {
+		t.Errorf("%d logins, %d revoked:\n%s", called(sim, "/oauth/token"), called(sim, "/oauth/revoke"), out)
+	}
+}
+
 func TestWithoutAnAccountTheCommandsSayWhatIsNeeded(t *testing.T) {
 	for _, name := range []string{"calls", "devices", "groups"} {
 		var out, errs bytes.Buffer

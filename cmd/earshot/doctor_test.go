@@ -76,7 +76,9 @@ func TestEachThingThatIsWrongIsFoundWithWhatToDo(t *testing.T) {
 		what  string
 		words []string
 	}{
-		{"no CallControl", account(func(a *ringsim.Account) { a.Apps[0].Scopes = []string{"ReadAccounts", "ReadPresence", "WebSocketsSubscription"} }), nil,
+		{"no CallControl", account(func(a *ringsim.Account) {
+			a.Apps[0].Scopes = []string{"ReadAccounts", "ReadPresence", "WebSocketsSubscription"}
+		}), nil,
 			supervise.MarkFail, "scopes", []string{"403 CMN-401", "[CallControl]", "developer support"}},
 		{"no WebSocketsSubscription", account(func(a *ringsim.Account) { a.Apps[0].Scopes = []string{"ReadAccounts", "ReadPresence", "CallControl"} }), nil,
 			supervise.MarkWarn, "scopes", []string{"WebSocketsSubscription", "developer console"}},
@@ -100,14 +102,16 @@ func TestEachThingThatIsWrongIsFoundWithWhatToDo(t *testing.T) {
 		{"a device that another program has", account(func(a *ringsim.Account) { a.Devices[0].Status = "Online" }), nil,
 			supervise.MarkWarn, "registration", []string{"not tried", "Online", "another program", "one program a device"}},
 		{"no group", account(func(a *ringsim.Account) { a.Groups = nil }), nil, supervise.MarkFail, "groups", []string{"no call monitoring group", "Monitoring"}},
-		{"not Monitoring", account(func(a *ringsim.Account) { a.Groups[0].Members[0] = ringsim.Member{Extension: ringsim.DefaultSupervisorID, Monitored: true} }), nil,
+		{"not Monitoring", account(func(a *ringsim.Account) {
+			a.Groups[0].Members[0] = ringsim.Member{Extension: ringsim.DefaultSupervisorID, Monitored: true}
+		}), nil,
 			supervise.MarkFail, "groups", []string{"101 is Monitoring in none of the 1 group", "add 101"}},
 		{"an agent without a group", account(func(a *ringsim.Account) { a.Groups[0].Members = a.Groups[0].Members[:3] }), nil,
 			supervise.MarkFail, "agents", []string{"in no group with a supervisor: 110 (1 of 3 agents)", "Monitored"}},
 		{"an agent who does not exist", ringsim.Config{}, []string{"--set=supervise.agents=108,666"}, supervise.MarkFail, "agents", []string{"666", "no such extension"}},
 		{"a group that does not exist", ringsim.Config{}, []string{"--set=supervise.groups=Sales"}, supervise.MarkFail, "groups", []string{"no call monitoring group Sales"}},
 		{"nobody to hear", ringsim.Config{}, []string{"--set=supervise.agents="}, supervise.MarkWarn, "agents", []string{"none are configured"}},
-		{"a pool that is too small", ringsim.Config{}, []string{"--peak=100", "--per-second=2"}, supervise.MarkWarn, "sizing", []string{"100 calls at peak", "needs 13 supervisors and 50 devices", "sizing.md"}},
+		{"a pool that is too small", ringsim.Config{}, []string{"--peak=100", "--per-second=2"}, supervise.MarkWarn, "sizing", []string{"100 calls at peak", "needs 12 supervisors and 50 devices", "sizing.md"}},
 		{"wrong secret", ringsim.Config{}, []string{"--set=ringcentral.client_secret=x"}, supervise.MarkFail, "login", []string{"401 OAU-146", "client_secret"}},
 		{"wrong JWT", ringsim.Config{}, []string{"--set=ringcentral.jwt=x"}, supervise.MarkFail, "login", []string{"OAU-140", "JWT"}},
 		{"no server", ringsim.Config{}, []string{"--set=ringcentral.server=http://127.0.0.1:9"}, supervise.MarkFail, "server", []string{"refused", "firewall"}},
