@@ -130,6 +130,7 @@ func (c *checkup) login(ctx context.Context, l *checkedLogin) {
 	l.good = true
 	if l.owner, err = l.account.Owner(ctx); err != nil {
 		c.refused(l, MarkFail, "login", "give the user the permission ReadExtensions", err)
+		l.owner.ID = l.account.ownerID()
 		return
 	}
 	how := "a login of this command, revoked at its end"
@@ -159,8 +160,11 @@ func (c *checkup) scopes(ctx context.Context, l *checkedLogin) {
 			missing = append(missing, spellings[0])
 		}
 	}
-	if l.control = l.account.MayControl(ctx); l.control != nil {
-		c.refused(l, MarkFail, "scopes", "see that the app has the CallControl scope", l.control)
+	if err := l.account.MayControl(ctx); err != nil {
+		if _, said := errors.AsType[*APIError](err); said {
+			l.control = err
+		}
+		c.refused(l, MarkFail, "scopes", "see that the app has the CallControl scope", err)
 		return
 	}
 	if len(missing) > 0 && len(names) > 0 {

@@ -69,6 +69,16 @@ func (c *checkup) covered(agent string) bool {
 	return false
 }
 
+// groupsKnown says whether all groups of all logins could be read: else nobody can be said to be in none.
+func (c *checkup) groupsKnown() bool {
+	for _, l := range c.logins {
+		if l.groups == nil || l.owner.ID == "" || slices.ContainsFunc(l.groups, func(g MonitoringGroup) bool { return g.Unread != "" }) {
+			return false
+		}
+	}
+	return true
+}
+
 // agents looks whether each agent that is to be heard may be, and how large a pool that asks for.
 func (c *checkup) agents(ctx context.Context) {
 	agents, groups := c.wanted()
@@ -138,12 +148,8 @@ func orID(m GroupMember) string {
 // lacking tells of agents that nobody may listen to: those who are no extensions apart from those without a group.
 func (c *checkup) lacking(ctx context.Context, agents, lacking []string) {
 	mark := MarkFail
-	for _, l := range c.logins {
-		for _, g := range l.groups {
-			if g.Unread != "" {
-				mark = MarkWarn // it may be in one of those
-			}
-		}
+	if !c.groupsKnown() {
+		mark = MarkWarn // it may be in one of those that could not be read
 	}
 	var unknown []string
 	if known, err := c.extensions(ctx); err == nil {
@@ -286,7 +292,7 @@ func (c *checkup) explain(status CallStatus) string {
 			reasons = append(reasons, "the app may not control calls: see scopes")
 		}
 	}
-	if status.Agent != "" && !c.covered(status.Agent) {
+	if status.Agent != "" && c.groupsKnown() && !c.covered(status.Agent) {
 		reasons = append(reasons, status.Agent+" is in no group with a supervisor: see agents")
 	}
 	if len(reasons) == 0 {

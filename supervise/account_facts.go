@@ -57,6 +57,13 @@ func (a *Account) Scopes(ctx context.Context) ([]string, error) {
 	return slices.Sorted(slices.Values(a.client.auth.scopes)), nil
 }
 
+// ownerID is the extension id of the login's user as its token names it; empty if it does not.
+func (a *Account) ownerID() string {
+	a.client.auth.mu.Lock()
+	defer a.client.auth.mu.Unlock()
+	return a.client.auth.owner
+}
+
 // DeviceByID reads one device of the account, whoever owns it.
 func (a *Account) DeviceByID(ctx context.Context, id string) (Device, error) {
 	d, _, err := ask(ctx, a, "device "+id, func(ctx context.Context) (Device, error) {

@@ -44,6 +44,7 @@ type login struct {
 	fails   int
 	old     []oldToken // replaced by newer ones, at most maxOldTokens
 	scopes  []string   // of the newest login, as RingCentral spells them
+	owner   string     // extension id of its user
 }
 
 // oldToken is a token that a newer one replaced. Requests that are under way may still use it for a while.
@@ -110,7 +111,7 @@ func (l *login) settle(doc tokenDoc, err error, now time.Time) (string, error) {
 			l.old = append(l.old, oldToken{l.token, now})
 		}
 		l.token, l.err, l.fails, l.nextTry = string(doc.AccessToken), nil, 0, time.Time{}
-		l.scopes = strings.Fields(string(doc.Scope))
+		l.scopes, l.owner = strings.Fields(string(doc.Scope)), string(doc.Owner)
 		l.endsAt = now.Add(life)
 		l.renewAt = l.endsAt.Add(-min(renewBefore, life/4))
 		return l.token, nil
@@ -192,6 +193,7 @@ type tokenDoc struct {
 	AccessToken text `json:"access_token"`
 	ExpiresIn   text `json:"expires_in"`
 	Scope       text `json:"scope"`
+	Owner       text `json:"owner_id"`
 }
 
 // life is how long the token lives; life times of 600 s to 24 h were seen, so nothing is assumed.

@@ -206,7 +206,7 @@ func (f *fakeRC) oauth(w http.ResponseWriter, r *http.Request, body string) {
 		f.logins++
 		token := fmt.Sprintf("token-made-up-%d", f.logins)
 		f.tokens[token] = true
-		json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "bearer", "expires_in": f.expiresIn, "surprise": []int{1}})
+		json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "bearer", "expires_in": f.expiresIn, "owner_id": f.id(ownExt), "surprise": []int{1}})
 	}
 }
 
