@@ -72,8 +72,10 @@ func TestFiftyLooksBesideLiveCallsTouchNothing(t *testing.T) {
 	if n := len(d.log.lines("msg=registered")); n != 1 {
 		t.Errorf("registered %d times", n)
 	}
-	if n := asked(sim, "/presence", 0); n > 10 {
+	if n := asked(sim, "/presence", 0); n > 7 { // four of a minute's ten are for those who look, and the daemon needs its own
 		t.Errorf("presence was asked for %d times: an answer serves all who ask", n)
+	} else {
+		t.Logf("%d commands, %d looks at presence", times*len(looks), n)
 	}
 }
 
