@@ -13,6 +13,9 @@
 //	port -> SRTP -> header -> source -> payload type -> placer -> valve -> batch -> sinks
 //	                                        \-> digits -> event -^
 //
+// RTCP is a track's too: reports go out at random times, 5 s apart on average, once RTP of ours has gone out, and to where that
+// goes; the far side's sender reports align tracks that have one clock. None of its RTCP is ever needed.
+//
 // A track's positions begin at its first packet; [TrackState] says where that lies on the call's timeline, and counts what
 // came and what did not.
 //
@@ -58,7 +61,7 @@
 //
 // # Standards
 //
-// RFC 3550 (RTP; appendix A.1 and A.8), RFC 3264 (re-offers), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
+// RFC 3550 (RTP and RTCP; sections 6.2 to 6.4, appendix A.1, A.3 and A.8), RFC 7022 (CNAME), ITU-T G.107 (ratings) and G.711 appendix I (concealment), RFC 3264 (re-offers), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
 // (telephone-event), RFC 3389 (comfort noise: counted), RFC 5761 (RTP and RTCP on one port), RFC 4961 (symmetric RTP).
 //
 // # Testing

@@ -294,6 +294,8 @@ func (p *placer) begin(k *packet) {
 	p.ref = reference{ts: k.ts, ext: int64(k.seq)}
 	p.align.begin(k.arrival)
 	p.seq.mark(int64(k.seq), k)
+	p.seq.received = 1
+	p.align.jitter(k.arrival, 0)
 	p.hold(k, int64(k.seq), 0)
 	if p.liveWait == 0 && !p.started {
 		p.start()
@@ -313,7 +315,9 @@ func (p *placer) start() {
 		s.pos -= base
 	}
 	p.ref.pos -= base
+	p.align.jitterOf += base
 	p.seq.next = p.wait.slots[0].ext
+	p.seq.first = p.seq.next
 	p.losses.begin(p.seq.next, p.firstAt)
 	p.enter(Epoch{SSRC: p.seq.ssrc, Timestamp: p.ref.ts - uint32(p.ref.pos), Why: whyFirst}, p.firstAt)
 	p.release(p.firstAt + p.liveWait)

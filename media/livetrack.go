@@ -43,6 +43,7 @@ type liveTrack struct {
 	placer  *placer
 	silence *silencer
 	strays  strayReport
+	reports reporter
 	dirty   bool
 }
 
@@ -193,10 +194,13 @@ func (k *liveTrack) drain() {
 			break
 		}
 	}
-	if k.pair.rtcp != nil && s.rtcpTurn {
+	if k.pair.rtcp != nil && (s.rtcpTurn || !k.state.Placed) {
 		for range drainBatches {
 			n := k.pair.rtcp.readBatch(&s.batch)
-			k.state.Counts.RTCPPackets += int64(n) // read so that the buffer doesn't fill
+			for i := range n {
+				d := &s.batch.got[i]
+				k.rtcp(d.octets, d.source, s.arrival(d.stamp))
+			}
 			if n < batchSize {
 				break
 			}
@@ -210,7 +214,7 @@ func (k *liveTrack) drain() {
 func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 	c := &k.state.Counts
 	if isRTCP(b) {
-		c.RTCPPackets++
+		k.rtcp(b, from, at)
 		return
 	}
 	if k.gone(at) {

@@ -87,6 +87,9 @@ func (p *placer) take(k *packet) {
 			fit = fitNone
 		}
 	}
+	if fit == fitTwin || fit == fitLate {
+		p.seq.received++
+	}
 	if !k.audible() {
 		return // what has no timestamp of its own can't move the track
 	}
@@ -180,6 +183,7 @@ func (p *placer) ahead(arrival time.Duration) int64 {
 //earshot:hot
 func (p *placer) accept(k *packet, ext int64) {
 	high := p.seq.high
+	p.seq.received++
 	if ext-seqWindow >= p.losses.floor && p.started {
 		p.leap(ext)
 	}
@@ -193,11 +197,9 @@ func (p *placer) accept(k *packet, ext int64) {
 		if ext > p.ref.ext {
 			p.ref = reference{k.ts, pos, ext}
 		}
-		if ext > high {
-			p.align.jitter(k.arrival, pos)
-			if pos+int64(len(k.octets)) > p.front {
-				p.cand.refute()
-			}
+		p.align.jitter(k.arrival, pos) // in the order of arrival, not of sequence
+		if ext > high && pos+int64(len(k.octets)) > p.front {
+			p.cand.refute()
 		}
 	}
 	if ext < high && (ext >= p.seq.next || !p.started) {

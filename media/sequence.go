@@ -14,6 +14,8 @@ type sequence struct {
 	ssrc       uint32
 	high, next int64
 	base       int64   // the first: one below it is not missing
+	first      int64   // the lowest that came before Pos 0 was fixed
+	received   int64   // packets, copies and late ones too (RFC 3550 appendix A.3)
 	seen       numbers // of high-seqWindow+1 to high
 	audio      numbers // of these, audio packets: ts is theirs
 	ts         [seqWindow]uint32
@@ -28,7 +30,7 @@ func (n *numbers) remove(ext int64)   { n[ext>>6&(seqWindow/64-1)] &^= 1 << (ext
 
 // restart begins with ext as the next number.
 func (s *sequence) restart(ssrc uint32, ext int64) {
-	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext}
+	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext, first: ext}
 }
 
 // unwrap extends a sequence number to the value nearest to the highest.

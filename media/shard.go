@@ -44,6 +44,9 @@ type shard struct {
 	now      time.Duration
 	batch    batch
 	scratch  []byte
+	agenda   agenda
+	report   [reportOctets]byte
+	block    reportBlock
 	pool     slotPool
 	out      *output
 	serving  *liveTimeline // whose frames are in out
@@ -91,6 +94,7 @@ func (s *shard) sweep(now time.Time) {
 	for _, l := range s.lines { // takePosts may add to it; closing is done below
 		s.sweepLine(l)
 	}
+	s.reportDue()
 	s.removeClosed()
 }
 

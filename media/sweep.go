@@ -37,6 +37,9 @@ func (k *liveTrack) place(now time.Duration, end bool) {
 	if !k.placer.align.place(&k.state, k.line.zero, now, end) {
 		return
 	}
+	if offset, ok := k.commonClock(); ok && offset >= 0 && max(offset-k.state.Offset, k.state.Offset-offset) <= clockReach {
+		k.state.Offset, k.state.OffsetEstimate, k.state.OffsetMethod = offset, offset, OffsetRTCP
+	}
 	k.dirty = true
 	k.shard.out.event(call.Event{
 		Type: call.EventTrackPlaced, Leg: k.state.Leg, Track: uint32(k.state.ID),
@@ -87,7 +90,9 @@ func (k *liveTrack) send(now time.Duration) {
 			b = sealed
 		}
 		if k.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
-			k.state.Counts.SentPackets++
+			if k.state.Counts.SentPackets++; k.reports.due == 0 {
+				k.arrange(now)
+			}
 		}
 		k.dirty = true
 	}
@@ -111,6 +116,7 @@ func (k *liveTrack) end(c call.Cause) {
 	k.place(now, true)
 	k.strays.next = 0
 	k.tellStrays(now)
+	k.bye(now)
 	k.close(c)
 }
 

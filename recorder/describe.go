@@ -99,6 +99,7 @@ func counts(c media.Counts) Counts {
 		StrayPackets: c.StrayPackets, MalformedPackets: c.MalformedPackets, UnknownPTPackets: c.UnknownPTPackets,
 		EventPackets: c.EventPackets, ComfortPackets: c.ComfortPackets, SSRCChanges: c.SSRCChanges,
 		JitterSamples: c.JitterSamples, SentPackets: c.SentPackets,
+		RTCPPackets: c.RTCPPackets, RTCPRefused: c.RTCPRefusedPackets, RTCPSent: c.RTCPSentPackets,
 	}
 }
 

@@ -41,9 +41,9 @@ type Manifest struct {
 	Started   time.Time   `json:"started"`             // sample 0
 	Ended     *time.Time  `json:"ended"`               // null while the call lives
 	Anchor    *ClockPoint `json:"anchor,omitempty"`
-	Rate      int         `json:"rate"`     // Hz
-	Samples   int64       `json:"samples"`  // of each channel
-	Channels  []string    `json:"channels"` // roles, left first
+	Rate      int         `json:"rate"`           // Hz
+	Samples   int64       `json:"samples"`        // of each channel
+	Channels  []string    `json:"channels"`       // roles, left first
 	Fill      string      `json:"fill,omitempty"` // conceal: lost runs are no silence
 	Missing   []Missing   `json:"missing,omitempty"`
 	Audio     *Audio      `json:"audio,omitempty"` // only when sealed, and only if there is one
@@ -168,6 +168,9 @@ type Counts struct {
 	SSRCChanges       int64   `json:"ssrc_changes"`
 	JitterSamples     float64 `json:"jitter_samples"`
 	SentPackets       int64   `json:"sent_packets"`
+	RTCPPackets       int64   `json:"rtcp_packets"`
+	RTCPRefused       int64   `json:"rtcp_refused_packets"` // no RTCP, or not the far side's
+	RTCPSent          int64   `json:"rtcp_sent_packets"`
 }
 
 // ReadManifest reads the manifest of a recording's folder, sealed or not.
