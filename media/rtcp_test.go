@@ -15,9 +15,10 @@ func TestSRTCPIsProtectedBothWays(t *testing.T) {
 	for s, profile := range suites {
 		t.Run(string(s), func(t *testing.T) {
 			recv, send := testKey(s, 1), testKey(s, 2)
+			recv.MKI = []byte{1, 2, 3}
 			p := srtpParams(recv, send)
 			p.Mux = true
-			theirs, err := srtp.CreateContext(recv.Master, recv.Salt, profile)
+			theirs, err := srtp.CreateContext(recv.Master, recv.Salt, profile, srtp.MasterKeyIndicator(recv.MKI))
 			if err != nil {
 				t.Fatal(err)
 			}
