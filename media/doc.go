@@ -53,6 +53,8 @@
 // is late where nothing came for just that time.
 // A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
 // A payload type that was not agreed takes the time of a lost packet: it came, and can't be decoded.
+// Plain RTP is told apart by address and port alone. The offered one has 500 ms to begin before another port of its address is heard, what came from
+// there being kept; a port that sent beside the one that is heard (5 packets) is not heard until a re-offer.
 // SRTP that began before us is found with a roll-over counter up to 8, after a re-key with that of the key before.
 // Where packets are missing and the sender was silent as well, nobody knows in which order: lost comes first, a gap after it. A packet
 // may be put in front of nothing: what was overtaken by more than the live wait before Pos 0 is too late.

@@ -165,7 +165,7 @@ func (k *liveTrack) block(now time.Duration) *reportBlock {
 	return b
 }
 
-// rtcp takes an RTCP datagram. Plain ones are believed from the host that RTP comes from.
+// rtcp takes an RTCP datagram.
 func (k *liveTrack) rtcp(b []byte, from netip.AddrPort, at time.Duration) {
 	c := &k.state.Counts
 	if k.gone(at) {
@@ -199,16 +199,21 @@ func (k *liveTrack) rtcp(b []byte, from netip.AddrPort, at time.Duration) {
 	}
 }
 
-// near tells whether plain RTCP from there may be the far side's.
+// near tells whether plain RTCP from there may be the far side's: from where RTP comes, with mux; else from where it was agreed,
+// or, if RTP doesn't come from where that was agreed (NAT), from any port of RTP's host.
 func (k *liveTrack) near(from netip.AddrPort) bool {
-	l := &k.latch
-	switch {
-	case l.source.IsValid() && k.agree.params.Mux:
-		return from == l.source
-	case l.source.IsValid():
-		return from.Addr() == l.source.Addr()
+	l, p := &k.latch, &k.agree.params
+	source := l.source
+	if !source.IsValid() {
+		source = l.offered
 	}
-	return l.known() && from.Addr() == l.offered.Addr()
+	switch {
+	case p.Mux:
+		return from == source
+	case p.RemoteRTCP.IsValid() && source == l.offered:
+		return from == p.RemoteRTCP
+	}
+	return source.IsValid() && from.Addr() == source.Addr()
 }
 
 func (k *liveTrack) unsealRTCP(b []byte, at time.Duration) ([]byte, bool) {

@@ -22,6 +22,7 @@ func (k *liveTrack) sweep() {
 //earshot:hot
 func (k *liveTrack) tick(now time.Duration) {
 	k.forsakeOld(now - k.shard.engine.cfg.ArchiveWindow/2) // what is opened later would come near Final
+	k.ripenTrial(now, false)
 	k.placer.tick(now)
 	if k.digits.tick(now) {
 		k.digit()
@@ -107,6 +108,7 @@ func (k *liveTrack) end(c call.Cause) {
 	if k.open() {
 		k.drain()
 	}
+	k.ripenTrial(now, true)
 	k.dropTrial(now)
 	k.forsakeOld(forever)
 	k.placer.flush(now)
