@@ -41,6 +41,8 @@ type client struct {
 	requests requestCounts
 
 	legacy atomic.Bool // the session form works with the field names of 2019 only
+
+	asked func(Asked) // told of each supervise request and its answer; nil: nobody
 }
 
 func newClient(cfg Config) *client {

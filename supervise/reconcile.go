@@ -109,6 +109,7 @@ type freshness struct {
 	tries     int       // readings in a row that found the call not ready
 	freshAt   time.Time // the newest reading or event
 	sentTop   int64     // the view's newest sequence when the reading was asked for
+	lookAt    time.Time // released: when it is read to see who has the place
 }
 
 type tomb struct {
@@ -138,9 +139,17 @@ type (
 		err            error
 		device         bool // add what the device's status says before it is told
 	}
-	actGone      struct{ session, agent string }
-	actLearned   struct{ dialogs int }
-	actMoved     struct{ from, to string } // the call goes on in another session
+	actGone     struct{ session, agent string }
+	actLearned  struct{ dialogs int }
+	actMoved    struct{ from, to string } // the call goes on in another session
+	actReleased struct {
+		session, agent string
+		cause          call.Cause
+	}
+	actHanded struct { // a human has taken the place of a released call, or left it
+		session, agent string
+		ours           bool
+	}
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
 	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
@@ -236,6 +245,7 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 			c.bury(s)
 			continue
 		}
+		c.lookOut(now, s)
 		c.ask(now, s, registered)
 		next = earlier(next, s.due(now, registered, c.room.until))
 	}
@@ -262,6 +272,8 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 	case j.state == stateFailed && !j.next.IsZero() && !now.Before(j.next) && s.inCall:
 		j.retry(now)
 	case j.state != stateAsked || j.deadline.IsZero() || now.Before(j.deadline):
+	case s.released:
+		c.quit(s, j)
 	case j.invited:
 		j.noInvite++
 		c.again(now, s, j, call.Cause{Code: call.CodeNoACK, Text: "an INVITE came, its dialog did not"})
@@ -354,6 +366,9 @@ func (s *session) due(now time.Time, registered bool, room time.Time) time.Time 
 	}
 	if s.verdict == verdictExcused && !s.again {
 		return next
+	}
+	if s.released && !s.reading && s.inCall && !s.alive() {
+		next = earlier(next, s.lookAt)
 	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {
 		next = earlier(next, s.readAt)

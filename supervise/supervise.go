@@ -211,6 +211,10 @@ type Join struct {
 	Expected []call.Party
 	// OwnParty is the supervisor's party of this join; empty until RingCentral named it.
 	OwnParty string
+	// Masked: the policy's hook wants the audio held back from the first sample on.
+	Masked bool
+	// Released: a user has given the call up since it was asked for, so its INVITE is to be refused.
+	Released bool
 }
 
 // Supervisor is one RingCentral login that listens to calls on one device.
@@ -237,6 +241,7 @@ type Supervisor struct {
 	feedStatus FeedStatus
 	feedUnread int64
 	lookWanted time.Time // a look out of turn was asked for; zero: none
+	watches    map[*watch]struct{}
 }
 
 // New checks the configuration. It opens nothing: the first request logs in.
@@ -251,7 +256,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s.core.room.max = cfg.MaxDialogs
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
-	s.feed = newFeed(s)
+	s.feed, s.client.asked, s.watches = newFeed(s), s.noteAsked, map[*watch]struct{}{}
 	return s, nil
 }
 
