@@ -13,6 +13,7 @@ type Type string
 const (
 	EventCallStarted   Type = "call_started"
 	EventCallMoved     Type = "call_moved"    // goes on in another telephony session; facts: session
+	EventCallMasked    Type = "call_masked"   // its audio is held back from now on, for good; facts: masked (on whose word)
 	EventLegAnswered   Type = "leg_answered"  // our 200 went out; facts: sip_call_id, source
 	EventTrackOpened   Type = "track_opened"  // facts: party_id, role, codec, srtp
 	EventTrackStarted  Type = "track_started" // the first packet came

@@ -87,13 +87,20 @@ func (c *Call) make(info call.Info) error {
 	info.Started = c.e.engine.Wall(zero)
 	c.timeline, c.started, c.info = tl, info.Started, info
 	c.record(info)
-	tl.Attach(c.e.hub.Open(info, stream.Options{Notify: func(ev call.Event) { tl.Post(ev) }}))
+	if info.Masked == "" { // else there is nothing to stream
+		tl.Attach(c.e.hub.Open(info, stream.Options{Notify: func(ev call.Event) { tl.Post(ev) }}))
+	}
 	if c.e.cfg.Sink != nil {
 		if s := c.e.cfg.Sink(info); s != nil {
 			tl.Attach(s)
 		}
 	}
-	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
+	facts := map[string]any{"agent": info.Agent, "mode": info.Mode}
+	if info.Masked != "" {
+		facts["masked"] = info.Masked
+		tl.Valve(media.ValveMasked, max(zero, 1)) // before any track is open
+	}
+	c.post(call.Event{Type: call.EventCallStarted, Facts: facts})
 	return nil
 }
 
@@ -319,7 +326,7 @@ func (c *Call) unheard(cause call.Cause) call.Cause {
 		n.StrayPackets += t.Counts.StrayPackets
 		n.UnknownPTPackets += t.Counts.UnknownPTPackets
 		n.MalformedPackets += t.Counts.MalformedPackets
-		n.ReceivedSamples += t.Counts.ReceivedSamples
+		n.ReceivedSamples += t.Counts.ReceivedSamples + t.Counts.MaskedSamples // masked audio came all the same
 	}
 	if n.ReceivedSamples > 0 {
 		return cause

@@ -156,10 +156,16 @@ func withInfo(cfg sip.Config, info supervise.SIPInfo) sip.Config {
 // Invited takes a new INVITE: it finds the call that it belongs to, or makes one. See sip.Handler.
 func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error) {
 	p := r.plan(ctx, inv)
+	if p.refused {
+		return nil, r.refuse(inv, p)
+	}
 	c, err := r.e.open(r, p.info)
 	if err != nil {
 		r.log.Error("call refused", "call", p.info.ID, "leg", inv.CallID, "err", err)
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable", RetryAfter: 5 * time.Second}
+	}
+	if p.info.Masked != "" {
+		c.mask(p.info.Masked)
 	}
 	source, _ := netip.ParseAddrPort(inv.Source)
 	l := newLeg(c, r, inv, p, source.Addr())
@@ -207,6 +213,9 @@ func (r *ear) Moved(from, to string) {
 	for _, c := range r.e.live() {
 		if slices.Contains(c.description().Sessions, from) {
 			c.goesOn(to)
+		}
+		if by := r.maskedBy(to); by != "" && slices.Contains(c.description().Sessions, to) {
+			c.mask(by) // heard under its own name until now
 		}
 	}
 }

@@ -17,6 +17,7 @@ type plan struct {
 	info    call.Info
 	parties map[int]call.Party // by m= line
 	joins   []joinKey          // the requests that it answers
+	refused bool               // a user gave the call up
 }
 
 // plan matches the INVITE to what was asked for. An INVITE that nobody asked for is a call of its own.
@@ -32,7 +33,9 @@ func (r *ear) plan(ctx context.Context, inv *sip.Invitation) plan {
 		}
 		r.log.Warn("invite nobody asked for", "leg", inv.CallID, "session", inv.Own.Session, "party", inv.Own.Party)
 	}
-	return unasked(inv)
+	p := unasked(inv)
+	p.info.Masked = r.maskedBy(inv.Own.Session)
+	return p
 }
 
 // joined plans for an INVITE that answers a supervise request.
@@ -42,7 +45,10 @@ func (r *ear) joined(inv *sip.Invitation, j supervise.Join) plan {
 			ID: j.Session, Sessions: []string{j.Session}, Expected: j.Expected,
 			Agent: j.Agent.Extension, Mode: j.Mode,
 		},
-		parties: map[int]call.Party{},
+		parties: map[int]call.Party{}, refused: j.Released,
+	}
+	if j.Masked {
+		p.info.Masked = byHook
 	}
 	if len(j.Chain) > 0 { // a transfer or a pick-up: the call keeps the name it began with
 		p.info.ID, p.info.Sessions = j.Chain[0], slices.Clone(j.Chain)

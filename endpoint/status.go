@@ -50,7 +50,7 @@ type DeviceStatus struct {
 // WaitingStatus is a wanted call that is not heard.
 type WaitingStatus struct {
 	ID    string    `json:"id"`
-	State string    `json:"state"` // as supervise.CallStatus.State; excused: policy leaves it alone
+	State string    `json:"state"` // as supervise.CallStatus.State; excused: policy leaves it alone; released: a user gave it up
 	Agent string    `json:"agent"`
 	Mode  string    `json:"mode"`
 	Since time.Time `json:"since"`
@@ -62,6 +62,7 @@ type CallStatus struct {
 	ID      string        `json:"id"`
 	State   string        `json:"state"`
 	Agent   string        `json:"agent,omitempty"`
+	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back
 	Started time.Time     `json:"started"`
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
@@ -215,7 +216,7 @@ func (r *ear) superviseStatus(s *Status, device string) string {
 func (c *Call) status() CallStatus {
 	held := c.heldLines()
 	c.mu.Lock()
-	s := CallStatus{ID: c.id, Agent: c.info.Agent, Started: c.started, Legs: len(c.legs)}
+	s := CallStatus{ID: c.id, Agent: c.info.Agent, Masked: c.info.Masked, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
 	live, onHold := 0, 0
 	for _, t := range c.states() {

@@ -156,7 +156,9 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	}
 	if (cause.Code == call.CodeReleased || cause.Code == call.CodeShutdown) && !j.extra {
 		j.giveUp(cause, time.Time{})
-		s.cause, s.released = cause, true
+		if s.released = true; !c.given(s) {
+			s.cause = cause
+		}
 		return
 	}
 	if j.extra && s.planAlive() {

@@ -49,7 +49,7 @@ type Step struct {
 	Extension    string          `json:"extension,omitempty"`
 	ExtensionID  string          `json:"extension_id,omitempty"`
 	Session      string          `json:"session,omitempty"`
-	Parties      []call.Party    `json:"parties,omitempty"`
+	Parties      []StepParty     `json:"parties,omitempty"`
 	Device       string          `json:"device,omitempty"`
 	DeviceStatus string          `json:"device_status,omitempty"`
 	Method       string          `json:"method,omitempty"`
@@ -61,6 +61,14 @@ type Step struct {
 	Role         string          `json:"role,omitempty"`
 	OwnParty     string          `json:"own_party,omitempty"`
 	Dialog       string          `json:"dialog,omitempty"` // SIP Call-ID
+}
+
+// StepParty is one who is on the line, as the session shows.
+type StepParty struct {
+	ID     string `json:"id"`
+	Role   string `json:"role"` // agent, customer, colleague, supervisor
+	Name   string `json:"name,omitempty"`
+	Number string `json:"number,omitempty"`
 }
 
 // wishError is why a wish was not fulfilled, with what to look at.
@@ -185,18 +193,16 @@ func (g *guide) findCall(ctx context.Context) error {
 		if !live(p) {
 			continue
 		}
-		party := call.Party{ID: p.ID, Role: call.RoleCustomer, Name: clean(p.Name), Number: p.Number, Extension: p.Extension}
-		role := "customer"
+		party := StepParty{ID: p.ID, Role: call.RoleCustomer.String(), Name: clean(p.Name), Number: p.Number}
 		switch {
 		case p.Supervising:
-			party.Role, role = call.RoleOther, "supervisor"
+			party.Role = "supervisor"
 		case p.ID == g.call.party || p.ExtensionID == g.agent.ID:
-			party.Role, role = call.RoleAgent, "agent"
+			party.Role = call.RoleAgent.String()
 		case p.ExtensionID != "":
-			party.Role, role = call.RoleOther, "colleague"
+			party.Role = "colleague"
 		}
 		st.Parties = append(st.Parties, party)
-		st.Text += fmt.Sprintf("; %s %s is the %s", p.ID, strings.TrimSpace(strings.Join([]string{p.Number, party.Name}, " ")), role)
 	}
 	g.show(st)
 	return nil
