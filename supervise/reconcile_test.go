@@ -53,6 +53,10 @@ func show(a action) string {
 		return fmt.Sprintf("learned %d", a.dialogs)
 	case actMoved:
 		return "moved " + a.from + " " + a.to
+	case actReleased:
+		return "released " + a.session
+	case actHanded:
+		return fmt.Sprintf("handed %s %t", a.session, a.ours)
 	case actSilent:
 		return fmt.Sprintf("silent %d", a.missed)
 	case actConfirmed:
