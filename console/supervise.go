@@ -138,7 +138,7 @@ func (c *Client) Supervise(ctx context.Context, req SuperviseRequest, step func(
 		}
 		if o.End {
 			if o.Error != "" {
-				return o, &remoteError{text: o.Error, hint: o.Hint}
+				return o, &remoteError{text: "supervise: " + o.Error, hint: o.Hint}
 			}
 			return o, nil
 		}

@@ -147,13 +147,16 @@ func (s joinCmd) hear(ctx, user context.Context, ep *endpoint.Endpoint, p *proce
 	if user.Err() != nil && failed == nil {
 		return nil
 	}
-	o := console.Conclude(id, errors.Join(err, failed))
+	if err = errors.Join(err, failed); err != nil {
+		err = fmt.Errorf("supervise: %w", err)
+	}
+	o := console.Conclude(id, err)
 	for _, c := range ep.Status().Calls {
 		if c.ID == id {
 			o.Dir = c.Dir
 		}
 	}
-	if err := s.conclude(p.out, o, errors.Join(err, failed), "no daemon runs, so it is heard from here until it ends, or ^C; recorded in "+o.Dir); err != nil {
+	if err := s.conclude(p.out, o, err, "no daemon runs, so it is heard from here until it ends, or ^C; recorded in "+o.Dir); err != nil {
 		return err
 	}
 	ep.AwaitEnd(ctx, id)
