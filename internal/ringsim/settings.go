@@ -36,21 +36,23 @@ var settings = map[string]func(*Config, string) error{
 	"refuse_twice":       func(c *Config, v string) error { return truth(v, &c.Switches.RefuseTwice) },
 	"invite_delay":       func(c *Config, v string) error { return delay(v, &c.Switches.InviteDelay) },
 	"dialogs_per_device": func(c *Config, v string) error { return whole(v, &c.Switches.DialogsPerDevice) },
-	"legacy_body": func(c *Config, v string) error {
-		return word(v, (*string)(&c.Switches.LegacyBody), "session", "never", "only")
-	},
-	"access_ttl":        func(c *Config, v string) error { return delay(v, &c.Switches.AccessTTL) },
-	"feed":              func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.Off) },
-	"feed_speed":        func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Speed, 1e6) },
-	"feed_filters":      func(c *Config, v string) error { return whole(v, &c.Switches.Feed.MaxFilters) },
-	"feed_recovery":     func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.NoRecovery) },
-	"feed_error_first":  func(c *Config, v string) error { return truth(v, &c.Switches.Feed.ErrorFirst) },
-	"feed_reuse_tokens": func(c *Config, v string) error { return truth(v, &c.Switches.Feed.ReuseTokens) },
-	"event_delay":       func(c *Config, v string) error { return delay(v, &c.Switches.Feed.Delay) },
-	"event_reorder":     func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Reorder, 1) },
-	"event_duplicate":   func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Duplicate, 1) },
-	"event_loss":        func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Loss, 1) },
-	"event_overlap":     func(c *Config, v string) error { return truth(v, &c.Switches.Feed.Overlap) },
+	"legacy_body":        legacyBody,
+	"access_ttl":         func(c *Config, v string) error { return delay(v, &c.Switches.AccessTTL) },
+	"feed":               func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.Off) },
+	"feed_speed":         func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Speed, 1e6) },
+	"feed_filters":       func(c *Config, v string) error { return whole(v, &c.Switches.Feed.MaxFilters) },
+	"feed_recovery":      func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.NoRecovery) },
+	"feed_error_first":   func(c *Config, v string) error { return truth(v, &c.Switches.Feed.ErrorFirst) },
+	"feed_reuse_tokens":  func(c *Config, v string) error { return truth(v, &c.Switches.Feed.ReuseTokens) },
+	"event_delay":        func(c *Config, v string) error { return delay(v, &c.Switches.Feed.Delay) },
+	"event_reorder":      func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Reorder, 1) },
+	"event_duplicate":    func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Duplicate, 1) },
+	"event_loss":         func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Loss, 1) },
+	"event_overlap":      func(c *Config, v string) error { return truth(v, &c.Switches.Feed.Overlap) },
+}
+
+func legacyBody(c *Config, v string) error {
+	return word(v, (*string)(&c.Switches.LegacyBody), "session", "never", "only")
 }
 
 func configure(cfg *Config, key, value string) error {
