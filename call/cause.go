@@ -41,7 +41,7 @@ func (c Cause) String() string {
 // Codes lists every code, for whoever shows all of them.
 func Codes() []Code {
 	return []Code{
-		CodeHangup, CodeReleased, CodeShutdown, CodeCancelled, CodeNoACK, CodeNoMedia, CodeNoInvite, CodeRefused, CodeNoCapacity,
+		CodeHangup, CodeReleased, CodeShutdown, CodeCancelled, CodeNoACK, CodeNoMedia, CodeNoInvite, CodeRefused, CodeNoCapacity, CodeOccupied,
 		CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
 	}
 }

@@ -188,6 +188,11 @@ func (l *leg) up() bool {
 // releasedByHand is why a released call's dialogs and recording end.
 var releasedByHand = call.Cause{Code: call.CodeReleased, Text: "given to a human by hand"} //nolint:gochecknoglobals // constant
 
+// givenUp tells whether a user has given up the call that these joins are of.
+func (r *ear) givenUp(joins []joinKey) bool {
+	return slices.ContainsFunc(joins, func(k joinKey) bool { return r.sup != nil && r.sup.Released(k.session) })
+}
+
 // refuse says no to an INVITE of a call that a user has given up since it was asked for.
 func (r *ear) refuse(inv *sip.Invitation, p plan) error {
 	r.log.Info("invite of a released call refused", "call", p.info.ID, "leg", inv.CallID)

@@ -271,3 +271,94 @@ func TestPlaceThatAHumanHoldsIsTakenWhenHeLeaves(t *testing.T) {
 	stop()
 	oracle.CompareCall(t, c, oracle.ByCall(t, dir)[id])
 }
+
+// A human whose extension no filter of the feed covers is seen by readings alone.
+func TestPlaceIsTakenWhereNoEventTellsThatTheHumanLeft(t *testing.T) {
+	t.Parallel()
+	account := ringsim.DefaultAccount(3)
+	account.Extensions = append(account.Extensions, ringsim.Extension{ID: "62299999016", Number: "102", Name: "Human Supervisor"})
+	account.Devices = append(account.Devices, ringsim.Device{ID: "702699999016", Extension: "62299999016", Type: "HardPhone", Status: "Online"})
+	account.Groups[0].Members = append(account.Groups[0].Members, ringsim.Member{Extension: "62299999016", Monitoring: true})
+	sim := unlimited(t, func(c *ringsim.Config) { c.Account = account })
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	leave, err := c.Listen("102")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ep, stop := listening(t, sim, "tls", "session", t.TempDir())
+	defer stop()
+	oracle.Eventually(t, 20*time.Second, "occupied", func() bool { return strings.Contains(waiting(ep, c.SessionID()), "occupied") })
+	asked := sim.Requested("POST", superviseSession)
+	leave()
+	oracle.Eventually(t, 30*time.Second, "joined", func() bool { return len(ep.Status().Calls) == 1 })
+	if n := sim.Requested("POST", superviseSession); n != asked+1 {
+		t.Errorf("%d requests after the refusal, want one when the place was free", n-asked)
+	}
+	c.Hangup()
+	<-c.Done()
+}
+
+func TestStepsStandInTheDocumentsOrderHoweverTheInvitesCome(t *testing.T) {
+	for name, change := range map[string]func(*ringsim.Config){
+		"invite first":  func(c *ringsim.Config) { c.Switches.InviteFirst = true },
+		"reversed":      func(c *ringsim.Config) { c.Switches.ReverseInvites = true },
+		"two lines":     func(c *ringsim.Config) { c.Form = ringsim.FormTwoLines },
+		"mixed streams": func(c *ringsim.Config) { c.Form = ringsim.FormMixed },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim := unlimited(t, change)
+			ep, stop := listening(t, sim, "tls", "party", t.TempDir())
+			defer stop()
+			c := begin(t, sim, ringsim.CallSpec{Agent: "108", Peer: "110"})
+			oracle.Eventually(t, 10*time.Second, "excused", func() bool { return strings.HasPrefix(waiting(ep, c.SessionID()), "excused") })
+			steps, _, err := byHand(t, ep, supervise.Wish{Agent: "108"})
+			if err != nil || steps[len(steps)-1].Name != "check" {
+				t.Fatalf("got %s, %v", names(steps), err)
+			}
+			granted := map[string]bool{}
+			dialogs := 0
+			for _, st := range steps {
+				switch {
+				case st.Name == "request":
+					granted[st.Party] = true
+				case st.Name == "invite":
+					dialogs++
+					if !granted[st.Party] || st.Dialog == "" {
+						t.Errorf("%+v: shown before its request, or without its dialog", st)
+					}
+				}
+			}
+			if len(granted) != 2 || dialogs != 2 {
+				t.Errorf("got %s", names(steps))
+			}
+			c.Hangup()
+			<-c.Done()
+		})
+	}
+}
+
+func TestFiftyWishesBesideALiveCallLeaveItAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sim := ringsim.Start(t, ringsim.Config{}) // with RingCentral's documented limits
+	ep, stop := listening(t, sim, "tls", "party", dir)
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	if err := c.WaitSupervised(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		if steps, _, err := byHand(t, ep, supervise.Wish{Agent: "108"}); err != nil {
+			t.Fatalf("wish %d: %s, %v", i, names(steps), err)
+		}
+	}
+	f := ep.Figures()
+	if f.Requests["429"] != 0 || sim.Requested("POST", superviseParty) != 2 {
+		t.Errorf("requests by class %v, %d supervise requests: want no 429, one a party", f.Requests, sim.Requested("POST", superviseParty))
+	}
+	talks(t, ep, c.SessionID(), 2)
+	c.Hangup()
+	<-c.Done()
+	stop()
+	oracle.CompareCall(t, c, oracle.ByCall(t, dir)[c.SessionID()])
+}

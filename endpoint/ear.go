@@ -170,6 +170,10 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	source, _ := netip.ParseAddrPort(inv.Source)
 	l := newLeg(c, r, inv, p, source.Addr())
 	c.add(l, p.info.Sessions)
+	if r.givenUp(p.joins) { // in this moment: the release may not have seen the leg
+		c.remove(l, releasedByHand)
+		return nil, r.refuse(inv, p)
+	}
 	return l, nil
 }
 

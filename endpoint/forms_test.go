@@ -41,8 +41,14 @@ func dotEnv(sim *ringsim.Sim) map[string]string {
 // listening starts an endpoint that supervises the simulator's agents; stop ends it and waits.
 func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep *endpoint.Endpoint, stop func()) {
 	t.Helper()
+	return listeningAs(t, sim, transport, mode, dir, func(*endpoint.Config) {})
+}
+
+// listeningAs is listening with another configuration.
+func listeningAs(t *testing.T, sim *ringsim.Sim, transport, mode, dir string, change func(*endpoint.Config)) (ep *endpoint.Endpoint, stop func()) {
+	t.Helper()
 	env := dotEnv(sim)
-	ep, err := endpoint.New(endpoint.Config{
+	cfg := endpoint.Config{
 		Supervisors: []endpoint.Supervisor{{
 			RingCentral: supervise.Config{
 				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
@@ -57,7 +63,9 @@ func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep 
 		Record:        &recorder.Config{Dir: dir},
 		RejoinTimeout: 5 * time.Second,
 		Log:           slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-	})
+	}
+	change(&cfg)
+	ep, err := endpoint.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

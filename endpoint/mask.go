@@ -29,6 +29,6 @@ func (c *Call) mask(by string) {
 	if rec != nil {
 		rec.Update(info)
 	}
-	c.timeline.Valve(media.ValveMasked, 0)
+	c.timeline.Valve(media.ValveMasked, max(c.timeline.Zero(), 1)) // back as far as it can be taken
 	c.post(call.Event{Type: call.EventCallMasked, Facts: map[string]any{"masked": by}})
 }

@@ -20,11 +20,7 @@ func (g *guide) join(ctx context.Context) error {
 	defer stop()
 	g.since = time.Now()
 	if st := g.s.standing(g.call.session, g.since); st.joined {
-		own := make([]string, 0, len(st.joins))
-		for _, j := range st.joins {
-			own = append(own, j.own)
-		}
-		g.show(Step{N: 4, Name: "request", OK: true, Session: g.call.session, OwnParty: strings.Join(own, " "), Text: "heard already: nothing is asked for"})
+		g.show(Step{N: 4, Name: "request", OK: true, Session: g.call.session, OwnParty: strings.Join(st.own(), " "), Text: "heard already: nothing is asked for"})
 		g.showDialogs(st)
 		return nil
 	}

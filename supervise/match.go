@@ -156,7 +156,7 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	}
 	if (cause.Code == call.CodeReleased || cause.Code == call.CodeShutdown) && !j.extra {
 		j.giveUp(cause, time.Time{})
-		if s.released = true; !c.given(s) {
+		if s.released = true; !c.given(s.id) {
 			s.cause = cause
 		}
 		return
@@ -179,7 +179,7 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	party.IdentifiedBy = by
 	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...),
-		Masked: c.masked(s.id), Released: c.given(s)}
+		Masked: c.masked(s.id), Released: c.given(s.id)}
 	if j != nil {
 		out.OwnParty = j.own
 	}

@@ -31,7 +31,7 @@ func TestRandomHistories(t *testing.T) {
 					if dialogs[a.party] > 0 {
 						t.Fatalf("seed %d: party %q asked while its dialog is up", seed, a.party)
 					}
-					if s := c.sessions[a.session]; s == nil || c.given(s) {
+					if s := c.sessions[a.session]; s == nil || c.given(s.id) {
 						t.Fatalf("seed %d: a released call is asked for", seed)
 					}
 					posts[a.party] = true

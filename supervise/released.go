@@ -56,8 +56,8 @@ func (c *core) obey(s *session) {
 }
 
 // given says whether the place of the call was given up by hand and is not ours yet: an INVITE that comes is refused.
-func (c *core) given(s *session) bool {
-	w := c.willOf(s.id)
+func (c *core) given(id string) bool {
+	w := c.willOf(id)
 	return w != nil && w.place != placeOurs
 }
 
@@ -94,7 +94,7 @@ func (c *core) regain(now time.Time, s *session) {
 
 // lookOut reads a released session from time to time: who has its place, only a reading tells where no event does.
 func (c *core) lookOut(now time.Time, s *session) {
-	if !s.released || !c.given(s) || s.reading || !s.inCall || s.alive() {
+	if !s.released || !c.given(s.id) || s.reading || !s.inCall || s.alive() {
 		return
 	}
 	if s.lookAt.IsZero() {
@@ -132,4 +132,11 @@ func (s *Supervisor) Release(session, agent string) []string {
 		}
 	})
 	return released
+}
+
+// Released says whether a user has given up the call of a session, and the place is not ours again.
+func (s *Supervisor) Released(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.given(session)
 }

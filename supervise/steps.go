@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// handPatience is how long a request of a user who waits may wait for the request budget.
+	// handPatience is how long a request of a user who waits may wait for the request budget, where nothing else tells what it
+	// would. Where something does, it does not wait: wishes must not eat what joins need.
 	handPatience = 20 * time.Second
 	// handWithin bounds the way from the user's wish to the last dialog: two readings, the requests and their INVITEs.
 	handWithin = 45 * time.Second
@@ -139,7 +140,7 @@ func (g *guide) findAgent(ctx context.Context) error {
 		}
 		set := configured(nil)
 		if len(set.resolve([]string{g.wish.Agent}, extensions)) > 0 {
-			return g.fail(st, fmt.Errorf("extension %s: not in this account", g.wish.Agent), "`--agent` takes an extension number, such as 108, or an extension id")
+			return g.fail(st, fmt.Errorf("extension %s: not in this account", g.wish.Agent), "--agent takes an extension number, such as 108, or an extension id")
 		}
 		for _, a := range set.known {
 			g.agent = a
@@ -159,9 +160,10 @@ func (g *guide) findCall(ctx context.Context) error {
 	st := Step{N: 2, Name: "presence", Extension: g.agent.Extension, ExtensionID: g.agent.ID, Method: operations[opPresence].verb.String(),
 		Path: operations[opPresence].path + "?" + presenceQuery.Encode()}
 	for waiting := false; ; waiting = true {
-		records, err := g.s.lookByHand(ctx)
-		if _, busy := errors.AsType[*busyError](err); busy && g.known() {
-			st.Text = "the budget of such requests is used up; as known from events: "
+		known := g.known()
+		records, err := g.s.lookByHand(ctx, patience(known))
+		if busy(err) && known {
+			st.Text = usedUp + "as known from events: "
 			break
 		}
 		if err != nil {
@@ -181,11 +183,14 @@ func (g *guide) findCall(ctx context.Context) error {
 		}
 	}
 	st.Session, st.Party = g.call.session, g.call.party
+	st.OK, st.Text = true, st.Text+"session "+g.call.session
 	parties, err := g.s.readSession(ctx, g.call.session)
-	if err != nil {
+	switch {
+	case busy(err):
+		st.Text += ", not read: " + strings.TrimSuffix(usedUp, "; ")
+	case err != nil:
 		return g.fail(st, err, "")
 	}
-	st.OK, st.Text = true, st.Text+"session "+g.call.session
 	if g.call.held {
 		st.Text += ", on hold"
 	}
@@ -224,7 +229,7 @@ func (g *guide) known() bool {
 func (g *guide) pick(records []presenceRecord) bool {
 	found := false
 	for _, r := range records {
-		if string(r.Extension.ID) != g.agent.ID {
+		if string(r.Extension.ID) != g.agent.ID && (r.Extension.ID != "" || string(r.Extension.Number) != g.agent.Extension) {
 			continue
 		}
 		for _, a := range r.ActiveCalls {
@@ -242,15 +247,18 @@ func (g *guide) pick(records []presenceRecord) bool {
 // findDevice is step 3: the supervisor's device and its status.
 func (g *guide) findDevice(ctx context.Context) error {
 	st := Step{N: 3, Name: "device", Method: operations[opDevices].verb.String(), Path: operations[opDevices].path}
-	d, err := g.s.Device(ctx)
-	if err != nil {
+	d, err := g.s.deviceByHand(ctx)
+	switch {
+	case busy(err) && d.ID != "":
+		st.Text = usedUp + "as last seen: "
+	case err != nil:
 		return g.fail(st, err, "")
 	}
 	st.Device, st.DeviceStatus = d.ID, d.Status
 	if !g.s.cfg.Registered() {
 		return g.fail(st, fmt.Errorf("device %s is not registered from here; RingCentral shows it as %s", d.ID, d.Status), "see `earshot status`: the line sip says why")
 	}
-	st.OK, st.Text = true, fmt.Sprintf("%s %s (%s) of extension %s: %s, registered from here", d.ID, d.Name, d.Type, d.Extension, d.Status)
+	st.OK, st.Text = true, st.Text+fmt.Sprintf("%s %s (%s) of extension %s: %s, registered from here", d.ID, d.Name, d.Type, d.Extension, d.Status)
 	if d.Status != "Online" {
 		st.Hint = "RingCentral does not show it as Online: is it this device that registers?"
 	}
@@ -261,11 +269,50 @@ func (g *guide) findDevice(ctx context.Context) error {
 // presenceQuery is what the document asks presence with.
 var presenceQuery = url.Values{"detailedTelephonyState": {"true"}, "sipData": {"true"}} //nolint:gochecknoglobals // constant
 
+// usedUp begins what is told instead of an answer that the request budget did not allow.
+const usedUp = "the budget of such requests is used up for now; "
+
+func busy(err error) bool {
+	_, ok := errors.AsType[*busyError](err)
+	return ok
+}
+
+// patience is none where it is known from elsewhere what the request would tell.
+func patience(known bool) time.Duration {
+	if known {
+		return 0
+	}
+	return handPatience
+}
+
+// deviceByHand is Device for somebody who waits: with an error of the budget it gives the device as it was seen last.
+func (s *Supervisor) deviceByHand(ctx context.Context) (Device, error) {
+	s.mu.Lock()
+	last := s.device
+	s.mu.Unlock()
+	var devices []Device
+	_, err := s.client.pages(ctx, request{op: opDevices, share: shareLook, patience: patience(last.ID != "")}, func(raw json.RawMessage) (paging, error) {
+		page, err := parseDevices(raw)
+		devices = append(devices, page...)
+		return parsePaging(raw), err
+	})
+	if err != nil {
+		return last, err
+	}
+	d, err := chooseDevice(devices, s.cfg.DeviceID)
+	if err == nil {
+		s.mu.Lock()
+		s.device, s.core.own = d, d.ExtensionID
+		s.mu.Unlock()
+	}
+	return d, err
+}
+
 // lookByHand looks at the account's presence, and gives the core what it shows.
-func (s *Supervisor) lookByHand(ctx context.Context) ([]presenceRecord, error) {
+func (s *Supervisor) lookByHand(ctx context.Context, patience time.Duration) ([]presenceRecord, error) {
 	taken := time.Now()
 	var records []presenceRecord
-	r := request{op: opPresence, share: shareAll, query: presenceQuery, patience: handPatience}
+	r := request{op: opPresence, share: shareLook, query: presenceQuery, patience: patience}
 	_, err := s.client.pages(ctx, r, func(raw json.RawMessage) (paging, error) {
 		page, err := parseList[presenceRecord](raw)
 		records = append(records, page...)
@@ -285,7 +332,14 @@ func (g *guide) check(ctx context.Context) error {
 	st := Step{N: 6, Name: "check", Session: g.call.session, Method: operations[opPresence].verb.String(), Path: operations[opPresence].path + "?" + presenceQuery.Encode()}
 	var missing []string
 	for try := 0; ; try++ {
-		records, err := g.s.lookByHand(ctx)
+		before := g.s.standing(g.call.session, g.since)
+		records, err := g.s.lookByHand(ctx, patience(before.confirmed))
+		if busy(err) && before.confirmed {
+			st.OK, st.OwnParty = true, strings.Join(before.own(), " ")
+			st.Text = usedUp + "events have shown " + strings.Join(before.own(), " and ") + " of the supervisor"
+			g.show(st)
+			return nil
+		}
 		if err != nil {
 			return g.fail(st, err, "")
 		}

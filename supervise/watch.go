@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -100,12 +101,13 @@ func (s *Supervisor) take(w *watch) (asked []Asked, failed []actFailed, gone boo
 
 // standing is where a session stands, for one who waits for it.
 type standing struct {
-	known    bool // the core has it
-	joins    []joinStanding
-	joined   bool // all that was planned is heard
-	occupied bool // a human listens, as something newer than the question tells
-	held     bool
-	cause    call.Cause
+	known     bool // the core has it
+	joins     []joinStanding
+	joined    bool // all that was planned is heard
+	occupied  bool // a human listens, as something newer than the question tells
+	held      bool
+	confirmed bool // presence or events have shown all our parties
+	cause     call.Cause
 }
 
 // joinStanding is one stream of it.
@@ -124,7 +126,8 @@ func (s *Supervisor) standing(session string, since time.Time) standing {
 	if x == nil {
 		return standing{}
 	}
-	st := standing{known: true, joined: x.joined(), occupied: x.occupied && !x.reading && x.freshAt.After(since), held: x.held, cause: x.cause}
+	st := standing{known: true, joined: x.joined(), occupied: x.occupied && !x.reading && x.freshAt.After(since), held: x.held,
+		confirmed: x.confirmed, cause: x.cause}
 	for _, j := range x.joins {
 		if j.extra {
 			continue
@@ -134,6 +137,17 @@ func (s *Supervisor) standing(session string, since time.Time) standing {
 			pending: j.alive() && (j.state != stateJoined || j.inFlight)})
 	}
 	return st
+}
+
+// own are our parties that are heard.
+func (st standing) own() (own []string) {
+	for _, j := range st.joins {
+		if j.heard {
+			own = append(own, j.own)
+		}
+	}
+	slices.Sort(own)
+	return own
 }
 
 // tellPlace logs and hands on what becomes of the place of a released call.
