@@ -138,19 +138,21 @@ func (g *guide) refused(ctx context.Context, err error) error {
 func (s *Supervisor) diagnose(ctx context.Context, agent Agent, session string) []string {
 	var seen []string
 	say := func(format string, args ...any) { seen = append(seen, fmt.Sprintf(format, args...)) }
-	own := ""
-	if d, err := s.Device(ctx); err != nil {
+	place, d, _ := s.deviceFor(agent, session)
+	if newest, err := s.Device(ctx, place); err != nil {
 		say("device: %v", err)
 	} else {
-		own = d.ExtensionID
+		d = newest
 		say("device %s of extension %s is %s", d.ID, d.Extension, d.Status)
 	}
-	if name, err := s.commonGroup(ctx, own, agent.ID); err != nil {
+	login := s.logins[s.devices[place].login]
+	switch covers, err := login.client.covers(ctx, d.ExtensionID, login.groups); {
+	case err != nil:
 		say("groups: %v", err)
-	} else if name == "" {
-		say("no call monitoring group lets extension id %s monitor agent %s: add both to one", own, agent.Extension)
-	} else {
-		say("group %q lets the supervisor monitor agent %s", clean(name), agent.Extension)
+	case covers[agent.ID]:
+		say("a call monitoring group lets extension %s monitor agent %s", d.Extension, agent.Extension)
+	default:
+		say("no call monitoring group lets extension %s monitor agent %s: add both to one", d.Extension, agent.Extension)
 	}
 	parties, err := s.readSession(ctx, session)
 	if err != nil {
@@ -158,44 +160,11 @@ func (s *Supervisor) diagnose(ctx context.Context, agent Agent, session string) 
 	}
 	for _, p := range parties {
 		switch {
-		case p.Supervising && live(p) && p.ExtensionID != own:
+		case p.Supervising && live(p) && p.ExtensionID != d.ExtensionID:
 			say("extension id %s supervises this call, and RingCentral allows one supervisor", p.ExtensionID)
 		case p.ExtensionID == agent.ID && !p.Supervising:
 			say("the agent's party %s is %s", p.ID, or(p.Status, "in no state"))
 		}
 	}
 	return seen
-}
-
-// commonGroup finds a group in which own may monitor the agent; empty: there is none.
-func (s *Supervisor) commonGroup(ctx context.Context, own, agent string) (string, error) {
-	groups, err := s.all(ctx, opGroups)
-	if err != nil {
-		return "", err
-	}
-	for _, g := range groups {
-		members, err := s.all(ctx, opMembers, string(g.ID))
-		if err != nil {
-			return "", err
-		}
-		mine, theirs := false, false
-		for _, m := range members {
-			mine = mine || string(m.ID) == own && m.may("Monitoring")
-			theirs = theirs || string(m.ID) == agent && m.monitored()
-		}
-		if mine && theirs {
-			return string(g.Name), nil
-		}
-	}
-	return "", nil
-}
-
-// may says whether a member has a permission.
-func (d extensionDoc) may(permission string) bool {
-	for _, p := range d.Permissions {
-		if strings.EqualFold(string(p), permission) {
-			return true
-		}
-	}
-	return false
 }

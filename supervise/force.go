@@ -101,8 +101,8 @@ func (c *core) watched() agentSet {
 
 // snapshot keeps of a look what concerns the monitored agents, and the calls that a user wants by hand: of an agent who is not
 // monitored no other call.
-func (c *core) snapshot(records []presenceRecord, own string, taken time.Time) snapshot {
-	snap := makeSnapshot(records, c.watched(), own, taken)
+func (c *core) snapshot(records []presenceRecord, taken time.Time) snapshot {
+	snap := makeSnapshot(records, c.watched(), c.own, taken)
 	snap.calls = slices.DeleteFunc(snap.calls, func(a agentCall) bool {
 		return c.sessions[a.session] == nil && !c.agents.has(extensionRef{ID: text(a.agent.ID), Number: text(a.agent.Extension)})
 	})

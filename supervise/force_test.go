@@ -104,7 +104,7 @@ func TestSupervisingAfterARefusalAsksAtOnce(t *testing.T) {
 func TestOnlyTheNamedCallOfAnUnmonitoredAgentIsHeard(t *testing.T) {
 	c := newCore(ModeSession, 10*time.Second)
 	now := time.Unix(1_000_000, 0)
-	c.own = "8"
+	c.own = ownSet{"8"}
 	if got := c.watched(); len(got.ids) != 0 {
 		t.Errorf("watched: got %v, want nobody", got.ids)
 	}
@@ -116,11 +116,11 @@ func TestOnlyTheNamedCallOfAnUnmonitoredAgentIsHeard(t *testing.T) {
 		}
 		return []presenceRecord{r}
 	}
-	c.look(now, c.snapshot(record("s1", "s2"), "8", now))
+	c.look(now, c.snapshot(record("s1", "s2"), now))
 	if c.sessions["s1"] == nil || !c.sessions["s1"].inCall || c.sessions["s2"] != nil {
 		t.Errorf("sessions: got %v, want s1 alone", c.sessions)
 	}
-	c.look(now.Add(time.Minute), c.snapshot(record("s2"), "8", now.Add(time.Minute)))
+	c.look(now.Add(time.Minute), c.snapshot(record("s2"), now.Add(time.Minute)))
 	c.tick(now.Add(time.Minute), true)
 	if len(c.sessions) != 0 || len(c.watched().ids) != 0 {
 		t.Errorf("after its end: got %v, watched %v, want none", c.sessions, c.watched().ids)

@@ -36,7 +36,7 @@ func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) answer {
 	switch {
 	case err != nil:
 	case h.URL != "":
-		said, err = postHook(limited, s.client.http, h.URL, body)
+		said, err = postHook(limited, s.logins[0].client.http, h.URL, body)
 	default:
 		said, err = runHook(limited, h, body)
 	}

@@ -134,7 +134,7 @@ func (g *guide) findAgent(ctx context.Context) error {
 	}
 	g.s.mu.Unlock()
 	if g.agent.ID == "" || g.agent.Extension == "" {
-		extensions, err := g.s.all(ctx, opExtensions)
+		extensions, err := g.s.lead().list(ctx, opExtensions, nil)
 		if err != nil {
 			return g.fail(st, err, "")
 		}
@@ -146,7 +146,7 @@ func (g *guide) findAgent(ctx context.Context) error {
 			g.agent = a
 		}
 	}
-	if g.agent.ID == own {
+	if own.has(g.agent.ID) {
 		return g.fail(st, fmt.Errorf("extension %s is the supervisor's own", g.wish.Agent), "nobody can supervise himself: name the agent's extension")
 	}
 	st.OK, st.Extension, st.ExtensionID = true, g.agent.Extension, g.agent.ID
@@ -178,7 +178,7 @@ func (g *guide) findCall(ctx context.Context) error {
 		if !waiting {
 			g.show(Step{N: st.N, Name: st.Name, OK: true, Extension: g.agent.Extension, Text: "no call yet; waiting for one"})
 		}
-		if !rest(ctx, max(g.s.cfg.Poll, g.s.client.limits.spacing(groupHeavy, shareLook))) {
+		if !rest(ctx, max(g.s.cfg.Poll, g.s.lead().limits.spacing(groupHeavy, shareLook))) {
 			return g.fail(st, context.Cause(ctx), "")
 		}
 	}
@@ -247,7 +247,7 @@ func (g *guide) pick(records []presenceRecord) bool {
 // findDevice is step 3: the supervisor's device and its status.
 func (g *guide) findDevice(ctx context.Context) error {
 	st := Step{N: 3, Name: "device", Method: operations[opDevices].verb.String(), Path: operations[opDevices].path}
-	d, err := g.s.deviceByHand(ctx)
+	d, registered, err := g.s.deviceByHand(ctx, g.agent, g.call.session)
 	switch {
 	case busy(err) && d.ID != "":
 		st.Text = usedUp + "as last seen: "
@@ -255,7 +255,7 @@ func (g *guide) findDevice(ctx context.Context) error {
 		return g.fail(st, err, "")
 	}
 	st.Device, st.DeviceStatus = d.ID, d.Status
-	if !g.s.cfg.Registered() {
+	if !registered {
 		return g.fail(st, fmt.Errorf("device %s is not registered from here; RingCentral shows it as %s", d.ID, d.Status), "see `earshot status`: the line sip says why")
 	}
 	st.OK, st.Text = true, st.Text+fmt.Sprintf("%s %s (%s) of extension %s: %s, registered from here", d.ID, d.Name, d.Type, d.Extension, d.Status)
@@ -285,27 +285,36 @@ func patience(known bool) time.Duration {
 	return handPatience
 }
 
-// deviceByHand is Device for somebody who waits: with an error of the budget it gives the device as it was seen last.
-func (s *Supervisor) deviceByHand(ctx context.Context) (Device, error) {
+// deviceFor is the device of the pool that an agent's call is on, or would be asked for on, with its login; seen is what was
+// last read of it, registered whether it is from here.
+func (s *Supervisor) deviceFor(a Agent, id string) (place int, seen Device, registered bool) {
+	up := s.registered()
 	s.mu.Lock()
-	last := s.device
-	s.mu.Unlock()
-	var devices []Device
-	_, err := s.client.pages(ctx, request{op: opDevices, share: shareLook, patience: patience(last.ID != "")}, func(raw json.RawMessage) (paging, error) {
-		page, err := parseDevices(raw)
-		devices = append(devices, page...)
-		return parsePaging(raw), err
-	})
+	defer s.mu.Unlock()
+	if x := s.core.sessions[id]; x != nil && x.device >= 0 {
+		return x.device, s.devices[x.device].device, up[x.device]
+	}
+	for n, i := range s.core.candidates(&session{agent: a, device: -1}) {
+		if d := s.core.devices[i]; n == 0 || up[i] && (!up[place] || d.load < s.core.devices[place].load) {
+			place = i
+		}
+	}
+	return place, s.devices[place].device, up[place]
+}
+
+// deviceByHand reads the device that a call is, or would be, heard on; with an error of the budget it gives the device as it
+// was seen last.
+func (s *Supervisor) deviceByHand(ctx context.Context, a Agent, session string) (d Device, registered bool, err error) {
+	place, seen, registered := s.deviceFor(a, session)
+	login := s.devices[place].login
+	if seen.ID != "" && s.logins[login].client.limits.left(groupLight, shareLook, time.Now()) <= 0 {
+		return seen, registered, &busyError{group: groupLight, until: time.Now()}
+	}
+	d, err = s.Device(ctx, place)
 	if err != nil {
-		return last, err
+		d = seen
 	}
-	d, err := chooseDevice(devices, s.cfg.DeviceID)
-	if err == nil {
-		s.mu.Lock()
-		s.device, s.core.own = d, d.ExtensionID
-		s.mu.Unlock()
-	}
-	return d, err
+	return d, registered, err
 }
 
 // lookByHand looks at the account's presence, and gives the core what it shows.
@@ -313,7 +322,7 @@ func (s *Supervisor) lookByHand(ctx context.Context, patience time.Duration) ([]
 	taken := time.Now()
 	var records []presenceRecord
 	r := request{op: opPresence, share: shareLook, query: presenceQuery, patience: patience}
-	_, err := s.client.pages(ctx, r, func(raw json.RawMessage) (paging, error) {
+	_, err := s.lead().pages(ctx, r, func(raw json.RawMessage) (paging, error) {
 		page, err := parseList[presenceRecord](raw)
 		records = append(records, page...)
 		return parsePaging(raw), err
@@ -322,7 +331,7 @@ func (s *Supervisor) lookByHand(ctx context.Context, patience time.Duration) ([]
 		return nil, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, s.core.snapshot(records, s.device.ExtensionID, taken))
+		s.core.look(now, s.core.snapshot(records, taken))
 	})
 	return records, nil
 }
