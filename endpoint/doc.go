@@ -6,6 +6,9 @@
 // matched to a join that was asked for, becomes a leg of a [Call], whose [media.Timeline] feeds the sinks; when the
 // last leg is gone, and RingCentral shows the call no more, the timeline is closed and the recording sealed.
 //
+// [Endpoint.Supervise] joins a call by hand, [Endpoint.Release] gives the supervisor's place of one to a human. A call that the policy's
+// hook wants masked has its valve shut before its first track is open.
+//
 // # Usage
 //
 //	e, err := endpoint.New(endpoint.Config{Devices: []endpoint.Device{{Account: sip.Config{...}}}, Sink: mySink})

@@ -11,6 +11,7 @@ import (
 // Why a call is not heard without a refusal.
 var (
 	errOverByHand = errors.New("the call ended before it could be heard")
+	errStopped    = errors.New("stopped before it was heard")
 	errHeld       = errors.New("the agent holds the call; it is asked for when it is taken up again")
 )
 
@@ -47,7 +48,7 @@ func (g *guide) join(ctx context.Context) error {
 		}
 		if !rest(limited, handLook) {
 			if ctx.Err() != nil {
-				return g.fail(Step{N: 5, Name: "invite", Session: g.call.session}, context.Cause(ctx), "the call stays wanted: see `earshot status`")
+				return g.fail(Step{N: 5, Name: "invite", Session: g.call.session}, errStopped, "see `earshot status`: a daemon goes on with it")
 			}
 			return g.refused(ctx, fmt.Errorf("not heard within %s", handWithin))
 		}

@@ -15,6 +15,10 @@
 // A call is a chain of sessions: after an attended transfer or a pick-up from park it goes on in another one, and
 // [Join].Chain says so. [Policy] decides which calls are wanted; the others are excused, with the rule.
 //
+// A user's word stands above policy: [Supervisor.Supervise] (force.go, steps.go, byhand.go) has a call wanted that policy leaves
+// alone, on the same path, and shows each step; [Supervisor.Release] (released.go) gives the supervisor's place to a human. Both are
+// kept with the session's view, so they hold for the sessions in which the call goes on.
+//
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
 //

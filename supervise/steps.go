@@ -179,7 +179,7 @@ func (g *guide) findCall(ctx context.Context) error {
 			g.show(Step{N: st.N, Name: st.Name, OK: true, Extension: g.agent.Extension, Text: "no call yet; waiting for one"})
 		}
 		if !rest(ctx, max(g.s.cfg.Poll, g.s.lead().limits.spacing(groupHeavy, shareLook))) {
-			return g.fail(st, context.Cause(ctx), "")
+			return g.fail(st, errStopped, "")
 		}
 	}
 	st.Session, st.Party = g.call.session, g.call.party
