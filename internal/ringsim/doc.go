@@ -52,6 +52,6 @@
 // # Testing
 //
 // Every rule of the API stands in a table and is asked over the real listener; calls are supervised end to end by a small device of
-// the tests' own. RingCentral's SDKs, npm @rc-ex/core, @rc-ex/ws (with Feed.ReuseTokens or Feed.ErrorFirst) and
-// ringcentral-softphone, work against it unchanged.
+// the tests' own. RingCentral's SDKs, npm @rc-ex/core, @rc-ex/ws, @ringcentral/sdk, @ringcentral/subscriptions,
+// ringcentral-call-control and ringcentral-softphone, work against it unchanged: see package peertest.
 package ringsim

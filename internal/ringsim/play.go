@@ -46,7 +46,8 @@ var verbs = map[string]verb{
 	"heal":       {run: func(p *play, _ *step) error { p.sim.Heal(); return nil }},
 	"members":    {needs: []string{"group"}, may: []string{"monitoring", "monitored"}, run: (*play).members},
 	"end":        {run: func(p *play, _ *step) error { p.end(); return nil }},
-	"wait-heard": onCall(nil, "within").checked(func(st *step) error { _, err := span(st.arg, "within"); return err }),
+	"wait-feed":  {needs: []string{"within"}, check: checkWithin},
+	"wait-heard": onCall(nil, "within").checked(checkWithin),
 }
 
 // onCall is a verb that does something to a call.
@@ -97,9 +98,13 @@ func (s *Sim) Play(ctx context.Context, sc Scenario) (map[string]*Call, error) {
 			return p.calls, err
 		}
 		s.log.Info("step", slog.Int("line", st.line), slog.String("do", st.do), slog.String("name", st.call))
+		waits := time.Now()
 		err := p.do(ctx, st)
 		if err != nil {
 			return p.calls, fmt.Errorf("scenario %s: line %d: %s: %w", sc.Name, st.line, st.do, err)
+		}
+		if st.do == "wait-feed" { // a client takes its time: the story has not gone on meanwhile
+			begin = begin.Add(time.Since(waits))
 		}
 	}
 	if err := until(ctx, begin.Add(sc.Length())); err != nil {
@@ -128,8 +133,8 @@ func until(ctx context.Context, when time.Time) error {
 }
 
 func (p *play) do(ctx context.Context, st *step) error {
-	if st.do != "wait-heard" {
-		return verbs[st.do].run(p, st)
+	if run := verbs[st.do].run; run != nil && st.do != "wait-heard" {
+		return run(p, st)
 	}
 	within, err := span(st.arg, "within")
 	if err != nil {
@@ -137,7 +142,30 @@ func (p *play) do(ctx context.Context, st *step) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	if st.do == "wait-feed" {
+		return p.sim.waitFeed(ctx)
+	}
 	return p.calls[st.call].WaitSupervised(ctx)
+}
+
+// waitFeed waits until somebody has subscribed to the event feed.
+func (s *Sim) waitFeed(ctx context.Context) error {
+	const look = 20 * time.Millisecond
+	t := time.NewTicker(look)
+	defer t.Stop()
+	for s.Subscribers() == 0 {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("nobody has subscribed to the event feed: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+func checkWithin(st *step) error {
+	_, err := span(st.arg, "within")
+	return err
 }
 
 func (p *play) end() {
