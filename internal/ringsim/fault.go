@@ -24,6 +24,11 @@ const (
 	FaultReset       FaultKind = "reset"        // the connection is reset after the work was done
 	FaultResetBefore FaultKind = "reset-before" // the connection is reset, nothing was done
 	FaultTokenLost   FaultKind = "token-lost"   // 401 OAU-213: the login is gone
+	// FaultTokenExpired is 401 OAU-128, before the token's time.
+	FaultTokenExpired FaultKind = "token-expired"
+	// FaultScopeMissing is 403 CMN-401 and FaultPermissionMissing 403 CMN-408, for Fault.Permission.
+	FaultScopeMissing      FaultKind = "scope-missing"
+	FaultPermissionMissing FaultKind = "permission-missing"
 
 	FaultInviteLate       FaultKind = "invite-late"       // by Fault.Delay
 	FaultInviteNever      FaultKind = "invite-never"      // though REST said 200
@@ -51,6 +56,8 @@ type Fault struct {
 	Count int
 	// Method and Path choose REST requests: the method, and a part of the path. Empty ones choose all.
 	Method, Path string
+	// Permission is what an application or a user lacks.
+	Permission string
 	// RetryAfter is the header's value, zero: none.
 	RetryAfter time.Duration
 	// Delay of an answer or an INVITE.
@@ -68,6 +75,7 @@ type fault struct {
 
 var restFaults = []FaultKind{
 	FaultRateLimit, FaultError, FaultBadGateway, FaultUnavailable, FaultSlow, FaultReset, FaultResetBefore, FaultTokenLost,
+	FaultTokenExpired, FaultScopeMissing, FaultPermissionMissing,
 }
 
 var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed)
@@ -86,6 +94,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("fault %s: method and path are for REST only", f.Kind)
 	case f.Delay == 0 && (f.Kind == FaultSlow || f.Kind == FaultInviteLate):
 		return fmt.Errorf("fault %s: no delay", f.Kind)
+	case (f.Permission == "") == (f.Kind == FaultScopeMissing || f.Kind == FaultPermissionMissing):
+		return fmt.Errorf("fault %s: permission is for %s and %s, which need it", f.Kind, FaultScopeMissing, FaultPermissionMissing)
 	case f.For == 0 && f.Kind == FaultProxyGone:
 		return fmt.Errorf("fault %s: it has to say for how long", f.Kind)
 	}
@@ -226,6 +236,17 @@ func (f *fault) instead(s *Sim, rq *request, rt route) bool {
 		_, _ = rq.w.Write([]byte("<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>\r\n"))
 	case FaultResetBefore:
 		reset(rq)
+	case FaultScopeMissing:
+		fail = noScope(f.Permission)
+	case FaultPermissionMissing:
+		fail = noPermission(f.Permission)
+	case FaultTokenExpired:
+		if !rt.open && s.authenticate(rq) == nil {
+			s.mu.Lock()
+			rq.login.current().accessEnds = rq.now
+			s.mu.Unlock()
+		}
+		return false // authentication says the rest
 	case FaultTokenLost:
 		if !rt.open && s.authenticate(rq) == nil {
 			s.mu.Lock()

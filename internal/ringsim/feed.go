@@ -46,6 +46,8 @@ type Feed struct {
 	NoRecovery bool
 	// MaxFilters is how many filters a subscription may have, those beyond are disabled; default 0: unlimited.
 	MaxFilters int
+	// RefuseFilters refuses a subscription with more filters than MaxFilters as a whole.
+	RefuseFilters bool
 	// Delay of an event; default 50 to 120 ms at random, negative means none.
 	Delay time.Duration
 	// Reorder, Duplicate and Loss are probabilities per event, 0 to 1. A reordered one is overtaken for up to 250 ms, by later

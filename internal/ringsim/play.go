@@ -27,8 +27,10 @@ type play struct {
 }
 
 var verbs = map[string]verb{
-	"start":      {needs: []string{"call"}, may: []string{"agent", "direction", "peer", "queue", "customer", "name", "answer", "form", "audio", "law"}, check: checkStart, run: (*play).start},
+	"start":      {needs: []string{"call"}, may: []string{"agent", "direction", "peer", "queue", "customer", "name", "answer", "form", "audio", "law", "leak"}, check: checkStart, run: (*play).start},
 	"answer":     onCall(func(_ *play, c *Call, _ *step) error { c.Answer(); return nil }),
+	"occupy":     onCall(func(_ *play, c *Call, st *step) error { return c.Occupy(st.arg["by"]) }).or("by"),
+	"vacate":     onCall(func(_ *play, c *Call, _ *step) error { return c.Vacate() }),
 	"say":        {needs: []string{"call", "who", "for"}, may: []string{"audio"}, check: checkSay, run: (*play).say},
 	"hold":       onCall(func(_ *play, c *Call, _ *step) error { c.Hold(); return nil }),
 	"resume":     onCall(func(_ *play, c *Call, _ *step) error { c.Resume(); return nil }),
@@ -42,7 +44,7 @@ var verbs = map[string]verb{
 	"drop":       onCall((*play).drop, "number"),
 	"switch":     onCall(func(_ *play, c *Call, _ *step) error { return c.SwitchDevice() }),
 	"hang-up":    onCall(func(_ *play, c *Call, st *step) error { c.HangupBy(Role(st.arg["who"])); return nil }).or("who").checked(checkWho),
-	"fault":      {needs: []string{"kind"}, may: []string{"for", "count", "method", "path", "retry_after", "delay", "device"}, check: checkFault, run: (*play).fault},
+	"fault":      {needs: []string{"kind"}, may: []string{"for", "count", "method", "path", "retry_after", "delay", "device", "permission"}, check: checkFault, run: (*play).fault},
 	"heal":       {run: func(p *play, _ *step) error { p.sim.Heal(); return nil }},
 	"members":    {needs: []string{"group"}, may: []string{"monitoring", "monitored"}, run: (*play).members},
 	"end":        {run: func(p *play, _ *step) error { p.end(); return nil }},
@@ -178,6 +180,11 @@ func checkStart(st *step) error {
 	if _, err := audio(st.arg["audio"], nil); err != nil {
 		return err
 	}
+	if v := st.arg["leak"]; v != "" {
+		if err := real0(v, new(float64), maxLeak); err != nil {
+			return fmt.Errorf("leak: %w", err)
+		}
+	}
 	for key, legal := range map[string][]string{
 		"direction": {"", "inbound", "outbound"}, "answer": {"", "on", "off", "true", "false"}, "law": {"", "PCMU", "PCMA"},
 		"form": {"", string(FormTwoDialogs), string(FormTwoLines), string(FormMixed)},
@@ -211,6 +218,14 @@ func (p *play) start(st *step) error {
 		Agent: st.arg["agent"], Peer: st.arg["peer"], Queue: st.arg["queue"], Outbound: st.arg["direction"] == "outbound",
 		Customer: Customer{Number: st.arg["customer"], Name: st.arg["name"]}, Ringing: st.arg["answer"] == "off" || st.arg["answer"] == "false",
 		Form: Form(st.arg["form"]),
+	}
+	if v := st.arg["leak"]; v != "" {
+		if err := real0(v, &spec.Leak, maxLeak); err != nil {
+			return err
+		}
+		if spec.Leak == 0 {
+			spec.Leak = -1 // clean, whatever the settings say
+		}
 	}
 	if st.arg["law"] == "PCMA" {
 		spec.Law = trunk.PCMA
@@ -326,7 +341,7 @@ func checkFault(st *step) error {
 }
 
 func faultOf(st *step) (Fault, error) {
-	f := Fault{Kind: FaultKind(st.arg["kind"]), Method: st.arg["method"], Path: st.arg["path"], Device: st.arg["device"]}
+	f := Fault{Kind: FaultKind(st.arg["kind"]), Method: st.arg["method"], Path: st.arg["path"], Device: st.arg["device"], Permission: st.arg["permission"]}
 	var err error
 	if f.Count, err = number0(st.arg, "count"); err != nil {
 		return f, err
