@@ -13,8 +13,11 @@ var vagueStatuses = []int{ //nolint:gochecknoglobals // constant
 	http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusLocked, http.StatusFailedDependency,
 }
 
-// refuseTAS refuses with a code that is made up: RingCentral documents none of its TAS codes. Switches.RandomCodes replaces
-// code and text, Switches.RandomStatus the status, so that no client can hang on them.
+// codeSeen is the only TAS code that was seen; with which status is not known.
+const codeSeen = "TAS-120"
+
+// refuseTAS refuses with a code that is made up, but for codeSeen: RingCentral documents none of its TAS codes.
+// Switches.RandomCodes replaces code and text, Switches.RandomStatus the status, so that no client can hang on them.
 func (s *Sim) refuseTAS(status int, code, text string) *apiError {
 	sw := &s.cfg.Switches
 	if sw.RandomCodes == 0 {
@@ -23,10 +26,12 @@ func (s *Sim) refuseTAS(status int, code, text string) *apiError {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(code)) // never fails (hash.Hash)
 	r := rand.New(rand.NewPCG(sw.RandomCodes, h.Sum64()))
-	const first, many = 200, 800 // none of them is TAS-120, which was seen
-	code = fmt.Sprintf("TAS-%d", first+r.IntN(many))
+	const first, many = 200, 800 // none of them is TAS-120
+	if code != codeSeen {
+		code, text = fmt.Sprintf("TAS-%d", first+r.IntN(many)), fmt.Sprintf("Request [%08x] cannot be performed", r.Uint32())
+	}
 	if sw.RandomStatus {
 		status = vagueStatuses[r.IntN(len(vagueStatuses))]
 	}
-	return refuse(status, code, "Request [%08x] cannot be performed", r.Uint32())
+	return refuse(status, code, "%s", text)
 }

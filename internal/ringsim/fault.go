@@ -24,11 +24,17 @@ const (
 	FaultReset       FaultKind = "reset"        // the connection is reset after the work was done
 	FaultResetBefore FaultKind = "reset-before" // the connection is reset, nothing was done
 	FaultTokenLost   FaultKind = "token-lost"   // 401 OAU-213: the login is gone
+	// FaultWrongState refuses requests to supervise for the state of their party, though the session shows that it talks: the
+	// telephony side lags.
+	FaultWrongState FaultKind = "wrong-state"
 	// FaultTokenExpired is 401 OAU-128, before the token's time.
 	FaultTokenExpired FaultKind = "token-expired"
 	// FaultScopeMissing is 403 CMN-401 and FaultPermissionMissing 403 CMN-408, for Fault.Permission.
 	FaultScopeMissing      FaultKind = "scope-missing"
 	FaultPermissionMissing FaultKind = "permission-missing"
+
+	// FaultDeviceOffline shows a device as Offline, so that no request is taken for it, though it is registered.
+	FaultDeviceOffline FaultKind = "device-offline"
 
 	FaultInviteLate       FaultKind = "invite-late"       // by Fault.Delay
 	FaultInviteNever      FaultKind = "invite-never"      // though REST said 200
@@ -75,10 +81,10 @@ type fault struct {
 
 var restFaults = []FaultKind{
 	FaultRateLimit, FaultError, FaultBadGateway, FaultUnavailable, FaultSlow, FaultReset, FaultResetBefore, FaultTokenLost,
-	FaultTokenExpired, FaultScopeMissing, FaultPermissionMissing,
+	FaultTokenExpired, FaultScopeMissing, FaultPermissionMissing, FaultWrongState,
 }
 
-var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed)
+var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed, FaultDeviceOffline)
 
 var suddenFaults = []FaultKind{
 	FaultBye, FaultFlowsCut, FaultProxyGone, FaultRegistrationGone, FaultFeedCut, FaultFeedSilent, FaultFeedForget, FaultSubscriptionsGone,
@@ -211,7 +217,8 @@ func (s *Sim) restFault(r *http.Request) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.matchFaultLocked(time.Now(), func(f *fault) bool {
-		return slices.Contains(restFaults, f.Kind) && (f.Method == "" || strings.EqualFold(f.Method, r.Method)) && strings.Contains(r.URL.Path, f.Path)
+		return slices.Contains(restFaults, f.Kind) && (f.Method == "" || strings.EqualFold(f.Method, r.Method)) && strings.Contains(r.URL.Path, f.Path) &&
+			(f.Kind != FaultWrongState || strings.HasSuffix(r.URL.Path, "/supervise"))
 	})
 }
 
@@ -240,6 +247,10 @@ func (f *fault) instead(s *Sim, rq *request, rt route) bool {
 		fail = noScope(f.Permission)
 	case FaultPermissionMissing:
 		fail = noPermission(f.Permission)
+	case FaultWrongState:
+		if fail = s.admit(rq, rt); fail == nil {
+			fail = s.refuseTAS(http.StatusConflict, "TAS-106", "Incorrect party state")
+		}
 	case FaultTokenExpired:
 		if !rt.open && s.authenticate(rq) == nil {
 			s.mu.Lock()

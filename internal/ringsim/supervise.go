@@ -170,8 +170,8 @@ func (s *Sim) superviseLocked(rq *request, se *session, raw []byte) (*supervisio
 		return nil, fail
 	}
 	d := s.cfg.Account.device(b.device)
-	if d == nil || d.Extension != rq.user.ID || !s.online(d) {
-		return nil, refuse(http.StatusNotFound, "TAS-120", "Can't find registered deviceId")
+	if d == nil || d.Extension != rq.user.ID || !s.onlineLocked(d) {
+		return nil, s.refuseTAS(http.StatusNotFound, codeSeen, "Can't find registered deviceId")
 	}
 	agent, fail := s.agentParty(se, b)
 	if fail != nil {
