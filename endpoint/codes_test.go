@@ -143,24 +143,23 @@ func TestAdviceHangsOnNoCode(t *testing.T) {
 	const seeds = 6 // besides 0, with the codes of ringsim's doc.go
 	var mu sync.Mutex
 	worlds := [seeds + 1]map[string]string{}
-	t.Run("worlds", func(t *testing.T) {
-		for seed := range uint64(seeds + 1) {
-			worlds[seed] = map[string]string{}
-			cfg := ringsim.Config{Limits: plenty}
-			cfg.Switches.RandomCodes, cfg.Switches.RandomStatus, cfg.Switches.InviteDelay = seed, seed > 0, -1
-			for name, play := range map[string]func(*testing.T, ringsim.Config) map[string]string{
-				"refused": refusedFor, "heard": heardAtLast, "offline": offline,
-			} {
-				t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
-					t.Parallel()
-					out := play(t, cfg)
-					mu.Lock()
-					defer mu.Unlock()
-					maps.Copy(worlds[seed], out)
-				})
-			}
+	all := newCrowd(t)
+	for seed := range uint64(seeds + 1) {
+		worlds[seed] = map[string]string{}
+		cfg := ringsim.Config{Limits: plenty}
+		cfg.Switches.RandomCodes, cfg.Switches.RandomStatus, cfg.Switches.InviteDelay = seed, seed > 0, -1
+		for name, play := range map[string]func(*testing.T, ringsim.Config) map[string]string{
+			"refused": refusedFor, "heard": heardAtLast, "offline": offline,
+		} {
+			all.run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
+				out := play(t, cfg)
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(worlds[seed], out)
+			})
 		}
-	})
+	}
+	all.wg.Wait()
 	for seed, w := range worlds {
 		if diff := cmp.Diff(worlds[0], w); diff != "" || len(w) != 6 {
 			t.Errorf("seed %d: %d cases, want 6; made-up codes, random ones:\n%s", seed, len(w), diff)
