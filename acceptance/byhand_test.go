@@ -250,12 +250,13 @@ func TestReleaseGivesThePlaceToAHuman(t *testing.T) {
 	if _, out, _ := d.command(t, "status"); !strings.Contains(out, "released") {
 		t.Errorf("status: %s, want released", out)
 	}
-	leave, err := calls[0].Listen("109")
-	if err != nil {
+	if err := calls[0].Occupy("109"); err != nil {
 		t.Fatal(err)
 	}
 	oracle.Eventually(t, 30*time.Second, "the human is seen", func() bool { return len(d.log.lines("call taken by a human")) > 0 })
-	leave()
+	if err := calls[0].Vacate(); err != nil {
+		t.Fatal(err)
+	}
 	oracle.Eventually(t, 30*time.Second, "heard again", func() bool {
 		s := d.status(t)
 		return len(s.Calls) == 1 && len(s.Calls[0].Tracks) == 2 && s.Calls[0].Tracks[0].Seconds > 1

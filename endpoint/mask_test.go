@@ -1,6 +1,9 @@
 package endpoint_test
 
 import (
+	"context"
+	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +16,10 @@ import (
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
+	"github.com/earshot/earshot/internal/secret"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
 )
 
@@ -50,6 +56,38 @@ func (s *spy) of(id string) (heard, masked int64) {
 	return s.heard[id], s.masked[id]
 }
 
+// listeningAs is listening over UDP, in party mode, with another configuration.
+func listeningAs(t *testing.T, sim *ringsim.Sim, dir string, change func(*endpoint.Config)) (ep *endpoint.Endpoint, stop func()) {
+	t.Helper()
+	env := dotEnv(sim)
+	cfg := endpoint.Config{
+		Supervisors: []endpoint.Supervisor{{
+			RingCentral: supervise.Config{
+				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
+				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]), Agents: agents,
+			},
+			Device: endpoint.Device{Account: sip.Config{Transport: "udp"}},
+		}},
+		Media: media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")}, Record: &recorder.Config{Dir: dir}, RejoinTimeout: 5 * time.Second,
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
+	}
+	change(&cfg)
+	ep, err := endpoint.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- ep.Run(ctx) }()
+	oracle.Eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
+	return ep, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
 // hook is a configuration whose hook says a word, and whose sink is the spy.
 func hook(word string, s *spy) func(*endpoint.Config) {
 	return func(c *endpoint.Config) {
@@ -84,7 +122,7 @@ func wantSilence(t *testing.T, r oracle.Recording) {
 func TestMaskHoldsFromTheFirstSampleInEveryFormAndOverRejoins(t *testing.T) {
 	dir, s := t.TempDir(), newSpy()
 	sim := unlimited(t, nil)
-	ep, stop := listeningAs(t, sim, "tls", "party", dir, hook("masked", s))
+	ep, stop := listeningAs(t, sim, dir, hook("masked", s))
 	var calls []*ringsim.Call
 	for i, form := range []ringsim.Form{ringsim.FormTwoDialogs, ringsim.FormTwoLines, ringsim.FormMixed} {
 		calls = append(calls, begin(t, sim, ringsim.CallSpec{Agent: agents[i], Form: form, ThirdParty: form == ringsim.FormMixed}))
@@ -129,7 +167,7 @@ func TestMaskHoldsFromTheFirstSampleInEveryFormAndOverRejoins(t *testing.T) {
 func TestMaskFollowsATransfer(t *testing.T) {
 	dir, s := t.TempDir(), newSpy()
 	sim := unlimited(t, nil)
-	ep, stop := listeningAs(t, sim, "udp", "party", dir, func(c *endpoint.Config) {
+	ep, stop := listeningAs(t, sim, dir, func(c *endpoint.Config) {
 		hook("", s)(c)
 		c.Supervisors[0].RingCentral.Policy.Hook.Command = []string{"/bin/sh", "-c", `case "$(cat)" in *'"agent":"108"'*) echo masked;; *) echo yes;; esac`}
 	})
@@ -160,7 +198,7 @@ func TestMaskFollowsATransfer(t *testing.T) {
 func TestHooksYesOpensTheValve(t *testing.T) {
 	dir, s := t.TempDir(), newSpy()
 	sim := unlimited(t, nil)
-	_, stop := listeningAs(t, sim, "udp", "party", dir, hook("yes", s))
+	_, stop := listeningAs(t, sim, dir, hook("yes", s))
 	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
 	oracle.Eventually(t, 10*time.Second, "audio", func() bool { n, _ := s.of(c.SessionID()); return n > 16_000 })
 	c.Hangup()

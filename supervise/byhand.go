@@ -48,7 +48,7 @@ func (g *guide) join(ctx context.Context) error {
 		}
 		if !rest(limited, handLook) {
 			if ctx.Err() != nil {
-				return g.fail(Step{N: 5, Name: "invite", Session: g.call.session}, errStopped, "see `earshot status`: a daemon goes on with it")
+				return g.fail(Step{N: 5, Name: "invite", Session: g.call.session}, errStopped, "")
 			}
 			return g.refused(ctx, fmt.Errorf("not heard within %s", handWithin))
 		}
@@ -129,8 +129,7 @@ func (g *guide) refused(ctx context.Context, err error) error {
 	st := Step{N: 5, Name: "invite", Session: g.call.session}
 	hint := hintOf(err)
 	if ctx.Err() == nil && !errors.Is(err, errOverByHand) {
-		seen := g.s.diagnose(ctx, g.agent, g.call.session)
-		hint = strings.Join(append(seen, "the call stays wanted and is asked for again while it lives"), "; ")
+		hint = strings.Join(g.s.diagnose(ctx, g.agent, g.call.session), "; ")
 	}
 	return g.fail(st, err, hint)
 }

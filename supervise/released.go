@@ -47,8 +47,9 @@ func (c *core) obey(s *session) {
 	if w == nil {
 		return
 	}
-	if w.place != placeOurs {
-		s.released = true
+	if w.place != placeOurs && !s.released { // nobody misses it
+		s.released, s.told = true, true
+		s.cause = call.Cause{Code: call.CodeReleased, Text: givenText}
 	}
 	if len(s.joins) == 0 && w.mode != "" {
 		s.mode = w.mode

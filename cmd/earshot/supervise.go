@@ -38,6 +38,9 @@ func (s joinCmd) Run(ctx context.Context, c *cli, p *process) error {
 	if ctx.Err() != nil {
 		return &hinted{errors.New("supervise: interrupted"), "the daemon may go on with it: `earshot status`; `earshot release` ends that"}
 	}
+	if err != nil && out.Call != "" {
+		err = &hinted{err, strings.TrimPrefix(out.Hint+"; the daemon goes on wanting it while the call lives, `earshot release` ends that", "; ")}
+	}
 	return s.conclude(p.out, out, err, "the daemon hears it until it ends; `earshot release` gives the place up before")
 }
 
