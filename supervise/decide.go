@@ -98,7 +98,7 @@ func (c *core) hooked(s *session, f callFacts) (verdict, string) {
 }
 
 // hookSaid takes the hook's answer for a call.
-func (c *core) hookSaid(now time.Time, call string, a answer) {
+func (c *core) hookSaid(now time.Time, call string, a decision) {
 	if v := c.views[call]; v != nil {
 		v.hook = factOf(a.join)
 		v.masked = v.masked || a.masked

@@ -241,12 +241,12 @@ func TestWhatTheHookMasksStaysMasked(t *testing.T) {
 		}
 	}
 	s := hooked()
-	s.c.hookSaid(s.now, "s1", answer{join: true})
+	s.c.hookSaid(s.now, "s1", decision{join: true})
 	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
 	masked(s, "s1", "a2", false)
 
 	s = hooked()
-	s.c.hookSaid(s.now, "s1", answer{join: true, masked: true})
+	s.c.hookSaid(s.now, "s1", decision{join: true, masked: true})
 	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
 	s.joinParties("s1", "c1", "a2")
 	masked(s, "s1", "a2", true)
@@ -254,7 +254,7 @@ func TestWhatTheHookMasksStaysMasked(t *testing.T) {
 	s.event("s1", 4, "c1 - Gone peer=s2/c5")
 	s.event("s2", 2, "c5 - Answered out")
 	s.event("s2", 3, "a6 7 Answered")
-	s.c.hookSaid(s.now, "s1", answer{join: true})
+	s.c.hookSaid(s.now, "s1", decision{join: true})
 	s.want("moved s1 s2, hook s2, wanted s2 c5, ask s2 c5, ask s2 a6")
 	masked(s, "s2", "a6", true)
 
@@ -264,17 +264,17 @@ func TestWhatTheHookMasksStaysMasked(t *testing.T) {
 	s.want("read s1")
 	s.read("s1", talk...)
 	s.want("")
-	s.c.hookSaid(s.now, "s1", answer{join: true, masked: true})
+	s.c.hookSaid(s.now, "s1", decision{join: true, masked: true})
 	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
 	masked(s, "s1", "c1", true)
 	s = hooked()
 	s.supervised("s1", "")
-	s.c.hookSaid(s.now, "s1", answer{})
+	s.c.hookSaid(s.now, "s1", decision{})
 	s.want("wanted s1 c1, read s1")
 }
 
 func TestHooksWordsAreRead(t *testing.T) {
-	for said, want := range map[string]answer{
+	for said, want := range map[string]decision{
 		"yes": {join: true}, " Masked\n": {join: true, masked: true}, "no": {}, `{"join":true,"masked":true}`: {join: true, masked: true},
 		`{"join":true,"masked":false}`: {join: true}, `{"join":true,"masked":null}`: {join: true}, `{"join":false,"masked":true}`: {},
 		`{"join":true,"masked":"yes"}`: {join: true, masked: true}, // what can't be read does not open the valve

@@ -21,14 +21,14 @@ const (
 	hookPath     = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// answer is what a hook says of a call.
-type answer struct {
+// decision is what a hook says of a call.
+type decision struct {
 	join   bool
 	masked bool // joined, and the audio held back
 }
 
 // askHook gets the hook's decision; a failure gives the configured one.
-func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) answer {
+func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) decision {
 	limited, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	body, err := json.Marshal(c)
@@ -40,7 +40,7 @@ func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) answer {
 	default:
 		said, err = runHook(limited, h, body)
 	}
-	var a answer
+	var a decision
 	if err == nil {
 		a, err = parseHook(said)
 	}
@@ -51,22 +51,22 @@ func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) answer {
 		if ctx.Err() == nil {
 			s.log.say(slog.LevelWarn, "hook", "hook failed", slog.String("call", c.Session), slog.String("err", err.Error()), slog.Bool("join", h.Default))
 		}
-		return answer{join: h.Default}
+		return decision{join: h.Default}
 	}
 	return a
 }
 
 // parseHook reads yes, no, masked, or {"join":true,"masked":true}. A masked that is neither true nor false counts as true: what
 // can't be read must not open the valve.
-func parseHook(b []byte) (answer, error) {
+func parseHook(b []byte) (decision, error) {
 	word := strings.ToLower(strings.TrimSpace(string(b)))
 	switch word {
 	case "yes", "true":
-		return answer{join: true}, nil
+		return decision{join: true}, nil
 	case "no", "false":
-		return answer{}, nil
+		return decision{}, nil
 	case "masked":
-		return answer{join: true, masked: true}, nil
+		return decision{join: true, masked: true}, nil
 	}
 	var d struct {
 		Join   *bool
@@ -74,9 +74,9 @@ func parseHook(b []byte) (answer, error) {
 	}
 	if err := json.Unmarshal(b, &d); err == nil && d.Join != nil {
 		open := len(d.Masked) == 0 || string(d.Masked) == "null" || string(d.Masked) == "false"
-		return answer{join: *d.Join, masked: *d.Join && !open}, nil
+		return decision{join: *d.Join, masked: *d.Join && !open}, nil
 	}
-	return answer{}, fmt.Errorf("hook: answer: got %.40q, want yes, no, masked or {\"join\":true,\"masked\":true}", clean(string(b)))
+	return decision{}, fmt.Errorf("hook: answer: got %.40q, want yes, no, masked or {\"join\":true,\"masked\":true}", clean(string(b)))
 }
 
 // bounded keeps the first octets that are written to it.

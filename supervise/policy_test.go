@@ -161,7 +161,7 @@ func TestHookIsAskedOnceAndHoldsTheJoin(t *testing.T) {
 		s.event(id, 4, "a2 7 Hold")
 		s.event(id, 5, "a2 7 Answered")
 		s.want("")
-		s.c.hookSaid(s.now, id, answer{join: join})
+		s.c.hookSaid(s.now, id, decision{join: join})
 		if join {
 			s.want("wanted s0 c1, ask s0 c1, ask s0 a2")
 		} else {

@@ -229,6 +229,7 @@ type Supervisor struct {
 	cfg     Config
 	logins  []*poolLogin  // at least one
 	devices []*poolDevice // at least one for each login
+	askers  []*Account    // the logins, for those who only look
 	feed    *feed
 	log     *repeats
 	wake    chan struct{} // size 1: the core has work for Run
@@ -264,8 +265,9 @@ func New(cfg Config) (*Supervisor, error) {
 	s.enter(cfg)
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed, s.watches = newFeed(s), map[*watch]struct{}{}
-	for _, l := range s.logins {
+	for i, l := range s.logins {
 		l.client.asked = s.noteAsked
+		s.askers = append(s.askers, newAccount(cfg, cfg.Logins[i], l.client, s))
 	}
 	return s, nil
 }
