@@ -95,12 +95,8 @@ func (c *Call) make(info call.Info) error {
 			tl.Attach(s)
 		}
 	}
-	facts := map[string]any{"agent": info.Agent, "mode": info.Mode}
-	if info.Masked != "" {
-		facts["masked"] = info.Masked
-		tl.Valve(media.ValveMasked, max(zero, 1)) // before any track is open
-	}
-	c.post(call.Event{Type: call.EventCallStarted, Facts: facts})
+	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
+	c.shut(info.Masked)
 	return nil
 }
 

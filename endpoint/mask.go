@@ -29,6 +29,15 @@ func (c *Call) mask(by string) {
 	if rec != nil {
 		rec.Update(info)
 	}
-	c.timeline.Valve(media.ValveMasked, max(c.timeline.Zero(), 1)) // back as far as it can be taken
+	c.shut(by)
+}
+
+// shut closes the call's valve from its first sample on, or, where audio has gone out, from as far back as that can be taken. It is
+// called before the first track is open, so that of a call which is masked from the start nobody gets a sample. Empty: it stays open.
+func (c *Call) shut(by string) {
+	if by == "" {
+		return
+	}
+	c.timeline.Valve(media.ValveMasked, max(c.timeline.Zero(), 1)) // 0 would mean now
 	c.post(call.Event{Type: call.EventCallMasked, Facts: map[string]any{"masked": by}})
 }
