@@ -175,6 +175,46 @@ func TestSuperviseByHandSaysWhatIsWrong(t *testing.T) {
 	c.Hangup()
 }
 
+func TestSupervisingAHeldCallIsDoneWhenItIsTakenUpAgain(t *testing.T) {
+	sim := unlimited(t, nil)
+	ep, stop := listening(t, sim, "udp", "party", t.TempDir())
+	defer stop()
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108", Peer: "110"}) // an internal call
+	oracle.Eventually(t, 10*time.Second, "excused", func() bool { return strings.HasPrefix(waiting(ep, c.SessionID()), "excused") })
+	c.Hold()
+	steps, _, err := byHand(t, ep, supervise.Wish{Agent: "108"})
+	if err == nil || !strings.Contains(err.Error(), "the agent holds the call") || names(steps) != "agent presence device invite!" {
+		t.Errorf("got %s, %v, want that it is held", names(steps), err)
+	}
+	c.Resume()
+	if err := c.WaitSupervised(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.Hangup()
+	<-c.Done()
+}
+
+func TestSuperviseByHandSaysThatNoInviteCame(t *testing.T) {
+	sim := unlimited(t, nil)
+	if err := sim.Inject(ringsim.Fault{Kind: ringsim.FaultInviteNever}); err != nil {
+		t.Fatal(err)
+	}
+	ep, stop := listeningAs(t, sim, t.TempDir(), func(c *endpoint.Config) {
+		c.Supervisors[0].RingCentral.InviteWithin, c.Supervisors[0].RingCentral.Agents = 500*time.Millisecond, nil
+	})
+	defer stop()
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	steps, _, err := byHand(t, ep, supervise.Wish{Agent: "108", Mode: "session"})
+	if err == nil || !strings.Contains(err.Error(), "no_invite: RingCentral granted the request, and no INVITE came") || names(steps) != "agent presence device request invite!" {
+		t.Errorf("got %s, %v", names(steps), err)
+	}
+	if h := steps[len(steps)-1].Hint; !strings.Contains(h, "device 802636634016 of extension 101 is Online") || !strings.Contains(h, "lets extension 101 monitor agent 108") {
+		t.Errorf("hint: %q, want what there is to see", h)
+	}
+	c.Hangup()
+	<-c.Done()
+}
+
 func TestReleaseGivesThePlaceToAHumanAndTakesItBackWhenHeLeaves(t *testing.T) {
 	dir := t.TempDir()
 	sim := unlimited(t, nil)
