@@ -34,8 +34,8 @@ func (g *guide) join(ctx context.Context) error {
 	}
 	defer cancel()
 	for {
+		st := g.s.standing(g.call.session, g.since) // before the requests are taken: a dialog is shown after its request
 		asked, failed, gone := g.s.take(w)
-		st := g.s.standing(g.call.session, g.since)
 		for _, a := range asked {
 			g.showAsked(a)
 		}

@@ -29,8 +29,7 @@ func (c *core) release(now time.Time, s *session) {
 		*w = *old // forced stays: once the place is free again the call is heard
 	}
 	w.place = placeGiven
-	c.obey(s)
-	s.occupied, s.suspect, s.told = false, false, true
+	s.released, s.occupied, s.suspect, s.told = true, false, false, true
 	s.cause = call.Cause{Code: call.CodeReleased, Text: givenText}
 	s.lookAt = now.Add(occupiedEvery)
 	for _, j := range s.joins {
