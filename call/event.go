@@ -13,6 +13,8 @@ type Type string
 const (
 	EventCallStarted   Type = "call_started"
 	EventCallMoved     Type = "call_moved"    // goes on in another telephony session; facts: session
+	EventPartStarted   Type = "part_started"  // a folder more; facts: part, mode, streams, text
+	EventPartEnded     Type = "part_ended"    // the part before takes nothing more; facts: part
 	EventLegAnswered   Type = "leg_answered"  // our 200 went out; facts: sip_call_id, source
 	EventTrackOpened   Type = "track_opened"  // facts: party_id, role, codec, srtp
 	EventTrackStarted  Type = "track_started" // the first packet came

@@ -221,15 +221,15 @@ func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
 const unrecorded = "unrecorded"
 
 // forget counts a call that has ended.
-func (e *Endpoint) forget(c *Call, cause call.Cause, state string) {
+func (e *Endpoint) forget(c *Call, cause call.Cause, states []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.calls[c.id] == c {
 		delete(e.calls, c.id)
 	}
 	e.ended[cause.Code]++
-	if state != "" {
-		e.states[state]++
+	for _, s := range states {
+		e.states[s]++
 	}
 }
 

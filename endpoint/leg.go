@@ -27,6 +27,10 @@ type leg struct {
 	joins  []joinKey
 	born   time.Duration // on the engine's clock
 
+	// Call.mu guards the fields below.
+	part    *part
+	parties []call.Party // of its lines
+
 	// mu guards the fields below.
 	mu     sync.Mutex
 	tracks map[int]*media.Track // by m= line
@@ -53,6 +57,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		commits, undos []func()
 		seen           = map[int]bool{}
 		opened         []int
+		wider          = l.widens(streams)
 		undo           = func() {
 			for _, f := range undos {
 				f()
@@ -68,7 +73,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		t := l.tracks[s.Line]
 		if t == nil {
 			var err error
-			if t, err = l.open(s); err != nil {
+			if t, err = l.open(s, wider); err != nil {
 				undo()
 				return nil, nil, nil, err
 			}
@@ -92,6 +97,9 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		}
 	}
 	commit := func() {
+		if wider {
+			l.widen(streams)
+		}
 		for _, f := range commits {
 			f()
 		}
@@ -100,13 +108,18 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 	return locals, commit, undo, nil
 }
 
-func (l *leg) open(s offer.Stream) (*media.Track, error) {
+// open opens a line's track; what a later offer adds to a part with one channel belongs to none until it is agreed.
+func (l *leg) open(s offer.Stream, wider bool) (*media.Track, error) {
+	part := l.current().n
+	if wider {
+		part = 0
+	}
 	toward := s.Remote.Addr()
 	if !toward.IsValid() || toward.IsUnspecified() {
 		toward = l.toward
 	}
 	t, err := l.call.timeline.Open(media.Plan{
-		Leg: l.id, Line: s.Line, Party: l.party(s), IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
+		Leg: l.id, Line: s.Line, Party: l.party(s), Part: part, IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
 	})
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -138,6 +139,6 @@ func newLeg(c *Call, r *ear, inv *sip.Invitation, p plan, toward netip.Addr) *le
 			}
 			return call.Party{ID: s.Party, IdentifiedBy: call.ByMediaTitle} // a line that a later offer added
 		},
-		tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
+		parties: slices.Collect(maps.Values(p.parties)), tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
 	}
 }

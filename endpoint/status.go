@@ -236,7 +236,7 @@ func (c *Call) status() CallStatus {
 	default:
 		s.State = StateJoining.String()
 	}
-	switch rec, err := c.recording(); {
+	switch rec, err := c.recording(c.newest()); {
 	case rec != nil:
 		s.Dir = rec.Result().Dir
 	case err != nil:
