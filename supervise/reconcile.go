@@ -97,6 +97,7 @@ type session struct {
 	recheckAt time.Time // when an excused call was read again
 	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
+	seen      seenAgent
 	freshness
 }
 
@@ -228,6 +229,7 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 	}
 	c.registered = registered
 	for _, s := range c.sorted() {
+		c.observe(s)
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}
