@@ -146,7 +146,7 @@ func (c *core) onLine(now time.Time, s *session, agent Agent, p *viewParty) {
 	if !s.inCall {
 		s.anew(now)
 	}
-	s.inCall, s.lived, s.passUntil = true, true, time.Time{}
+	s.inCall, s.lived, s.passUntil, s.seek = true, true, time.Time{}, seek{}
 	if agent.ID != s.agent.ID || p.ID != s.hint {
 		s.agent, s.hint = agent, p.ID
 		s.anew(now)
@@ -179,6 +179,7 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 	switch {
 	case p.over:
 		c.gone(now, s, v)
+		c.seekNext(now, s, v)
 	case !p.live, s.held:
 	case p.ready && c.complete(v, p):
 		if s.settled() {

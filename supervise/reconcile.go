@@ -54,6 +54,7 @@ type core struct {
 	feed         feedFacts
 	room         room
 	registered   bool // at the newest tick
+	rescan       bool // this tick needs a second pass
 	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
@@ -98,6 +99,9 @@ type session struct {
 	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
 	seen      seenAgent
+	seek      seek
+	waits     time.Time // it may be another call that goes on: nothing is asked for before
+	waitsMost time.Time // nor does it wait any longer than that
 	freshness
 }
 
@@ -228,6 +232,17 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 		c.room.until = time.Time{} // it was the flow, maybe, and not the device
 	}
 	c.registered = registered
+	c.rescan = false
+	next = c.pass(now, registered)
+	if c.rescan { // a session that was passed is to be read after all
+		next = c.pass(now, registered)
+	}
+	return next
+}
+
+// pass is a turn of all sessions.
+func (c *core) pass(now time.Time, registered bool) time.Time {
+	var next time.Time
 	for _, s := range c.sorted() {
 		c.observe(s)
 		for _, j := range s.joins {
@@ -289,7 +304,7 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session, registered bool) {
-	s.full = false
+	s.full, s.waits = false, time.Time{}
 	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
 	}
@@ -322,6 +337,9 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		if !s.reading {
 			c.readNow(now, s)
 		}
+		return
+	}
+	if s.waits = c.mayFollow(now, s); !s.waits.IsZero() {
 		return
 	}
 	for _, j := range s.joins {
@@ -365,6 +383,8 @@ func (s *session) due(now time.Time, registered bool, room time.Time) time.Time 
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
 		case j.extra || s.released || s.occupied || s.verdict != verdictWanted:
+		case !s.waits.IsZero() && j.state == stateWanted:
+			next = earlier(next, s.waits)
 		case s.full && j.state == stateWanted: // until a dialog ends, or what was learned is forgotten
 			next = earlier(next, room)
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):

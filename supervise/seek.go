@@ -1,0 +1,114 @@
+package supervise
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// seekWithin is how long a call waits for the reading that may name the call it goes on from.
+	seekWithin = 2 * time.Second
+	// goneMayCome is how long the account's feed has to tell by itself in which session a call goes on.
+	goneMayCome = 300 * time.Millisecond
+)
+
+// seek is the search for the session in which a call goes on. An agent's own feed does not tell: the customer's party is
+// Gone, and only the account's feed or a reading shows its peerId.
+type seek struct {
+	until  time.Time // calls that may go on from this one wait for its reading until then
+	leftAt time.Time // when the agent left, or the dialogs ended; zero: neither
+	done   bool      // an event led to a search
+}
+
+// seekNext has a session read, once, when its agent handed the call over to whom he consulted.
+func (c *core) seekNext(now time.Time, s *session, v *view) {
+	if s.seek.done || s.verdict != verdictWanted || v.next != "" {
+		return
+	}
+	p := v.party(s.hint)
+	if p == nil || !left(p.partyState) {
+		return
+	}
+	s.seek.done = true
+	if s.seek.leftAt.IsZero() {
+		s.seek.leftAt = now
+	}
+	switch {
+	case slices.Contains([]string{"AttendedTransfer", "RccTransfer"}, p.Reason):
+	case p.Reason == "" && c.consulted(s):
+	default:
+		return
+	}
+	c.seekNow(now, s)
+}
+
+func (c *core) seekNow(now time.Time, s *session) {
+	s.seek.until = now.Add(seekWithin)
+	s.dirty, s.readAt = true, now
+	if c.feed.account {
+		s.readAt = now.Add(goneMayCome)
+	}
+}
+
+// consulted says whether the agent has, or had a moment ago, another call that nobody listens to.
+func (c *core) consulted(s *session) bool {
+	for _, o := range c.sessions {
+		if o != s && c.follows(s, o) && !c.known(c.views[o.id]) {
+			return true
+		}
+	}
+	return false
+}
+
+// follows says whether a call may go on as another one: the agent had that one too, before he left.
+func (c *core) follows(s, next *session) bool {
+	v := c.views[next.id]
+	if v == nil || v.prev != "" || next.since.After(s.seek.leftAt) && !s.seek.leftAt.IsZero() {
+		return false
+	}
+	return slices.ContainsFunc(v.parties, func(p *viewParty) bool { return p.ExtensionID != "" && p.ExtensionID == s.agent.ID && !p.Supervising })
+}
+
+// pickedUp says whether a call may be one that waited for somebody to take it: the same person is on the line.
+func (c *core) pickedUp(now time.Time, s, next *session) bool {
+	number := next.customer.Number
+	if v := c.views[next.id]; v != nil && number == "" {
+		if p := v.party(next.hint); p != nil {
+			number = p.Far.Number
+		}
+	}
+	return number != "" && e164(number) == e164(s.customer.Number) && !s.inCall && now.Before(s.passUntil)
+}
+
+// mayFollow says until when a call waits with its requests because it may be another one that goes on; zero: it does not.
+// Its INVITEs would be taken for those of a call of its own.
+func (c *core) mayFollow(now time.Time, next *session) (until time.Time) {
+	v := c.views[next.id]
+	if next.asked || v == nil || v.prev != "" || c.known(v) {
+		return until
+	}
+	first := next.waitsMost.IsZero()
+	if first {
+		next.waitsMost = now.Add(seekWithin)
+	}
+	if !now.Before(next.waitsMost) {
+		return until
+	}
+	for _, s := range c.sessions {
+		if o := c.views[s.id]; s == next || s.verdict != verdictWanted || o == nil || o.next != "" {
+			continue
+		}
+		taken := c.pickedUp(now, s, next)
+		if taken && first && !now.Before(s.seek.until) {
+			c.seekNow(now, s)
+			c.rescan = true
+		}
+		if now.Before(s.seek.until) && (s.dirty || s.reading) && (taken || c.follows(s, next)) {
+			until = later(until, s.seek.until)
+		}
+	}
+	if until.After(next.waitsMost) {
+		return next.waitsMost
+	}
+	return until
+}
