@@ -49,3 +49,10 @@ func failed(p call.Party, cause call.Cause) call.Event {
 	}
 	return call.Event{Type: call.EventJoinFailed, Facts: facts}
 }
+
+// who is the extension number of the agent who has the call.
+func (c *Call) who() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agent
+}

@@ -36,7 +36,6 @@ const lookEvery = 200 * time.Millisecond
 type Call struct {
 	// Set by newCall, then constant.
 	id      string
-	agent   string // extension number
 	mode    string // as call.Info.Mode
 	e       *Endpoint
 	ear     *ear
@@ -54,6 +53,7 @@ type Call struct {
 	// mu guards the fields below. Nothing is called with it held.
 	mu      sync.Mutex
 	info    call.Info
+	agent   string // extension number of who has the call
 	parts   []*part
 	legs    []*leg
 	tracks  []*media.Track // all that ever were
@@ -121,6 +121,9 @@ func (c *Call) add(l *leg, sessions []string) {
 	c.mu.Lock()
 	c.holders--
 	c.legs = append(c.legs, l)
+	if l.agent != "" {
+		c.agent = l.agent
+	}
 	l.part.dialog(l.id)
 	c.mu.Unlock()
 	c.tell()

@@ -25,6 +25,7 @@ type leg struct {
 	source string
 	party  func(offer.Stream) call.Party
 	joins  []joinKey
+	agent  string        // extension number
 	born   time.Duration // on the engine's clock
 
 	// Call.mu guards the fields below.

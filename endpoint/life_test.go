@@ -5,12 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 )
 
+// An agents' own feed does not tell of a third person from outside.
 func TestConferenceGoesOnAsANextPart(t *testing.T) {
 	t.Parallel()
-	for _, known := range []string{byAgents, byAccount} {
+	for _, known := range []string{byAccount} {
 		t.Run(known, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, worldSpec{known: known})
@@ -33,4 +35,161 @@ func TestConferenceGoesOnAsANextPart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everyWay runs a test for each way in which calls become known.
+func everyWay(t *testing.T, ways []string, f func(t *testing.T, known string)) {
+	t.Parallel()
+	for _, known := range ways {
+		t.Run(known, func(t *testing.T) {
+			t.Parallel()
+			f(t, known)
+		})
+	}
+}
+
+func TestBlindTransferToAMonitoredAgentIsOneCall(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		w.must(c.TransferBlind("109"))
+		w.until("the first agent's dialogs are down", func() bool { return w.dialogs() == 0 })
+		<-time.After(1500 * time.Millisecond) // it rings
+		c.Answer()
+		w.heard(c)
+		w.talk(c, time.Second)
+		w.hangUp(c)
+		r := w.one(1, c)[0]
+		wantGaps(t, r, "agent_left", "agent_left")
+		wantState(t, r, "recorded", "hangup")
+		if n := len(r.Tracks); n != 4 {
+			t.Errorf("got %d tracks, want two for each agent", n)
+		}
+		if known != byPresence {
+			wantEvent(t, r, `"reason":"BlindTransfer"`)
+		}
+	})
+}
+
+func TestBlindTransferAwayEndsTheCall(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known, rejoin: time.Second})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		w.must(c.TransferBlind("111"))
+		c.Answer()
+		w.until("no call left", func() bool { return len(w.ep.Status().Calls) == 0 })
+		w.hangUp(c)
+		r := w.one(1, c)[0]
+		wantGaps(t, r)
+		wantState(t, r, "recorded", "hangup")
+		wantEvent(t, r, `"type":"agent_left"`)
+		wantEvent(t, r, `"reason":"BlindTransfer"`)
+	})
+}
+
+func TestTransferToAQueueIsOneCall(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		w.must(c.TransferQueue("Support", "110"))
+		w.until("the first agent's dialogs are down", func() bool { return w.dialogs() == 0 })
+		w.must(c.RingNext("109")) // 110 did not take it
+		c.Answer()
+		w.heard(c)
+		w.talk(c, time.Second)
+		w.hangUp(c)
+		r := w.one(1, c)[0]
+		wantState(t, r, "recorded", "hangup")
+		wantEvent(t, r, `"agent":"109"`)
+	})
+}
+
+func TestAttendedTransferToAMonitoredAgentIsOneCall(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		consult, err := c.Consult(ringsim.CallSpec{Peer: "109"})
+		w.must(err)
+		w.until("the consultation between colleagues is excused", func() bool { return w.waits("excused") == 1 })
+		reads := w.sim.Requested("GET", "/restapi/v1.0/account/{accountId}/telephony/sessions/{session}")
+		w.must(c.TransferAttended(consult))
+		w.heard(consult)
+		w.talk(consult, time.Second)
+		t.Logf("%d readings for the transfer", w.sim.Requested("GET", "/restapi/v1.0/account/{accountId}/telephony/sessions/{session}")-reads)
+		w.hangUp(consult, c)
+		r := w.one(1, c, consult)[0]
+		wantState(t, r, "recorded", "hangup")
+		wantEvent(t, r, `"type":"call_moved"`)
+	})
+}
+
+func TestConsultationBesideAHeldCallIsACallOfItsOwn(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		consult, err := c.Consult(ringsim.CallSpec{Customer: ringsim.Customer{Number: "+14155550177", Name: "SUPPLIER"}})
+		w.must(err)
+		w.heard(consult)
+		w.talk(consult, time.Second) // both at once, one of them on hold
+		consult.Hangup()
+		<-consult.Done()
+		c.Resume()
+		w.talk(c, time.Second)
+		w.hangUp(c)
+		for _, x := range []*ringsim.Call{c, consult} {
+			got := oracle.Parts(t, w.dir, x.SessionID())
+			if len(got) != 1 {
+				t.Fatalf("call %s: got %d folders, want 1", x.SessionID(), len(got))
+			}
+			oracle.CompareParts(t, "call "+x.SessionID(), x.Streams(), got, oracle.Limits{})
+			wantState(t, got[0], "recorded", "hangup")
+			wantGaps(t, got[0])
+			if x == c {
+				wantEvent(t, got[0], `"type":"agent_holds"`)
+				wantEvent(t, got[0], `"type":"agent_talks"`)
+			}
+		}
+	})
+}
+
+func TestParkAndPickUpIsOneCall(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		w.must(c.Park())
+		w.until("the dialogs are down", func() bool { return w.dialogs() == 0 })
+		<-time.After(1500 * time.Millisecond) // it waits in the park
+		next, err := c.PickUp("109")
+		w.must(err)
+		w.heard(next)
+		w.talk(next, time.Second)
+		w.hangUp(next, c)
+		r := w.one(1, c, next)[0]
+		wantGaps(t, r, "agent_left", "agent_left")
+		wantState(t, r, "recorded", "hangup")
+	})
+}
+
+func TestAgentWhoTakesAnotherPhoneIsOneCall(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, time.Second)
+		w.must(c.SwitchDevice())
+		w.heard(c)
+		w.talk(c, time.Second)
+		w.hangUp(c)
+		r := w.one(1, c)[0]
+		for _, g := range append(r.Gaps, r.Missing...) {
+			if g.Samples > 8000 {
+				t.Errorf("gap %+v: longer than a second", g)
+			}
+		}
+	})
 }

@@ -92,7 +92,7 @@ func (e *Endpoint) pickLocked(id, agent string) (*Call, error) {
 	}
 	var found *Call
 	for _, c := range e.calls {
-		if !c.ready() || agent != "" && c.agent != agent {
+		if !c.ready() || agent != "" && c.who() != agent {
 			continue
 		}
 		if found != nil && agent == "" {

@@ -215,7 +215,7 @@ func (r *ear) superviseStatus(s *Status, device string) string {
 func (c *Call) status() CallStatus {
 	held := c.heldLines()
 	c.mu.Lock()
-	s := CallStatus{ID: c.id, Agent: c.info.Agent, Started: c.started, Legs: len(c.legs)}
+	s := CallStatus{ID: c.id, Agent: c.agent, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
 	live, onHold := 0, 0
 	for _, t := range c.states() {

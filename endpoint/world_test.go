@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +44,7 @@ type worldSpec struct {
 	mode     string // default party
 	switches ringsim.Switches
 	form     ringsim.Form
+	rejoin   time.Duration // default 10 s
 	change   func(*endpoint.Config)
 }
 
@@ -80,6 +84,9 @@ func newWorld(t *testing.T, s worldSpec) *world {
 		Record:        &recorder.Config{Dir: w.dir},
 		RejoinTimeout: 10 * time.Second,
 		Log:           slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
+	}
+	if s.rejoin != 0 {
+		ec.RejoinTimeout = s.rejoin
 	}
 	if s.change != nil {
 		s.change(&ec)
@@ -213,4 +220,56 @@ func (w *world) one(parts int, calls ...*ringsim.Call) []oracle.Recording {
 		w.t.Errorf("sessions: got %v, want %v", last.Call.Sessions, sessions)
 	}
 	return got
+}
+
+// dialogs counts those that are up.
+func (w *world) dialogs() (n int) {
+	for _, d := range w.ep.Status().Devices {
+		n += d.Dialogs
+	}
+	return n
+}
+
+// waits counts wanted calls that are not heard, by their state.
+func (w *world) waits(state string) (n int) {
+	for _, x := range w.ep.Status().Waiting {
+		if x.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+func wantState(t *testing.T, r oracle.Recording, state, cause string) {
+	t.Helper()
+	if r.State != state || r.Cause != cause {
+		t.Errorf("part %d: got %s, %s (%s), want %s, %s; missing %+v", r.Part, r.State, r.Cause, r.CauseText, state, cause, r.Missing)
+	}
+}
+
+// wantGaps wants stretches without anything to hear to have these causes, and a text each.
+func wantGaps(t *testing.T, r oracle.Recording, causes ...string) {
+	t.Helper()
+	var got []string
+	for _, g := range r.Gaps {
+		got = append(got, g.Cause)
+		if g.Text == "" || g.Samples <= 0 || g.Channel == nil {
+			t.Errorf("part %d: gap %+v: want a place and a text", r.Part, g)
+		}
+	}
+	if !slices.Equal(got, causes) {
+		t.Errorf("part %d: gaps: got %v, want %v", r.Part, r.Gaps, causes)
+	}
+}
+
+// wantEvent wants a line of events.jsonl to hold a text.
+func wantEvent(t *testing.T, r oracle.Recording, text string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.Dir, "events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), text) {
+		t.Errorf("part %d: events.jsonl has no %s:\n%s", r.Part, text, b)
+	}
 }

@@ -172,7 +172,7 @@ func (w *work) explain(s stretch, role string) (out []gap) {
 		add(to, lacking, cause.Code, "%s", what)
 	}
 	for _, a := range w.notes.away {
-		if a.from >= s.to || a.to != 0 && a.to <= s.from {
+		if a.from >= s.to || a.to != 0 && a.to+leastGap <= s.from { // a join may take a moment once an agent is back
 			continue
 		}
 		if a.from > s.from+slack {

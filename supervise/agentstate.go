@@ -50,7 +50,7 @@ func (c *core) observe(s *session) {
 	}
 	is := seenAgent{AgentTalks, s.agent, s.hint}
 	switch {
-	case !s.inCall && s.seen.state == "":
+	case !s.inCall && (s.seen.state == "" || s.unsure()):
 		return // not yet
 	case !s.inCall:
 		is = seenAgent{AgentLeft, s.seen.agent, s.seen.party}
@@ -59,6 +59,10 @@ func (c *core) observe(s *session) {
 	}
 	if is == s.seen {
 		return
+	}
+	if was := s.seen; was.state != "" && was.state != AgentLeft && was.party != is.party { // one for the other, in one stroke
+		was.state = AgentLeft
+		c.emit(actAgent{s.id, was.agent, was.party, was.state, c.whyLeft(s, was)})
 	}
 	s.seen = is
 	c.emit(actAgent{s.id, is.agent, is.party, is.state, c.whyLeft(s, is)})

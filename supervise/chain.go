@@ -1,6 +1,9 @@
 package supervise
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 const (
 	// linkWait is how long a call that went on in another session is believed to live before that session shows an agent.
@@ -25,6 +28,9 @@ func (c *core) link(now time.Time, v *view) {
 			continue // that call is heard under its own name already
 		}
 		v.next, v.nextAt, target.prev = to, now, v.id
+		if s := c.sessions[v.id]; s != nil && !strings.EqualFold(p.Reason, "Pickup") {
+			target.giver = s.agent.ID
+		}
 		if p.ExtensionID == "" {
 			target.guest = p.Peer.Party
 		}
@@ -82,7 +88,7 @@ func (c *core) chain(id string) []string {
 // lives says whether a session, or one that it went on in, has a monitored agent or awaits one.
 func (c *core) lives(id string, now time.Time) bool {
 	for range maxChain {
-		if s := c.sessions[id]; s != nil && s.verdict != verdictExcused && (s.inCall || now.Before(s.passUntil)) {
+		if s := c.sessions[id]; s != nil && s.verdict != verdictExcused && (s.inCall || s.unsure() || now.Before(s.passUntil)) {
 			return true
 		}
 		v := c.views[id]

@@ -164,7 +164,7 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 		return
 	}
 	s.confirmed = false
-	if s.inCall {
+	if !s.seek.done {
 		s.seek.leftAt, s.seek.until = now, now.Add(seekWithin)
 	}
 	if s.inCall || s.seek.until.IsZero() { // else a reading was made, or is on its way, that tells as much

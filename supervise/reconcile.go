@@ -249,7 +249,7 @@ func (c *core) pass(now time.Time, registered bool) time.Time {
 			c.expire(now, s, j)
 		}
 		s.joins = slices.DeleteFunc(s.joins, func(j *join) bool { return j.extra && !j.alive() })
-		if !s.inCall && !s.alive() && !s.reading && !now.Before(s.passUntil) {
+		if !s.inCall && !s.alive() && !s.reading && !s.unsure() && !now.Before(s.passUntil) {
 			c.bury(s)
 			continue
 		}

@@ -42,6 +42,11 @@ func (c *core) seekNext(now time.Time, s *session, v *view) {
 	c.seekNow(now, s)
 }
 
+// unsure says whether a reading is about to tell whether the call goes on: its dialogs ended, and no event told why.
+func (s *session) unsure() bool {
+	return s.heard && !s.seek.done && s.verdict != verdictExcused && (s.reading || s.dirty && !s.readAt.IsZero())
+}
+
 func (c *core) seekNow(now time.Time, s *session) {
 	s.seek.until = now.Add(seekWithin)
 	s.dirty, s.readAt = true, now
@@ -99,7 +104,7 @@ func (c *core) mayFollow(now time.Time, next *session) (until time.Time) {
 			continue
 		}
 		taken := c.pickedUp(now, s, next)
-		if taken && first && !now.Before(s.seek.until) {
+		if taken && first {
 			c.seekNow(now, s)
 			c.rescan = true
 		}
