@@ -32,6 +32,11 @@ func (r *ear) Agent(session string, a supervise.Agent, party string, s supervise
 	if reason != "" {
 		facts["reason"] = reason
 	}
+	if s == supervise.AgentLeft {
+		c.mu.Lock()
+		c.left = true
+		c.mu.Unlock()
+	}
 	c.post(call.Event{Type: agentEvents[s], Facts: facts})
 }
 

@@ -59,7 +59,9 @@ type Call struct {
 	tracks  []*media.Track // all that ever were
 	holders int            // legs that are being made
 	closing bool
-	cause   call.Cause // of the newest leg that ended
+	cause   call.Cause    // of the newest leg that ended
+	down    time.Duration // when the last leg ended, on the engine's clock; 0: there is one, or there was none
+	left    bool          // the agent has left since
 	silent  map[media.TrackID]silence
 }
 
@@ -121,6 +123,7 @@ func (c *Call) add(l *leg, sessions []string) {
 	c.mu.Lock()
 	c.holders--
 	c.legs = append(c.legs, l)
+	c.down, c.left = 0, false
 	if l.agent != "" {
 		c.agent = l.agent
 	}
@@ -135,6 +138,9 @@ func (c *Call) remove(l *leg, cause call.Cause) {
 	c.mu.Lock()
 	c.legs = slices.DeleteFunc(c.legs, func(o *leg) bool { return o == l })
 	pt := l.part
+	if len(c.legs) == 0 {
+		c.down = c.e.engine.Now()
+	}
 	c.cause, pt.cause = cause, cause
 	pt.legs--
 	c.mu.Unlock()

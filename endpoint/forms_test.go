@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -23,7 +24,13 @@ import (
 	"github.com/earshot/earshot/supervise"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // calls are mostly waited for, whatever the number of cores
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // agents are the default world's first extensions that may be monitored.
 var agents = []string{"108", "109", "110"} //nolint:gochecknoglobals // constant

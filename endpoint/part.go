@@ -85,15 +85,29 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 	c.parts = append(c.parts, pt)
 	c.mu.Unlock()
 	if len(before) > 0 {
-		c.post(call.Event{Type: call.EventPartStarted, Facts: map[string]any{
-			"part": pt.info.Part, "mode": info.Mode, "streams": len(info.Expected), "text": pt.because(before[len(before)-1]),
-		}})
-		c.e.log.Info("part started", attr.Call(c.id), "part", pt.info.Part, "mode", info.Mode, "reason", pt.because(before[len(before)-1]))
+		c.follows(pt, before[len(before)-1])
 	}
 	for _, o := range before {
 		c.retire(o)
 	}
 	return pt
+}
+
+// follows tells the record that a part follows another, why, and what lies between them.
+func (c *Call) follows(pt, before *part) {
+	why := pt.because(before)
+	facts := map[string]any{"part": pt.info.Part, "mode": pt.info.Mode, "streams": len(pt.info.Expected), "text": why}
+	c.mu.Lock()
+	if gap := int64((pt.zero - c.down) / sampleTime); c.down != 0 && gap > 0 {
+		cause := c.cause
+		if c.left {
+			cause = call.Cause{Code: call.CodeAgentLeft, Text: "no monitored agent was in the call"}
+		}
+		facts["gap_samples"], facts["cause"], facts["gap_text"] = gap, string(cause.Code), cause.Text
+	}
+	c.mu.Unlock()
+	c.post(call.Event{Type: call.EventPartStarted, Facts: facts})
+	c.e.log.Info("part started", attr.Call(c.id), "part", pt.info.Part, "mode", pt.info.Mode, attr.Reason(why))
 }
 
 // because says why a part follows another.

@@ -21,7 +21,7 @@ func (r *Recording) describe() *Manifest {
 		Rate: rate, Samples: w.samples(), Channels: r.labels(),
 	}
 	if r.previous != "" {
-		m.Previous = &Previous{Folder: r.previous}
+		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}
 	}
 	for _, t := range w.tracks {
 		m.Tracks = append(m.Tracks, w.describe(t))
@@ -196,6 +196,9 @@ func (x Missing) text(labels []string) string {
 	case "stream":
 		return fmt.Sprintf("channel %d (%s): not one sample came: %s", *x.Channel, labels[*x.Channel], x.Text)
 	case "gap":
+		if x.Channel == nil {
+			return fmt.Sprintf("%.1f s %s", float64(x.Samples)/rate, x.Text)
+		}
 		return fmt.Sprintf("channel %d (%s): %.1f s from %.1f s on: %s", *x.Channel, labels[*x.Channel],
 			float64(x.Samples)/rate, float64(x.Pos)/rate, x.Text)
 	}

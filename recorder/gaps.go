@@ -24,7 +24,9 @@ type notes struct {
 	ends   map[string]legEnd // by dialog
 	away   []away
 	fails  []failure
-	follow int64 // where the call's next part began; 0: there is none
+	why    string // this is not the call's first part: why it began
+	before *gap   // what lies between the part before and this one
+	follow int64  // where the call's next part began; 0: there is none
 }
 
 // legEnd is where and why a dialog ended.
@@ -72,11 +74,31 @@ func (r *Recording) note(e call.Event) {
 			n.fails = append(n.fails, failure{at, word("role"), call.Cause{Code: call.Code(word("cause")), Text: word("text")}})
 		}
 	case call.EventPartStarted:
-		if n.follow == 0 && at > leastGap/2 { // not this part's own beginning
+		part, _ := e.Facts["part"].(int)
+		switch {
+		case part > r.part && n.follow == 0:
 			n.follow = at
+		case part == r.part:
+			n.begin(e)
 		}
 	default:
 	}
+}
+
+// begin takes what an event says of the part's own beginning.
+func (n *notes) begin(e call.Event) {
+	n.why, _ = e.Facts["text"].(string)
+	samples, _ := e.Facts["gap_samples"].(int64)
+	if samples <= 0 {
+		return
+	}
+	code, _ := e.Facts["cause"].(string)
+	text, _ := e.Facts["gap_text"].(string)
+	n.before = &gap{Missing{What: "gap", Samples: samples, Cause: call.Code(code), Text: "before this part: no dialog was up"}, true}
+	if text != "" {
+		n.before.Text = "before this part: " + text
+	}
+	n.before.lacking = n.before.Cause != call.CodeAgentLeft
 }
 
 // stretch is a part of a channel without a track.
@@ -121,6 +143,11 @@ func (w *work) stretches(channels int) (out []stretch) {
 // gaps sorts the stretches without a track: those in which there was nothing to hear, and those that are missing.
 func (r *Recording) gaps(labels []string) (quiet, lacking []Missing) {
 	w := &r.w
+	if b := w.notes.before; b != nil && b.lacking {
+		lacking = append(lacking, b.Missing)
+	} else if b != nil {
+		quiet = append(quiet, b.Missing)
+	}
 	for _, s := range w.stretches(len(labels)) {
 		edge := s.before == nil || s.after == nil
 		if edge && s.to-s.from < leastGap {

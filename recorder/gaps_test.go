@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 // story is a recording told by its tracks ("role party leg from to", in seconds) and its events ("second type key=value…").
 func story(t *testing.T, tracks, events string) *Recording {
 	t.Helper()
-	r := &Recording{started: time.Unix(1_000_000, 0)}
+	r := &Recording{started: time.Unix(1_000_000, 0), part: 1}
 	for line := range strings.Lines(strings.TrimSpace(tracks)) {
 		var role, party, leg string
 		var from, to float64
@@ -41,10 +42,15 @@ func story(t *testing.T, tracks, events string) *Recording {
 		e := call.Event{Time: r.started.Add(time.Duration(at * float64(time.Second))), Type: call.Type(f[1]), Facts: map[string]any{}}
 		for _, kv := range f[2:] {
 			k, v, _ := strings.Cut(kv, "=")
-			if k == "leg" {
-				e.Leg = v
-			}
 			e.Facts[k] = v
+			switch n, err := strconv.Atoi(v); {
+			case k == "leg":
+				e.Leg = v
+			case k == "gap_samples":
+				e.Facts[k] = int64(n)
+			case err == nil:
+				e.Facts[k] = n
+			}
 		}
 		r.note(e)
 	}
@@ -77,7 +83,7 @@ func TestEveryStretchWithoutATrackHasItsCause(t *testing.T) {
 			"4 leg_ended leg=A cause=flow_lost\n4 leg_ended leg=B cause=flow_lost\n6 agent_left\n12 agent_talks",
 			"0 6.0+6.0 agent_left, 1 6.0+6.0 agent_left", "0 4.0+2.0 flow_lost, 1 4.0+2.0 flow_lost"},
 		{"no packets from one side", "customer c1 A 0 4\nagent a2 B 0 10", "10 leg_ended leg=A cause=hangup\n10 leg_ended leg=B cause=hangup", "0 4.0+6.0 no_media", ""},
-		{"the streams of two end one by one when three are one stream", "customer c1 A 0 8\nagent a2 B 0 20", "5 part_started\n8 leg_ended leg=A cause=hangup", "0 8.0+12.0 replan", ""},
+		{"the streams of two end one by one when three are one stream", "customer c1 A 0 8\nagent a2 B 0 20", "5 part_started part=2\n8 leg_ended leg=A cause=hangup", "0 8.0+12.0 replan", ""},
 		{"session form drops", "mix - A 0 4\nmix - B 5 9", "4 leg_ended leg=A cause=hangup", "", "0 4.0+1.0 hangup"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -95,6 +101,20 @@ func TestEveryStretchWithoutATrackHasItsCause(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhatLiesBetweenTwoPartsIsNamedInTheSecond(t *testing.T) {
+	for cause, lacking := range map[string]bool{"flow_lost": true, "agent_left": false} {
+		r := story(t, "mix - A 0 10", "0 part_started part=1 gap_samples=4000 text=why cause="+cause)
+		quiet, missing := r.gaps([]string{"mix"})
+		got := append(quiet, missing...)
+		if len(got) != 1 || lacking != (len(missing) == 1) || got[0].Samples != 4000 || string(got[0].Cause) != cause || got[0].Channel != nil {
+			t.Errorf("%s: got quiet %+v, missing %+v", cause, quiet, missing)
+		}
+		if text := got[0].text(nil); !strings.HasPrefix(text, "0.5 s before this part") || r.w.notes.why != "why" {
+			t.Errorf("%s: got %q, %q", cause, text, r.w.notes.why)
+		}
 	}
 }
 

@@ -65,6 +65,7 @@ type ManifestCall struct {
 type Previous struct {
 	Folder string `json:"folder"`
 	SHA256 string `json:"sha256,omitempty"`
+	Text   string `json:"text,omitempty"` // why another part began, other than a restart
 }
 
 // ClockPoint ties the media engine's clock to the wall.

@@ -22,6 +22,7 @@ type Manifest struct {
 	Previous *struct {
 		Folder string `json:"folder"`
 		SHA256 string `json:"sha256"`
+		Text   string `json:"text"`
 	} `json:"previous"`
 	State     string    `json:"state"`
 	Cause     string    `json:"cause"`
@@ -64,6 +65,7 @@ type Track struct {
 	Codec   string  `json:"codec"`
 	SRTP    bool    `json:"srtp"`
 	Offset  int64   `json:"offset_samples"`
+	Samples int64   `json:"samples"`
 	Epochs  []Epoch `json:"epochs"`
 	Spans   []Span  `json:"spans"`
 }
