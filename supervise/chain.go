@@ -96,7 +96,7 @@ func (c *core) lives(id string, now time.Time) bool {
 			return false
 		}
 		next := c.views[v.next]
-		if c.sessions[v.next] == nil && now.Sub(v.nextAt) < linkWait && (next == nil || len(next.parties) == 0 || !next.ended()) {
+		if c.sessions[v.next] == nil && now.Sub(v.nextAt) < linkWait && (next == nil || len(next.parties) == 0 || !next.heard && !next.ended()) {
 			return true
 		}
 		id = v.next

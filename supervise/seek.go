@@ -17,16 +17,14 @@ const (
 type seek struct {
 	until  time.Time // calls that may go on from this one wait for its reading until then
 	leftAt time.Time // when the agent left, or the dialogs ended; zero: neither
-	done   bool      // an event led to a search
+	done   bool      // an event told that the agent left for good, or handed the call over
+	asked  bool      // a reading was asked for
 }
 
 // seekNext has a session read, once, when its agent handed the call over to whom he consulted.
 func (c *core) seekNext(now time.Time, s *session, v *view) {
-	if s.seek.done || s.verdict != verdictWanted || v.next != "" {
-		return
-	}
 	p := v.party(s.hint)
-	if p == nil || !left(p.partyState) {
+	if s.seek.done || p == nil || !left(p.partyState) && !parked(p.partyState) {
 		return
 	}
 	s.seek.done = true
@@ -34,12 +32,10 @@ func (c *core) seekNext(now time.Time, s *session, v *view) {
 		s.seek.leftAt = now
 	}
 	switch {
-	case slices.Contains([]string{"AttendedTransfer", "RccTransfer"}, p.Reason):
-	case p.Reason == "" && c.consulted(s):
-	default:
-		return
+	case s.verdict != verdictWanted, v.next != "", parked(p.partyState):
+	case slices.Contains([]string{"AttendedTransfer", "RccTransfer"}, p.Reason), p.Reason == "" && c.consulted(s):
+		c.seekNow(now, s)
 	}
-	c.seekNow(now, s)
 }
 
 // unsure says whether a reading is about to tell whether the call goes on: its dialogs ended, and no event told why.
@@ -48,7 +44,7 @@ func (s *session) unsure() bool {
 }
 
 func (c *core) seekNow(now time.Time, s *session) {
-	s.seek.until = now.Add(seekWithin)
+	s.seek.until, s.seek.asked = now.Add(seekWithin), true
 	s.dirty, s.readAt = true, now
 	if c.feed.account {
 		s.readAt = now.Add(goneMayCome)

@@ -107,6 +107,34 @@ func TestPickUpFromParkIsFollowedByOneReading(t *testing.T) {
 	}
 }
 
+func TestACallThatWentOnEndsWithItsSecondSession(t *testing.T) {
+	s := agentsCall(t)
+	s.event("s1", 5, "a2 7 Parked reason=CallPark num=+14085550164")
+	s.c.ended(s.now, "s1", "c1", hangup)
+	s.c.ended(s.now, "s1", "a2", hangup)
+	s.after(time.Second)
+	s.want("read s1")
+	s.readStates("s1", "c1 - Answered", "a2 7 Parked reason=CallPark")
+	s.event("s7", 2, "y1 9 Answered out num=+14085550164")
+	s.want("wanted s7, read s7")
+	s.readStates("s7", "y1 9 Answered out num=+14085550164", "y2 - Answered")
+	s.want("wanted s7 y2, read s1")
+	s.readStates("s1", "c1 - Gone reason=Pickup peer=s7/y2", "a2 7 Disconnected reason=Pickup")
+	s.want("moved s1 s7, gone s1, ask s7 y2, ask s7 y1")
+	s.joinParties("s7", "y1", "y2")
+	if !s.c.lives("s1", s.now) {
+		t.Error("got over, want it alive in its second session")
+	}
+	s.event("s7", 9, "y1 9 Disconnected")
+	s.want("")
+	s.c.ended(s.now, "s7", "y1", hangup)
+	s.c.ended(s.now, "s7", "y2", hangup)
+	s.want("gone s7")
+	if s.c.lives("s1", s.now) {
+		t.Error("got alive, although no agent is in either session")
+	}
+}
+
 func TestALinkThatCannotBeReadHoldsACallUpForTwoSecondsAtMost(t *testing.T) {
 	s := agentsCall(t)
 	s.event("s2", 2, "x1 7 Answered out far=9")
