@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -45,8 +46,17 @@ func (c *Call) seat(p plan) *part {
 			return pt
 		}
 	}
+	stay := slices.DeleteFunc(slices.Clone(c.legs), func(l *leg) bool { return !l.expectedLocked(p.info.Expected) })
 	c.mu.Unlock()
-	return c.begin(p.info, c.e.engine.Now(), 1)
+	from := c.e.engine.Now()
+	for _, l := range stay {
+		from = min(from, l.reached())
+	}
+	pt := c.begin(p.info, from, 1)
+	for _, l := range stay {
+		l.moveTo(pt, nil)
+	}
+	return pt
 }
 
 // begin opens a part for what info expects, from a time on, and ends the one before as soon as that has no leg. It is called
@@ -138,6 +148,9 @@ func (c *Call) retire(pt *part) {
 	c.mu.Lock()
 	over := !pt.over && pt.legs == 0 && pt != c.parts[len(c.parts)-1]
 	pt.over = pt.over || over
+	if over && pt.cause == (call.Cause{}) { // its legs go on elsewhere
+		pt.cause = call.Cause{Code: call.CodeReplan, Text: fmt.Sprintf("its streams go on in part %d", c.parts[len(c.parts)-1].info.Part)}
+	}
 	windows, cause := slices.Clone(pt.windows), pt.cause
 	c.mu.Unlock()
 	if !over {

@@ -1,12 +1,14 @@
 package endpoint_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
+	"github.com/earshot/earshot/internal/ringsim/trunk"
 )
 
 // lacks gives the one thing that a recording lacks.
@@ -126,5 +128,69 @@ func TestConferenceThatDropsComesBackAsTwoStreams(t *testing.T) {
 	wantState(t, got[2], "partial", "hangup") // and there is a gap before it
 	if p := got[2].Previous; p.Text == "" || len(got[2].Missing) != 1 || got[2].Missing[0].What != "gap" || got[2].Missing[0].Samples < 160 {
 		t.Errorf("part 3: previous %+v, missing %+v; want why it began and the gap before it", p, got[2].Missing)
+	}
+}
+
+// RingCentral offers one line, and both in a later offer: the call goes on in stereo, cut between two samples.
+func TestALineMoreInALaterOfferIsANextPart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldSpec{mode: "session", form: ringsim.FormTwoLines})
+	c := w.start(ringsim.CallSpec{Agent: "108", Invite: func(in *trunk.Invite) { in.Lines[1].Refused = true }})
+	w.until("the first line", func() bool { return w.tracks("mix", 1)+w.tracks("customer", 1) == 1 })
+	w.must(c.Dialogs()[0].Reinvite(t.Context(), trunk.Reinvite{Revive: true}))
+	w.until("both lines", func() bool { return w.tracks("customer", 1) == 1 && w.tracks("agent", 1) == 1 })
+	w.hangUp(c)
+	got := oracle.Parts(t, w.dir, c.SessionID())
+	if len(got) != 2 {
+		t.Fatalf("got %d folders, want 2", len(got))
+	}
+	if !slices.Equal(got[0].Channels, []string{"mix"}) || !slices.Equal(got[1].Channels, []string{"customer", "agent"}) {
+		t.Errorf("channels: got %v and %v", got[0].Channels, got[1].Channels)
+	}
+	wantState(t, got[0], "recorded", "replan")
+	wantState(t, got[1], "recorded", "hangup")
+	streams := c.Streams()
+	oracle.CompareMoved(t, "the first line", streams[0], got[0], got[1])
+	second := got[1]
+	second.Tracks = second.Tracks[1:]
+	oracle.Compare(t, "the second line", streams[1:], second, oracle.Limits{})
+	if d := got[0].Ended.Sub(got[0].Started); d > time.Duration(got[0].Samples)*time.Second/8000+500*time.Millisecond {
+		t.Errorf("part 1: ended %v after its start, and holds %d samples", d, got[0].Samples)
+	}
+}
+
+// An agent hands the call over, and RingCentral leaves the dialogs of who has left alone for a while: the new agent's stream
+// has no channel there. The customer's goes on beside it.
+func TestADialogWhoseChannelIsTakenIsANextPart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldSpec{known: byAccount, switches: ringsim.Switches{KeepDialogs: true}})
+	c := w.start(ringsim.CallSpec{Agent: "108"})
+	w.talk(c, 700*time.Millisecond)
+	w.must(c.TransferBlind("109"))
+	c.Answer()
+	w.until("the new agent's stream", func() bool { return w.tracks("agent", 0.7) == 2 })
+	w.hangUp(c)
+	got := oracle.Parts(t, w.dir, c.SessionID())
+	if len(got) != 2 {
+		t.Fatalf("got %d folders, want 2", len(got))
+	}
+	for _, r := range got {
+		if r.State != "recorded" || !slices.Equal(r.Channels, []string{"customer", "agent"}) {
+			t.Errorf("part %d: got %s (%s), channels %v; want both parties recorded", r.Part, r.State, r.CauseText, r.Channels)
+		}
+	}
+	for _, s := range c.Streams() {
+		switch {
+		case s.Role == ringsim.RoleCustomer:
+			oracle.CompareMoved(t, "the customer", s, got[0], got[1])
+		default:
+			i := 0
+			if s.Party == c.AgentParty() {
+				i = 1
+			}
+			r := got[i]
+			r.Tracks = slices.DeleteFunc(slices.Clone(r.Tracks), func(k oracle.Track) bool { return k.Role != "agent" })
+			oracle.Compare(t, "agent "+s.Party, []ringsim.Stream{s}, r, oracle.Limits{})
+		}
 	}
 }

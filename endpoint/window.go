@@ -30,6 +30,7 @@ type window struct {
 	// Owned by the shard.
 	own     []media.TrackID // by the call's number -1: the part's number, 0 for another part's track
 	movedAt []time.Duration // by the part's number -1: the sweep that showed it in another part
+	quietAt time.Duration   // the sweep that showed the last of them ended, or elsewhere; what comes is late
 	ended   bool
 	gift    media.Batch
 	epochs  []media.Epoch
@@ -55,6 +56,25 @@ func (w *window) Write(b *media.Batch) {
 	if c := w.until.Load(); c != nil && w.over(b) {
 		w.end(*c)
 	}
+}
+
+// quiet notes when the last of the part's tracks had ended, or moved: then the part ends, though late packets may come.
+//
+//earshot:hot
+func (w *window) quiet(b *media.Batch) time.Duration {
+	for i, n := range w.own {
+		if s := &b.Tracks[i]; n != 0 && !s.Ended && s.Part == w.part {
+			w.quietAt = 0
+			return b.Now
+		}
+	}
+	if w.quietAt == 0 {
+		w.quietAt = b.Now
+	}
+	if w.until.Load() == nil {
+		return b.Now
+	}
+	return w.quietAt
 }
 
 // End implements media.Sink.
@@ -144,7 +164,7 @@ func (w *window) over(b *media.Batch) bool {
 //earshot:hot
 func (w *window) cut(b *media.Batch) {
 	g := &w.gift
-	g.Now, g.Final, g.Zero = b.Now, b.Final, b.Zero+time.Duration(w.shift)*sampleTime
+	g.Now, g.Final, g.Zero = w.quiet(b), b.Final, b.Zero+time.Duration(w.shift)*sampleTime
 	g.Frames, g.Events, g.Tracks, w.epochs = g.Frames[:0], g.Events[:0], g.Tracks[:0], w.epochs[:0]
 	for _, id := range w.names {
 		g.Tracks = append(g.Tracks, w.state(b, &b.Tracks[id-1]))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/internal/ringsim"
 )
@@ -67,5 +68,37 @@ func CompareParts(t TB, name string, streams []ringsim.Stream, parts []Recording
 	for i, r := range parts {
 		r.Tracks = slices.DeleteFunc(slices.Clone(r.Tracks), func(k Track) bool { return len(k.Epochs) == 0 })
 		Compare(t, name+" part "+string(rune('0'+r.Part)), in[i], r, l)
+	}
+}
+
+// CompareMoved holds a stream that went on in another part against both: each delivered sample is in one of them, and the
+// second begins with the sample after the first one's last.
+func CompareMoved(t TB, name string, s ringsim.Stream, a, b Recording) {
+	t.Helper()
+	first, ok1 := trackOf(s, a)
+	second, ok2 := trackOf(s, b)
+	if !ok1 || !ok2 {
+		t.Errorf("%s: the stream of %s is not in both parts", name, s.Role)
+		return
+	}
+	if at := first.Epochs[0].Timestamp + uint32(first.Samples); second.Epochs[0].Timestamp != at || second.Epochs[0].Pos != 0 {
+		t.Errorf("%s: the second part begins at timestamp %d, the first ends at %d", name, second.Epochs[0].Timestamp, at)
+	}
+	var y tally
+	for _, p := range delivered(s, time.Time{}) {
+		pos, _ := first.place(p)
+		for n := range int64(p.Octets) {
+			k, r, at := first, a, pos+n
+			if at >= first.Samples {
+				k, r, at = second, b, at-first.Samples
+			}
+			y.look(r.PCM[k.Channel], at+k.Offset, Decode(s.Law(), s.Source.Octet(s.Law(), p.Pos+n)))
+		}
+	}
+	y.report(t, name)
+	end := a.Started.Add(time.Duration(first.Offset+first.Samples) * time.Second / 8000)
+	begin := b.Started.Add(time.Duration(second.Offset) * time.Second / 8000)
+	if d := begin.Sub(end); d < -time.Millisecond || d > time.Millisecond {
+		t.Errorf("%s: the parts are %v apart, want none", name, d)
 	}
 }
