@@ -246,6 +246,20 @@ func (c *Call) goesOn(session string) {
 	c.wake()
 }
 
+// comesFrom notes the call that this one goes on from, heard as another.
+func (c *Call) comesFrom(id string) {
+	c.mu.Lock()
+	known := slices.Contains(c.info.Earlier, id)
+	if !known {
+		c.info.Earlier = append(slices.Clone(c.info.Earlier), id)
+	}
+	c.mu.Unlock()
+	if !known {
+		c.tell()
+		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"from": id, "session": c.id}})
+	}
+}
+
 func (c *Call) close() {
 	c.mu.Lock()
 	cause := c.cause

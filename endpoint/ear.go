@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -203,12 +202,19 @@ func (r *ear) Gone(session string) {
 	}
 }
 
-// Moved tells a live call that it goes on in another session; see supervise.MoveHandler.
+// Moved tells a live call that it goes on in another session, and the call that this one is already, if it is heard apart,
+// which one it goes on from; see supervise.MoveHandler.
 func (r *ear) Moved(from, to string) {
-	for _, c := range r.e.live() {
-		if slices.Contains(c.description().Sessions, from) {
-			c.goesOn(to)
-		}
+	c, later := r.e.ofSession(from), r.e.ofSession(to)
+	switch {
+	case c == later:
+	case later == nil:
+		c.goesOn(to)
+	case c == nil:
+		later.comesFrom(from)
+	default:
+		later.comesFrom(c.id)
+		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": to, "call_id": later.id}})
 	}
 }
 

@@ -132,6 +132,30 @@ func TestAttendedTransferToAMonitoredAgentIsOneCall(t *testing.T) {
 	})
 }
 
+// An attended transfer between two calls that were both heard: they stay two, and the later one names the earlier.
+func TestTwoCallsThatAreJoinedNameEachOther(t *testing.T) {
+	everyWay(t, []string{byAgents, byAccount}, func(t *testing.T, known string) {
+		w := newWorld(t, worldSpec{known: known, rejoin: 2 * time.Second})
+		c := w.start(ringsim.CallSpec{Agent: "108"})
+		w.talk(c, 700*time.Millisecond)
+		consult, err := c.Consult(ringsim.CallSpec{Customer: ringsim.Customer{Number: "+14155550177", Name: "SUPPLIER"}})
+		w.must(err)
+		w.heard(consult)
+		w.talk(consult, 700*time.Millisecond)
+		w.must(c.TransferAttended(consult)) // the two outside talk on, without the agent
+		w.until("no call left", func() bool { return len(w.ep.Status().Calls) == 0 })
+		w.hangUp(consult, c)
+		first, second := oracle.Parts(t, w.dir, c.SessionID()), oracle.Parts(t, w.dir, consult.SessionID())
+		if len(first) != 1 || len(second) != 1 {
+			t.Fatalf("got %d and %d folders, want one each", len(first), len(second))
+		}
+		if got := second[0].Call.Earlier; !slices.Equal(got, []string{c.SessionID()}) {
+			t.Errorf("the later call goes on from %v, want %s", got, c.SessionID())
+		}
+		wantEvent(t, first[0], `"call_id":"`+consult.SessionID()+`"`)
+	})
+}
+
 func TestConsultationBesideAHeldCallIsACallOfItsOwn(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount}, func(t *testing.T, known string) {
 		w := newWorld(t, worldSpec{known: known})

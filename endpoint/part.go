@@ -291,6 +291,7 @@ func (c *Call) describe(pt *part) call.Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	info := pt.info
+	info.Earlier = slices.Clone(c.info.Earlier)
 	info.Sessions, info.SIPCallIDs = slices.Clone(c.info.Sessions), slices.Clone(pt.dialogs)
 	return info
 }

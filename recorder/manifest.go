@@ -59,6 +59,7 @@ type ManifestCall struct {
 	Agent      string       `json:"agent,omitempty"`
 	Mode       string       `json:"mode,omitempty"`
 	Expected   []call.Party `json:"expected,omitempty"`
+	Earlier    []string     `json:"earlier,omitempty"` // calls that this one goes on from, recorded apart
 }
 
 // Previous names the part before: SHA256 is of its recording.json.

@@ -28,8 +28,13 @@ func (c *core) link(now time.Time, v *view) {
 			continue // that call is heard under its own name already
 		}
 		v.next, v.nextAt, target.prev = to, now, v.id
-		if s := c.sessions[v.id]; s != nil && !strings.EqualFold(p.Reason, "Pickup") {
-			target.giver = s.agent.ID
+		if s := c.sessions[v.id]; s != nil {
+			if s.seek.due { // no reading is needed any more
+				s.seek.due, s.dirty = false, false
+			}
+			if !strings.EqualFold(p.Reason, "Pickup") {
+				target.giver = s.agent.ID
+			}
 		}
 		if p.ExtensionID == "" {
 			target.guest = p.Peer.Party

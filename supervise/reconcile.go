@@ -357,7 +357,7 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 
 // readNow has the session's parties read.
 func (c *core) readNow(now time.Time, s *session) {
-	s.dirty, s.reading = true, true
+	s.dirty, s.reading, s.seek.due = true, true, false
 	s.sentTop = c.viewOf(now, s.id).top
 	c.emit(actRead{s.id})
 }

@@ -19,6 +19,7 @@ type seek struct {
 	leftAt time.Time // when the agent left, or the dialogs ended; zero: neither
 	done   bool      // an event told that the agent left for good, or handed the call over
 	asked  bool      // a reading was asked for
+	due    bool      // and has not begun
 }
 
 // seekNext has a session read, once, when its agent handed the call over to whom he consulted.
@@ -44,7 +45,7 @@ func (s *session) unsure() bool {
 }
 
 func (c *core) seekNow(now time.Time, s *session) {
-	s.seek.until, s.seek.asked = now.Add(seekWithin), true
+	s.seek.until, s.seek.asked, s.seek.due = now.Add(seekWithin), true, true
 	s.dirty, s.readAt = true, now
 	if c.feed.account {
 		s.readAt = now.Add(goneMayCome)
@@ -100,7 +101,7 @@ func (c *core) mayFollow(now time.Time, next *session) (until time.Time) {
 			continue
 		}
 		taken := c.pickedUp(now, s, next)
-		if taken && first {
+		if taken && first && !(s.seek.asked && now.Before(s.seek.until)) {
 			c.seekNow(now, s)
 			c.rescan = true
 		}

@@ -157,3 +157,20 @@ func TestACallThatEndsIsNotReadAgain(t *testing.T) {
 	s.after(time.Second)
 	s.want("gone s1")
 }
+
+func TestTwoCallsThatWereHeardAreNamedAsOneThatGoesOn(t *testing.T) {
+	s := agentsCall(t)
+	s.event("s1", 4, "a2 7 Hold num=+14085550164")
+	s.event("s2", 2, "x1 7 Answered out num=+14155550177")
+	s.want("wanted s2, read s2")
+	s.readStates("s2", "x1 7 Answered out num=+14155550177", "x2 - Answered")
+	s.want("wanted s2 x2, ask s2 x2, ask s2 x1")
+	s.joinParties("s2", "x1", "x2")
+	s.after(time.Minute)
+	s.event("s2", 4, "x1 7 Disconnected out reason=AttendedTransfer")
+	s.event("s1", 6, "a2 7 Disconnected reason=AttendedTransfer")
+	s.event("s1", 7, "oc1 8 Disconnected out sup") // our own parties leave, too
+	s.want("read s1, read s2")
+	s.readStates("s1", "c1 - Gone reason=AttendedTransfer peer=s2/x3", "a2 7 Disconnected reason=AttendedTransfer")
+	s.want("moved s1 s2")
+}

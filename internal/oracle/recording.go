@@ -38,6 +38,7 @@ type Manifest struct {
 		SIPCallIDs []string `json:"sip_call_ids"`
 		Agent      string   `json:"agent"`
 		Mode       string   `json:"mode"`
+		Earlier    []string `json:"earlier"`
 	} `json:"call"`
 	Missing []Lack  `json:"missing"`
 	Gaps    []Lack  `json:"gaps"`
