@@ -13,7 +13,8 @@
 // circle: a dialog that ends while the call goes on is asked for again.
 //
 // A call is a chain of sessions: after an attended transfer or a pick-up from park it goes on in another one, and
-// [Join].Chain says so. [Policy] decides which calls are wanted; the others are excused, with the rule.
+// [Join].Chain says so. Only the account's feed tells where; else the old session is read, once, and what may be the same call
+// waits for that, two seconds at most (seek.go). [Policy] decides which calls are wanted; the others are excused, with the rule.
 //
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
@@ -38,7 +39,8 @@
 //
 // One Supervisor is one JWT, so one budget of requests, and one device. Where the feed is down a call is found by presence,
 // which RingCentral limits to 10 requests a minute: it is known after at most Config.Poll (8 s). Up to 100 agents have an
-// event filter each, which names the agents' own parties only: a party mode join then needs one session reading. More have
+// event filter each, which names the agents' own parties only: a party mode join then needs one session reading, and a third person
+// from outside who joins later is not noticed: the two streams go on without that voice. More have
 // the account's filter, which names all. Answers over 16 MiB and requests over 10 s are errors; at most 20,000 sessions are
 // kept in mind.
 //
