@@ -74,6 +74,31 @@ func TestBlindTransferToAMonitoredAgentIsOneCall(t *testing.T) {
 	})
 }
 
+func TestBlindTransferIsOneCallInEveryForm(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]worldSpec{
+		"one stream": {mode: "session", form: ringsim.FormMixed}, "two lines": {form: ringsim.FormTwoLines},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, s)
+			c := w.start(ringsim.CallSpec{Agent: "108"})
+			w.talk(c, 700*time.Millisecond)
+			w.must(c.TransferBlind("109"))
+			w.until("the first agent's dialogs are down", func() bool { return w.dialogs() == 0 })
+			c.Answer()
+			w.heard(c)
+			w.talk(c, 700*time.Millisecond)
+			w.hangUp(c)
+			r := w.one(1, c)[0]
+			wantState(t, r, "recorded", "hangup")
+			if len(r.Gaps) == 0 {
+				t.Error("got no gap, want the time between the agents")
+			}
+		})
+	}
+}
+
 func TestBlindTransferAwayEndsTheCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
 		w := newWorld(t, worldSpec{known: known, rejoin: time.Second})

@@ -24,6 +24,9 @@ func Parts(t TB, dir, call string) []Recording {
 	}
 	slices.SortFunc(out, func(a, b Recording) int { return cmp.Compare(a.Part, b.Part) })
 	for i, r := range out {
+		if r.State != "no_media" {
+			compareChannels(t, r)
+		}
 		switch {
 		case r.Part != i+1:
 			t.Errorf("call %s: folder %d is part %d", call, i+1, r.Part)
@@ -36,6 +39,46 @@ func Parts(t TB, dir, call string) []Recording {
 		}
 	}
 	return out
+}
+
+// compareChannels wants the tracks of each channel, and what is said of the stretches between them, to cover it from beginning
+// to end; two streams need not begin or end in the same second.
+func compareChannels(t TB, r Recording) {
+	t.Helper()
+	const second = 8000
+	type stretch struct{ from, to int64 }
+	for ch, role := range r.Channels {
+		var on []stretch
+		silent := false
+		for _, k := range r.Tracks {
+			if k.Channel == ch && len(k.Epochs) > 0 {
+				on = append(on, stretch{k.Offset, k.Offset + k.Samples})
+			}
+		}
+		for _, x := range slices.Concat(r.Gaps, r.Missing) {
+			if x.Channel == nil || *x.Channel != ch {
+				continue
+			}
+			if silent = silent || x.What == "stream"; x.What != "gap" {
+				continue
+			}
+			for _, o := range on {
+				if x.Pos < o.to && o.from < x.Pos+x.Samples {
+					t.Errorf("%s: gap %+v lies where a track or another gap is, %d to %d", r.Dir, x, o.from, o.to)
+				}
+			}
+			on = append(on, stretch{x.Pos, x.Pos + x.Samples})
+		}
+		slices.SortFunc(on, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
+		at := int64(0)
+		for _, o := range append(on, stretch{r.Samples, r.Samples}) {
+			edge := at == 0 || o.from == r.Samples
+			if n := o.from - at; n > 0 && (!edge || n >= second) && !silent {
+				t.Errorf("%s: channel %s: nothing is said of %d samples from %d on", r.Dir, role, n, at)
+			}
+			at = max(at, o.to)
+		}
+	}
 }
 
 func manifestHash(t TB, dir string) string {
