@@ -23,8 +23,8 @@ func (e *Endpoint) ofSession(session string) *Call {
 }
 
 // Agent puts into the record what the agent does; see supervise.AgentHandler.
-func (r *ear) Agent(session string, a supervise.Agent, party string, s supervise.AgentState, reason string) {
-	c := r.e.ofSession(session)
+func (p *pool) Agent(session string, a supervise.Agent, party string, s supervise.AgentState, reason string) {
+	c := p.e.ofSession(session)
 	if c == nil {
 		return // not heard yet: the record begins with the first dialog
 	}
@@ -41,9 +41,9 @@ func (r *ear) Agent(session string, a supervise.Agent, party string, s supervise
 }
 
 // StreamFailed puts into the record why a stream does not come; see supervise.StreamHandler.
-func (r *ear) StreamFailed(session string, p call.Party, cause call.Cause) {
-	if c := r.e.ofSession(session); c != nil {
-		c.post(failed(p, cause))
+func (p *pool) StreamFailed(session string, party call.Party, cause call.Cause) {
+	if c := p.e.ofSession(session); c != nil {
+		c.post(failed(party, cause))
 	}
 }
 

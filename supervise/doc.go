@@ -19,13 +19,16 @@
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
 //
+// Those who only look have an [Account]: one login that shows calls, devices and groups, and that [Check] examines. It shares the
+// Supervisor's login and leaves the request budget to the joins. [Size] says how large a pool a load asks for.
+//
 // # Usage
 //
 //	s, err := supervise.New(supervise.Config{
 //		Server: "https://platform.ringcentral.com", ClientID: id, ClientSecret: clientSecret, JWT: jwt,
 //		Agents: []string{"108"}, Registered: account.Registered, Handler: h,
 //	})
-//	info, err := s.SIPInfo(ctx)   // register the device with it, then
+//	info, err := s.SIPInfo(ctx, 0)   // register the device with it, then
 //	err = s.Run(ctx)              // until ctx ends
 //
 // # Concurrency
@@ -37,7 +40,8 @@
 //
 // # Limits
 //
-// One Supervisor is one JWT, so one budget of requests, and one device. Where the feed is down a call is found by presence,
+// A Supervisor is a pool of logins, each with a budget of requests, and their devices (pool.go): a call is on one device, and asked for
+// by that device's owner. One login looks at the account, another one takes over where it can't. Where the feed is down a call is found by presence,
 // which RingCentral limits to 10 requests a minute: it is known after at most Config.Poll (8 s). Up to 100 agents have an
 // event filter each, which names the agents' own parties only: a party mode join then needs one session reading, and a third person
 // from outside who joins later is not noticed: the two streams go on without that voice. More have

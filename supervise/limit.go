@@ -31,6 +31,7 @@ const (
 	shareAll   = 100
 	shareLook  = 80
 	shareRetry = 60
+	shareAsk   = 40 // of people who look while calls are being joined
 )
 
 const (
@@ -59,6 +60,7 @@ type purse struct {
 	sent    []time.Time // within the window, oldest first; at most limit
 	blocked time.Time   // a penalty lasts until then
 	strikes int         // penalties in a row without Retry-After
+	told    bool        // limit is what an answer's headers named
 	// others are requests that the server counts and we did not send: other programs of the same user and app. They
 	// count for a window from their newest telling on.
 	others   int
@@ -130,6 +132,26 @@ func (l *limiter) wait(ctx context.Context, g group, share int, patience time.Du
 	}
 }
 
+// left is how many requests a purse lets through at once, as far as is known.
+func (l *limiter) left(g group, share int, now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.purses[g]
+	if now.Before(p.blocked) {
+		return 0
+	}
+	n := max(1, p.limit*share/100)
+	if now.Sub(p.othersAt) < p.window {
+		n -= p.others
+	}
+	for _, at := range p.sent {
+		if now.Sub(at) < p.window {
+			n--
+		}
+	}
+	return max(0, n)
+}
+
 // spacing is the time between two requests that use the given share of a purse evenly.
 func (l *limiter) spacing(g group, share int) time.Duration {
 	l.mu.Lock()
@@ -149,7 +171,7 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 	}
 	p := &l.purses[g]
 	if n, ok := headerInt(h, "X-Rate-Limit-Limit"); ok && n > 0 && n <= maxLimit {
-		p.limit, named = n, true
+		p.limit, p.told, named = n, true, true
 	}
 	if n, ok := headerInt(h, "X-Rate-Limit-Window"); ok && n > 0 && n <= 3600 {
 		p.window = time.Duration(n) * time.Second

@@ -82,6 +82,17 @@ func (c *core) pickedUp(now time.Time, s, next *session) bool {
 	return number != "" && e164(number) == e164(s.customer.Number) && !s.inCall && now.Before(s.passUntil)
 }
 
+// arriving says whether the person whom an agent put on hold has turned up in the agent's consultation: the call is being
+// handed over.
+func (c *core) arriving(s, next *session, v *view) bool {
+	if !s.inCall || !s.held || s.customer.Number == "" || !c.follows(s, next) {
+		return false
+	}
+	return slices.ContainsFunc(v.parties, func(p *viewParty) bool {
+		return p.ExtensionID == "" && live(p.partyState) && e164(p.Number) == e164(s.customer.Number)
+	})
+}
+
 // mayFollow says until when a call waits with its requests because it may be another one that goes on; zero: it does not.
 // Its INVITEs would be taken for those of a call of its own.
 func (c *core) mayFollow(now time.Time, next *session) (until time.Time) {
@@ -100,6 +111,9 @@ func (c *core) mayFollow(now time.Time, next *session) (until time.Time) {
 		if o := c.views[s.id]; s == next || s.verdict != verdictWanted || o == nil || o.next != "" {
 			continue
 		}
+		if c.arriving(s, next, v) { // its events are on their way
+			until = later(until, next.waitsMost.Add(goneMayCome-seekWithin))
+		}
 		taken := c.pickedUp(now, s, next)
 		if taken && first && !(s.seek.asked && now.Before(s.seek.until)) {
 			c.seekNow(now, s)
@@ -109,8 +123,11 @@ func (c *core) mayFollow(now time.Time, next *session) (until time.Time) {
 			until = later(until, s.seek.until)
 		}
 	}
-	if until.After(next.waitsMost) {
+	switch {
+	case until.After(next.waitsMost):
 		return next.waitsMost
+	case !until.After(now):
+		return time.Time{}
 	}
 	return until
 }
