@@ -34,7 +34,7 @@ func (e *Endpoint) Supervise(ctx context.Context, w supervise.Wish, show func(su
 		}
 		show(st)
 	})
-	if c := e.callOf(session); c != nil {
+	if c := e.ofSession(session); c != nil {
 		session = c.id
 	}
 	return session, err
@@ -57,16 +57,6 @@ func (e *Endpoint) supervising(agent string) *ear {
 		}
 	}
 	return first
-}
-
-// callOf finds the live call that a session belongs to; nil: none.
-func (e *Endpoint) callOf(session string) *Call {
-	for _, c := range e.live() {
-		if c.id == session || slices.Contains(c.description().Sessions, session) {
-			return c
-		}
-	}
-	return nil
 }
 
 // dialogOf gives the SIP Call-ID of the dialog that answers a join.
@@ -126,7 +116,7 @@ func (e *Endpoint) Release(ctx context.Context, id, agent string) ([]Released, e
 					done.Agent = c.Agent
 				}
 			}
-			c := e.callOf(session)
+			c := e.ofSession(session)
 			if c != nil {
 				done.Call, done.Heard = c.id, true
 				if !slices.Contains(heard, c) {

@@ -147,6 +147,7 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	}
 	source, _ := netip.ParseAddrPort(inv.Source)
 	l := newLeg(c, r, inv, p, source.Addr())
+	l.part = c.seat(p)
 	c.add(l, p.info.Sessions)
 	if r.givenUp(p.joins) { // in this moment: the release may not have seen the leg
 		c.remove(l, releasedByHand)

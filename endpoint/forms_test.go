@@ -2,10 +2,12 @@ package endpoint_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,13 @@ import (
 	"github.com/earshot/earshot/supervise"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // calls are mostly waited for, whatever the number of cores
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // agents are the default world's first extensions that may be monitored.
 var agents = []string{"108", "109", "110"} //nolint:gochecknoglobals // constant
@@ -109,9 +117,12 @@ func TestEverySampleOfEveryFormIsInItsPlace(t *testing.T) {
 		{"tls", true, trunk.PCMU}, {"tls", true, trunk.PCMA}, {"tcp", false, trunk.PCMU}, {"tcp", true, trunk.PCMA},
 		{"udp", false, trunk.PCMA}, {"udp", true, trunk.PCMU}, {"udp", false, trunk.PCMU}, {"tls", false, trunk.PCMA},
 	}
+	cores := make(chan struct{}, runtime.GOMAXPROCS(0)) // parties are in step as far as the simulator has the time to send in time
 	for _, w := range worlds {
 		t.Run(fmt.Sprintf("%s/srtp=%v/%s", w.transport, w.srtp, w.law), func(t *testing.T) {
 			t.Parallel()
+			cores <- struct{}{}
+			defer func() { <-cores }()
 			dir := t.TempDir()
 			sim := ringsim.Start(t, ringsim.Config{Limits: ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000}, Trunk: func(c *trunk.Config) { c.Strict = true }})
 			_, stop := listening(t, sim, w.transport, "party", dir)

@@ -24,11 +24,8 @@ func (c *Call) mask(by string) {
 		return
 	}
 	c.info.Masked = by
-	info, rec := c.info, c.rec
 	c.mu.Unlock()
-	if rec != nil {
-		rec.Update(info)
-	}
+	c.tell()
 	c.shut(by)
 }
 

@@ -96,10 +96,10 @@ func hook(word string, s *spy) func(*endpoint.Config) {
 	}
 }
 
-// wantSilence wants a recording that is masked from its first sample to its last, and says on whose word.
-func wantSilence(t *testing.T, r oracle.Recording) {
+// wantSilence wants a recording in that state, that is masked from its first sample to its last, and says on whose word.
+func wantSilence(t *testing.T, r oracle.Recording, state string) {
 	t.Helper()
-	if r.State != "recorded" || r.Samples == 0 || len(r.Tracks) == 0 {
+	if r.State != state || r.Samples == 0 || len(r.Tracks) == 0 {
 		t.Errorf("%s: %s, cause %s, %d samples, %d tracks", r.Dir, r.State, r.Cause, r.Samples, len(r.Tracks))
 	}
 	for _, k := range r.Tracks {
@@ -157,7 +157,7 @@ func TestMaskHoldsFromTheFirstSampleInEveryFormAndOverRejoins(t *testing.T) {
 	}
 	stop()
 	for _, r := range oracle.All(t, dir) {
-		wantSilence(t, r)
+		wantSilence(t, r, "partial") // between BYE and re-join there is nothing
 	}
 	if n := len(oracle.ByCall(t, dir)); n != len(calls) {
 		t.Errorf("%d calls recorded, want %d", n, len(calls))
@@ -165,32 +165,54 @@ func TestMaskHoldsFromTheFirstSampleInEveryFormAndOverRejoins(t *testing.T) {
 }
 
 func TestMaskFollowsATransfer(t *testing.T) {
-	dir, s := t.TempDir(), newSpy()
-	sim := unlimited(t, nil)
-	ep, stop := listeningAs(t, sim, dir, func(c *endpoint.Config) {
-		hook("", s)(c)
-		c.Supervisors[0].RingCentral.Policy.Hook.Command = []string{"/bin/sh", "-c", `case "$(cat)" in *'"agent":"108"'*) echo masked;; *) echo yes;; esac`}
-	})
-	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
-	id := c.SessionID()
-	oracle.Eventually(t, 10*time.Second, "masked audio", func() bool { _, n := s.of(id); return n > 8000 })
-	if err := c.TransferBlind("109"); err != nil {
-		t.Fatal(err)
-	}
-	c.Answer()
-	_, before := s.of(id)
-	oracle.Eventually(t, 20*time.Second, "the other agent's audio, masked", func() bool { _, n := s.of(id); return n > before+16_000 })
-	if len(ep.Status().Calls) != 1 {
-		t.Errorf("calls: %+v, want the one", ep.Status().Calls)
-	}
-	c.Hangup()
-	<-c.Done()
-	stop()
-	if n, _ := s.of(id); n != 0 {
-		t.Errorf("a sink got %d samples or octets", n)
-	}
-	for _, r := range oracle.All(t, dir) {
-		wantSilence(t, r)
+	for name, transfer := range map[string]func(t *testing.T, ep *endpoint.Endpoint, c *ringsim.Call) *ringsim.Call{
+		"blind": func(t *testing.T, _ *endpoint.Endpoint, c *ringsim.Call) *ringsim.Call {
+			if err := c.TransferBlind("109"); err != nil {
+				t.Fatal(err)
+			}
+			c.Answer()
+			return c
+		},
+		"attended": func(t *testing.T, ep *endpoint.Endpoint, c *ringsim.Call) *ringsim.Call {
+			consult, err := c.Consult(ringsim.CallSpec{Peer: "109"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			oracle.Eventually(t, 10*time.Second, "the consultation between colleagues is excused", func() bool {
+				return strings.HasPrefix(waiting(ep, consult.SessionID()), "excused")
+			})
+			if err := c.TransferAttended(consult); err != nil {
+				t.Fatal(err)
+			}
+			return consult
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, s := t.TempDir(), newSpy()
+			sim := unlimited(t, nil)
+			ep, stop := listeningAs(t, sim, dir, func(c *endpoint.Config) {
+				hook("", s)(c)
+				c.Supervisors[0].RingCentral.Policy.Hook.Command = []string{"/bin/sh", "-c", `case "$(cat)" in *'"agent":"108"'*) echo masked;; *) echo yes;; esac`}
+			})
+			c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+			id := c.SessionID()
+			oracle.Eventually(t, 10*time.Second, "masked audio", func() bool { _, n := s.of(id); return n > 8000 })
+			last := transfer(t, ep, c)
+			_, before := s.of(id)
+			oracle.Eventually(t, 20*time.Second, "the other agent's audio, masked", func() bool { _, n := s.of(id); return n > before+16_000 })
+			if len(ep.Status().Calls) != 1 {
+				t.Errorf("calls: %+v, want the one", ep.Status().Calls)
+			}
+			last.Hangup()
+			<-last.Done()
+			stop()
+			if n, _ := s.of(id); n != 0 {
+				t.Errorf("a sink got %d samples or octets", n)
+			}
+			for _, r := range oracle.All(t, dir) {
+				wantSilence(t, r, "recorded")
+			}
+		})
 	}
 }
 

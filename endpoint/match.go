@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -140,13 +141,13 @@ func unasked(inv *sip.Invitation) plan {
 
 func newLeg(c *Call, r *ear, inv *sip.Invitation, p plan, toward netip.Addr) *leg {
 	return &leg{
-		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, born: r.e.engine.Now(),
+		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, agent: p.info.Agent, born: r.e.engine.Now(),
 		party: func(s offer.Stream) call.Party {
 			if party, ok := p.parties[s.Line]; ok {
 				return party
 			}
 			return call.Party{ID: s.Party, IdentifiedBy: call.ByMediaTitle} // a line that a later offer added
 		},
-		tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
+		parties: slices.Collect(maps.Values(p.parties)), tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
 	}
 }

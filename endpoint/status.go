@@ -230,7 +230,7 @@ func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
 func (c *Call) status() CallStatus {
 	held := c.heldLines()
 	c.mu.Lock()
-	s := CallStatus{ID: c.id, Agent: c.info.Agent, Masked: c.info.Masked, Started: c.started, Legs: len(c.legs)}
+	s := CallStatus{ID: c.id, Agent: c.agent, Masked: c.info.Masked, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
 	live, onHold := 0, 0
 	for _, t := range c.states() {
@@ -251,7 +251,7 @@ func (c *Call) status() CallStatus {
 	default:
 		s.State = StateJoining.String()
 	}
-	switch rec, err := c.recording(); {
+	switch rec, err := c.recording(c.newest()); {
 	case rec != nil:
 		s.Dir = rec.Result().Dir
 	case err != nil:

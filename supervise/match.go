@@ -170,7 +170,12 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 		return
 	}
 	s.confirmed = false
-	s.dirty, s.readAt = true, now.Add(endedSettle)
+	if !s.seek.done {
+		s.seek.leftAt, s.seek.until = now, now.Add(seekWithin)
+	}
+	if s.inCall || !s.seek.asked { // else a reading was made, or is on its way, that tells as much
+		s.dirty, s.readAt = true, now.Add(endedSettle)
+	}
 	if wasUp && now.Sub(j.joinedAt) >= stableAfter {
 		j.tally = tally{}
 	}

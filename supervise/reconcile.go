@@ -57,6 +57,7 @@ type core struct {
 	registered   bool // some device is, at the newest tick
 	lacking      int  // calls that wait for room in the pool, at the newest tick
 	shortAt      time.Time
+	rescan       bool // this tick needs a second pass
 	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
@@ -105,6 +106,10 @@ type session struct {
 	recheckAt time.Time // when an excused call was read again
 	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
+	seen      seenAgent
+	seek      seek
+	waits     time.Time // it may be another call that goes on: nothing is asked for before
+	waitsMost time.Time // nor does it wait any longer than that
 	obstacle  obstacle
 	freshness
 }
@@ -264,16 +269,27 @@ func (s *session) join(party string) *join {
 // tick does what is due and says when to come back; zero means only after something has happened. registered says so of
 // each device.
 func (c *core) tick(now time.Time, registered ...bool) time.Time {
-	var next time.Time
 	c.enroll(registered)
+	c.rescan = false
+	next := c.pass(now)
+	if c.rescan { // a session that was passed is to be read after all
+		next = c.pass(now)
+	}
+	return next
+}
+
+// pass is a turn of all sessions.
+func (c *core) pass(now time.Time) time.Time {
+	var next time.Time
 	c.count(now)
 	c.lacking = 0
 	for _, s := range c.sorted() {
+		c.observe(s)
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}
 		s.joins = slices.DeleteFunc(s.joins, func(j *join) bool { return j.extra && !j.alive() })
-		if !s.inCall && !s.alive() && !s.reading && !now.Before(s.passUntil) {
+		if !s.inCall && !s.alive() && !s.reading && !s.unsure() && !now.Before(s.passUntil) {
 			c.bury(s)
 			continue
 		}
@@ -338,7 +354,7 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session) {
-	s.full, s.roomAt = false, time.Time{}
+	s.full, s.roomAt, s.waits = false, time.Time{}, time.Time{}
 	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
 	}
@@ -362,6 +378,9 @@ func (c *core) ask(now time.Time, s *session) {
 		return
 	}
 	if s.dirty || !due || !c.registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
+		return
+	}
+	if s.waits = c.mayFollow(now, s); !s.waits.IsZero() {
 		return
 	}
 	dev, again := c.place(now, s, more)
@@ -392,7 +411,7 @@ func (c *core) ask(now time.Time, s *session) {
 
 // readNow has the session's parties read.
 func (c *core) readNow(now time.Time, s *session) {
-	s.dirty, s.reading = true, true
+	s.dirty, s.reading, s.seek.due = true, true, false
 	s.sentTop = c.viewOf(now, s.id).top
 	c.emit(actRead{s.id})
 }
@@ -421,6 +440,8 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
 		case j.extra || s.released || s.occupied || s.verdict != verdictWanted:
+		case !s.waits.IsZero() && j.state == stateWanted:
+			next = earlier(next, s.waits)
 		case j.state == stateWanted && (s.full || !s.roomAt.IsZero()): // until a dialog ends, what was learned is forgotten, or requests are allowed again
 			next = earlier(next, s.roomAt)
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):

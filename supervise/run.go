@@ -172,6 +172,8 @@ func (s *Supervisor) tell(a action) bool {
 		if h, ok := h.(MoveHandler); ok {
 			h.Moved(a.from, a.to)
 		}
+	case actAgent:
+		s.tellAgent(a)
 	case actSilent:
 		s.feedSilent(a.missed)
 	case actFailed:
@@ -203,6 +205,7 @@ func (s *Supervisor) failed(a actFailed) {
 	s.log.say(slog.LevelWarn, "join "+key, "join failed", attrs...)
 	if s.cfg.Handler != nil {
 		s.cfg.Handler.Failed(a.session, a.cause, a.err)
+		s.tellStream(a)
 	}
 }
 

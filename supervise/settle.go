@@ -88,7 +88,7 @@ func (c *core) unread(now time.Time, s *session, o outcome, until time.Time, err
 
 // over notes that the agent's part of the call has ended.
 func (c *core) over(now time.Time, s *session) {
-	s.inCall, s.dirty, s.freshAt = false, false, now
+	s.inCall, s.dirty, s.freshAt = false, s.seek.due, now
 	for _, j := range s.joins {
 		j.unclear = false
 	}

@@ -28,6 +28,7 @@ type view struct {
 	guest     string // the party that came from another session, if it is from outside the account
 	heard     bool   // a dialog of it was up
 	nextAt    time.Time
+	giver     string // the extension whose agent handed the call over to this session, and leaves it
 }
 
 type viewParty struct {
