@@ -233,9 +233,12 @@ func TestReleaseGivesThePlaceToAHumanAndTakesItBackWhenHeLeaves(t *testing.T) {
 		t.Fatalf("release: got %+v, %v", released, err)
 	}
 	oracle.Eventually(t, 5*time.Second, "sealed as it stands", func() bool {
-		r, ok := oracle.ByCall(t, dir)[id]
-		return ok && r.State == "recorded" && r.Cause == "released" && r.Samples > 8000
+		sealed, open := oracle.Folders(t, dir)
+		return len(sealed) == 1 && len(open) == 0
 	})
+	if r := oracle.ByCall(t, dir)[id]; r.State != "recorded" || r.Cause != "released" || r.Samples <= 8000 {
+		t.Errorf("recording: %s, cause %s, %d samples, want it to end as released", r.State, r.Cause, r.Samples)
+	}
 	if s := waiting(ep, id); !strings.HasPrefix(s, "released") {
 		t.Errorf("status: got %q, want released", s)
 	}
