@@ -247,3 +247,22 @@ func TestAgentWhoTakesAnotherPhoneIsOneCall(t *testing.T) {
 		}
 	})
 }
+
+func TestStoppedWhileTwoPartsAreOpenBothAreSealedInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldSpec{known: byAccount})
+	c := w.start(ringsim.CallSpec{Agent: "108"})
+	_, err := c.AddParty(ringsim.PartySpec{Number: "+14155550123"})
+	w.must(err)
+	w.until("the three", func() bool { return w.tracks("mix", 0.7) == 1 })
+	w.end()
+	c.Hangup()
+	<-c.Done()
+	got := oracle.Parts(t, w.dir, c.SessionID()) // which looks at the hashes
+	if len(got) != 2 {
+		t.Fatalf("got %d folders, want 2", len(got))
+	}
+	for _, r := range got {
+		wantState(t, r, "recorded", "shutdown")
+	}
+}
