@@ -28,6 +28,9 @@ type ear struct {
 	mu      sync.Mutex
 	account *sip.Account // nil until its credentials are known
 	why     string       // why there is none
+	runs    bool         // the account does
+	hush    func()       // ends the supervisor alone; nil: there is none
+	quiet   bool         // it was called
 }
 
 // infoEvery are the waits between tries to read the device's SIP account from RingCentral.
@@ -85,14 +88,20 @@ func (r *ear) run(ctx context.Context) {
 	}
 	var wg sync.WaitGroup
 	if r.sup != nil {
+		asks, hush := context.WithCancel(ctx)
+		defer hush()
+		r.setHush(hush)
 		wg.Go(func() {
-			if err := r.sup.Run(ctx); err != nil && ctx.Err() == nil {
+			if err := r.sup.Run(asks); err != nil && asks.Err() == nil {
 				r.log.Error("supervision ended", "err", err)
 			}
 		})
 	}
-	if err := r.sip().Run(ctx); err != nil && ctx.Err() == nil {
-		r.log.Error("device ended", "err", err)
+	if r.e.turn.await(ctx) {
+		r.setRuns()
+		if err := r.sip().Run(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("device ended", "err", err)
+		}
 	}
 	wg.Wait()
 	r.giveUp()
@@ -156,6 +165,9 @@ func withInfo(cfg sip.Config, info supervise.SIPInfo) sip.Config {
 // Invited takes a new INVITE: it finds the call that it belongs to, or makes one. See sip.Handler.
 func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error) {
 	p := r.plan(ctx, inv)
+	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
+		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
+	}
 	c, err := r.e.open(r, p.info)
 	if err != nil {
 		r.log.Error("call refused", "call", p.info.ID, "leg", inv.CallID, "err", err)
@@ -174,6 +186,7 @@ func (r *ear) Wanted(c supervise.Call) {
 	w, known := r.e.wanted[c.Session]
 	if known || len(r.e.wanted) < maxWanted {
 		w.call, w.ear = c, r
+		w.heard = w.heard || r.e.older.hears(c.Session)
 		r.e.wanted[c.Session] = w
 	}
 }
@@ -220,6 +233,9 @@ func (r *ear) giveUp() {
 			continue
 		}
 		delete(r.e.wanted, id)
+		if r.e.shift.over.Load() || r.e.shift.trial.Load() {
+			continue // it is another process's
+		}
 		if w.cause.Code == "" {
 			w.cause = call.Cause{Code: call.CodeShutdown, Text: "earshot stopped before the call could be heard"}
 		}

@@ -392,7 +392,7 @@ func (a *Account) logState(r *registrar, before regStatus, s State) {
 		a.log.Info("registered", slog.String("proxy", s.Proxy), slog.String("local", s.Local.String()), slog.Duration("expires", time.Until(r.ends).Round(time.Second)))
 	case r.status == regReleased && before != regReleased:
 		a.log.Info("registration released", slog.String("local", s.Local.String()))
-	case r.status == regUnregistered && before != regUnregistered:
+	case r.status == regUnregistered && before != regUnregistered && !r.released:
 		a.log.Info("unregistered")
 	case r.status == regRejected && !s.NextTry.IsZero():
 		a.log.Error("registration rejected: check user name, authorization id and password of the device, and that no other program uses it",
