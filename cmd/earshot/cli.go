@@ -28,6 +28,8 @@ type cli struct {
 	Run      runCmd     `cmd:"" help:"the daemon: register, be called, record and stream"`
 	Status   statusCmd  `cmd:"" help:"what the running daemon hears, what not and why"`
 	Listen   listenCmd  `cmd:"" help:"a live call's audio on standard output"`
+	Reload   reloadCmd  `cmd:"" help:"have the running daemon read its configuration again; calls go on"`
+	Drain    drainCmd   `cmd:"" help:"have the running daemon take no new calls, and end with the last one"`
 	Demo     demoCmd    `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
 	Sim      simCmd     `cmd:"" help:"that RingCentral alone, for other programs' tests"`
 	Settings settingCmd `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
