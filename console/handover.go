@@ -2,10 +2,12 @@ package console
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -136,7 +138,9 @@ func (c *Control) takeover(w http.ResponseWriter, r *http.Request) {
 		c.cfg.Log.Debug("takeover not begun", attr.Err(err))
 		return
 	}
-	c.cfg.Operator.HandOver(r.Context(), &Link{conn: conn, r: rw.Reader})
+	// Not through rw: what it reads is the server's still, and the end of the connection would end the request's context.
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	c.cfg.Operator.HandOver(r.Context(), &Link{conn: conn, r: bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn))})
 }
 
 // TakeOver asks the daemon to hand over. The link must be closed.

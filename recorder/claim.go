@@ -16,8 +16,13 @@ import (
 // Who owns what: the directory's lock belongs to the process that records what comes; it may change hands while both live.
 // Each open recording has its folder's lock besides, so that one process never finishes what another still writes.
 
-// leftoversEvery is how often folders are looked at again that another process holds: it may be killed.
-const leftoversEvery = 30 * time.Second
+const (
+	// leftoversEvery is how often folders are looked at again that another process holds: it may be killed.
+	leftoversEvery = 30 * time.Second
+	// After Recover they are looked at a few times more: a process that is being killed gives its files back one by one.
+	soonEvery = 500 * time.Millisecond
+	soonTimes = 10
+)
 
 // Claim takes the directory's lock, of which Standby or Release left us without, and has what nobody writes any more
 // finished. ErrInUse: another process has it.
@@ -76,9 +81,14 @@ func (s *Store) Recover() {
 // finishLeftovers finishes what other processes left, each time there may be something, until ctx ends.
 func (s *Store) finishLeftovers(ctx context.Context) {
 	left := s.repairAll(ctx, s.unfinished)
-	again := time.NewTicker(s.leftovers)
+	again := time.NewTimer(s.leftovers)
 	defer again.Stop()
-	for {
+	for soon := 0; ; {
+		wait := s.leftovers
+		if soon > 0 {
+			wait = min(wait, soonEvery)
+		}
+		again.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return
@@ -88,8 +98,9 @@ func (s *Store) finishLeftovers(ctx context.Context) {
 				s.log.Error("recordings not searched", attr.Err(err))
 				s.count.errors.Add(1)
 			}
-			left = s.foreign(found)
+			left, soon = s.foreign(found), soonTimes
 		case <-again.C:
+			soon = max(0, soon-1)
 		}
 		if !s.claimed() {
 			left = nil // who has the lock finishes it

@@ -21,16 +21,22 @@ type reloadCmd struct {
 	JSON bool `help:"as JSON"`
 }
 
+// unchanged is what became of a configuration with mistakes.
+const unchanged = "nothing has changed: the daemon goes on with the configuration that it had"
+
 // Run has the running daemon read its configuration again, and says what came of it.
 func (r reloadCmd) Run(ctx context.Context, c *cli, p *process) error {
 	cl, err := dial(ctx, c, p)
+	if bad := (config.Errors)(nil); errors.As(err, &bad) { // so bad that not even the socket is sure
+		return &usageError{err: err, hint: unchanged}
+	}
 	if err != nil {
 		return err
 	}
 	defer cl.Close() //nolint:errcheck // idle connections only
 	done, err := cl.Reload(ctx)
 	if errors.Is(err, console.ErrBadConfig) {
-		return &usageError{err: err, hint: "nothing has changed: the daemon goes on with the configuration that it had"}
+		return &usageError{err: err, hint: unchanged}
 	}
 	if err != nil {
 		return err
