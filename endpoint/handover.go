@@ -145,12 +145,6 @@ func (c *Call) letGo(ctx context.Context, now time.Time) {
 	}
 }
 
-func (r *ear) setHush(hush func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hush = hush
-}
-
 func (r *ear) setRuns() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,20 +157,20 @@ func (r *ear) running() bool {
 	return r.runs
 }
 
-// hushed tells whether the supervisor was told to end.
-func (r *ear) hushed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.quiet
+// hushed tells whether the supervisors were told to end.
+func (p *pool) hushed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.quiet
 }
 
 // hush ends the supervisors: requests and feed are the next process's.
 func (e *Endpoint) hush() {
-	for _, r := range e.ears {
-		r.mu.Lock()
-		hush := r.hush
-		r.quiet = true
-		r.mu.Unlock()
+	for _, p := range e.pools {
+		p.mu.Lock()
+		hush := p.hush
+		p.quiet = true
+		p.mu.Unlock()
 		if hush != nil {
 			hush()
 		}

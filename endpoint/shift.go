@@ -91,10 +91,8 @@ func (e *Endpoint) Draining() (on bool, calls int) {
 }
 
 func (e *Endpoint) drainSupervisors(on bool) {
-	for _, r := range e.ears {
-		if r.sup != nil {
-			r.sup.Drain(on)
-		}
+	for _, p := range e.pools {
+		p.sup.Drain(on)
 	}
 }
 
@@ -137,9 +135,9 @@ func (e *Endpoint) awaitEnd(ctx context.Context) bool {
 
 // pending lists the sessions that are being asked for.
 func (e *Endpoint) pending() (sessions []string) {
-	for _, r := range e.ears {
-		if r.sup != nil && !r.hushed() {
-			sessions = append(sessions, r.sup.Pending()...)
+	for _, p := range e.pools {
+		if !p.hushed() {
+			sessions = append(sessions, p.sup.Pending()...)
 		}
 	}
 	return sessions

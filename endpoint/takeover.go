@@ -120,10 +120,8 @@ func (e *Endpoint) Older(pid int, held []Held) {
 		}
 	}
 	e.mu.Unlock()
-	for _, r := range e.ears {
-		if r.sup != nil {
-			r.sup.Elsewhere(chains)
-		}
+	for _, p := range e.pools {
+		p.sup.Elsewhere(chains)
 	}
 }
 

@@ -43,6 +43,7 @@ type Account struct {
 	heals      chan struct{}  // slots of re-INVITEs after a new flow
 	orders     chan order     // to the registrar loop, which may be busy for a while
 	regDone    chan struct{}  // closed when that loop has ended
+	probes     chan struct{}  // size 1: the registrar is to be asked out of turn
 	wg         sync.WaitGroup // what Run started
 
 	// Owned by the registrar loop.
@@ -101,6 +102,7 @@ func New(cfg Config) (*Account, error) {
 	}
 	a.heals = make(chan struct{}, maxHeals)
 	a.orders, a.regDone = make(chan order), make(chan struct{})
+	a.probes = make(chan struct{}, 1)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
 	a.gate.limit = maxInside + 2*cfg.MaxCalls
@@ -200,6 +202,15 @@ const quietLimit = time.Second
 
 // Drain makes every new INVITE get 503 from now on; calls that are up go on.
 func (a *Account) Drain() { a.draining.Store(true) }
+
+// Probe has the registrar asked at once whether the flow lives, by a REGISTER: where no answer comes a new flow is made, and
+// the dialogs are healed on it. Safe from anywhere; it does not block.
+func (a *Account) Probe() {
+	select {
+	case a.probes <- struct{}{}:
+	default: // one is due already
+	}
+}
 
 // State gives the present state.
 func (a *Account) State() State {

@@ -35,6 +35,7 @@ const (
 	regAnswer           // final response to REGISTER
 	regTimeout          // REGISTER was not answered in time
 	regWake             // the waiting time of the last step is over
+	regProbe            // somebody doubts that the flow lives
 	regStop
 	regRelease // another process is about to register
 	regResume  // and did not
@@ -167,6 +168,11 @@ func (r *registrar) step(ev regEvent) regAction {
 		return r.answered(ev)
 	case regWake:
 		return r.woken(ev)
+	case regProbe:
+		if r.flowUp && (r.status == regRegistered || r.status == regDegraded) {
+			return r.register() // what has no answer on this flow ends it
+		}
+		return r.wait()
 	case regStop:
 		return r.stop(ev)
 	case regRelease:

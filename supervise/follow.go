@@ -83,7 +83,7 @@ func (c *core) monitored(v *view, s *session) (Agent, *viewParty) {
 		if s != nil && p.ExtensionID == s.agent.ID && p.ExtensionID != "" {
 			a, ok = s.agent, true
 		}
-		if !ok || p.Supervising || (c.own != "" && p.ExtensionID == c.own) {
+		if !ok || p.Supervising || c.own.has(p.ExtensionID) {
 			continue
 		}
 		r := 0
@@ -181,8 +181,11 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 		c.gone(now, s, v)
 	case !p.live, s.held:
 	case p.ready && c.complete(v, p):
-		if s.settled() {
+		switch {
+		case s.settled():
 			s.dirty = false
+		case s.dirty && s.readAt.IsZero():
+			s.readAt = now // readings were given up while it was on hold, say
 		}
 		s.tries = 0
 		c.apply(now, s, p)
@@ -250,7 +253,7 @@ func (c *core) handedOn(s *session, v *view) time.Duration {
 	for _, p := range v.parties {
 		_, agent := c.agents.agent(p.ExtensionID)
 		switch {
-		case p.Supervising || (c.own != "" && p.ExtensionID == c.own):
+		case p.Supervising || c.own.has(p.ExtensionID):
 		case parked(p.partyState):
 			others, wait = true, parkWait
 		case pending(p.partyState) && agent:

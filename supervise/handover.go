@@ -32,10 +32,10 @@ func (s *Supervisor) Elsewhere(calls [][]string) {
 }
 
 func (c *core) setElsewhere(now time.Time, calls [][]string) {
-	c.elsewhere = map[string]bool{}
+	c.theirs = map[string]bool{}
 	for _, chain := range calls {
 		for i, id := range chain {
-			c.elsewhere[id] = true
+			c.theirs[id] = true
 			if i == 0 {
 				continue
 			}
@@ -51,7 +51,7 @@ func (c *core) setElsewhere(now time.Time, calls [][]string) {
 
 // leaves says whether the session is to be left alone.
 func (c *core) leaves(s *session) bool {
-	if c.elsewhere[s.id] {
+	if c.theirs[s.id] {
 		s.heard = true // by the other process: it is no missed call
 		return true
 	}

@@ -86,7 +86,7 @@ func TestDrainingKeepsWhatWasBegunAndBeginsNothing(t *testing.T) {
 	s.want("asked s3 agent")
 	s.c.ended(s.now, "s1", "a2", call.Cause{Code: call.CodeHangup})
 	s.after(time.Second)
-	s.want("read s1, ask s3 e1 again")
+	s.want("read s1, ask s3 e1")
 	s.read("s1", "c1 - Answered", "a2 7 Answered", "oc1 8 sup")
 	s.want("ask s1 a2")
 	// A transfer of it is the same call.

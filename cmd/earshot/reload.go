@@ -59,13 +59,10 @@ func (r reloadCmd) Run(ctx context.Context, c *cli, p *process) error {
 // liveKeys are the settings that take effect while calls live. One that ends in a dot is a whole section.
 var liveKeys = []string{
 	"supervise.agents", "supervise.groups", "supervise.directions", "supervise.queues", "supervise.numbers", "supervise.not_numbers",
-	"supervise.share", "supervise.schedule", "supervise.internal", "supervise.hook.", "timezone", "log.level",
+	"supervise.priority", "supervise.share", "supervise.schedule", "supervise.internal", "supervise.hook.", "timezone", "log.level",
 } //nolint:gochecknoglobals // constant
 
 func isLive(key string) bool {
-	if strings.HasPrefix(key, "supervise.supervisors[") && strings.HasSuffix(key, "].groups") {
-		return true
-	}
 	return slices.ContainsFunc(liveKeys, func(k string) bool { return key == k || strings.HasSuffix(k, ".") && strings.HasPrefix(key, k) })
 }
 
