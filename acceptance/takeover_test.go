@@ -286,3 +286,29 @@ func TestTakeoverWhereNothingRunsJustStarts(t *testing.T) {
 	d.terminate(t)
 	compareAll(t, d, calls)
 }
+
+func TestTheNewProcessStartsWhenTheOldOneIsKilledBeforeItGave(t *testing.T) {
+	t.Parallel()
+	sim := ringCentral(t, 1)
+	old := write(t, string(sim.YAML("tls"))).runReady(t, quick)
+	calls := begin(t, sim, 1, func(int) ringsim.CallSpec { return ringsim.CallSpec{} })
+	said(t, calls, mayMiss+2*time.Second)
+	rest := newRESTProxy(t, sim.URL())
+	rest.only = "/sip-info"
+	rest.fail.Store(503)
+	next := old.run(t, "--takeover", quick, "--set=ringcentral.server="+rest.server.URL)
+	oracle.Eventually(t, 15*time.Second, "the new process lacks its SIP account", func() bool { return rest.asked.Load() > 0 })
+	before := calls[0].Streams()
+	at := time.Now()
+	old.kill()
+	rest.fail.Store(0)
+	next.awaitReady(t)
+	heardAgain(t, calls[0], len(before))
+	for _, s := range calls[0].Streams()[len(before):] {
+		heard(t, s, time.Second)
+	}
+	hangUp(t, calls)
+	next.sealed(t, 2, 10*time.Second)
+	next.terminate(t)
+	checkParts(t, calls[0].SessionID(), partsOf(oracle.All(t, old.dir), calls[0]), before, calls[0].Streams()[len(before):], at)
+}

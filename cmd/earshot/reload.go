@@ -63,6 +63,9 @@ var liveKeys = []string{
 } //nolint:gochecknoglobals // constant
 
 func isLive(key string) bool {
+	if strings.HasPrefix(key, "stream[") { // of calls to come
+		return true
+	}
 	return slices.ContainsFunc(liveKeys, func(k string) bool { return key == k || strings.HasSuffix(k, ".") && strings.HasPrefix(key, k) })
 }
 
@@ -121,14 +124,14 @@ func (d *daemon) apply(l *config.Loaded, done *console.Reloaded) error {
 	if len(done.Applied) == 0 {
 		return nil
 	}
-	supervisors := endpointConfig(l.Config, "", d.log).Supervisors
-	if n := len(endpointConfig(d.reloads.start.Config, "", d.log).Supervisors); len(supervisors) != n {
+	cfg := endpointConfig(l.Config, "", d.log)
+	if n := len(endpointConfig(d.reloads.start.Config, "", d.log).Supervisors); len(cfg.Supervisors) != n {
 		// Another number of logins: whom they hear has to wait for them.
 		done.Restart = append(done.Restart, done.Applied...)
 		done.Applied = []string{}
 		return nil
 	}
-	if err := d.ep.Reload(supervisors); err != nil {
+	if err := d.ep.Reload(cfg.Supervisors, cfg.Stream.Consumers); err != nil {
 		return err
 	}
 	d.reloads.level.Set(logLevel(l.Config.Log))
