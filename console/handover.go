@@ -40,12 +40,15 @@ var ErrRefused = errors.New("the running earshot says no")
 // Line is one line of a Link.
 type Line struct {
 	Type string `json:"type"`
-	// PID, Dir and UDP stand in LineHello: the old process, its record.dir, and the UDP socket that it can't give up.
-	PID   int        `json:"pid,omitempty"`
-	Dir   string     `json:"dir,omitempty"`
-	UDP   string     `json:"udp,omitempty"`
-	Calls []HeldCall `json:"calls,omitempty"` // of LineGiven and LineHeld
-	Why   string     `json:"why,omitempty"`
+	// The fields down to Well stand in LineHello: of the old process its number, its record.dir, the UDP socket that it can't give
+	// up, how many of its devices are registered, and whether all are and nothing fails.
+	PID        int        `json:"pid,omitempty"`
+	Dir        string     `json:"dir,omitempty"`
+	UDP        string     `json:"udp,omitempty"`
+	Registered int        `json:"registered,omitempty"`
+	Well       bool       `json:"well,omitempty"`
+	Calls      []HeldCall `json:"calls,omitempty"` // of LineGiven and LineHeld
+	Why        string     `json:"why,omitempty"`
 }
 
 // HeldCall is a call that the old process hears or is being joined to.

@@ -135,7 +135,11 @@ func rejoined(t *testing.T, c *ringsim.Call, n int) {
 // handOver has next take over from w, which has the calls given.
 func (w *worker) handOver(next *worker, calls int) {
 	w.t.Helper()
-	if err := next.Warm(w.t.Context()); err != nil {
+	like := w.Fitness()
+	if !like.Well || like.Registered != 1 {
+		w.t.Errorf("fitness %+v, want one device, well", like)
+	}
+	if err := next.Warm(w.t.Context(), like); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.GiveUp(w.t.Context()); err != nil {
@@ -147,7 +151,7 @@ func (w *worker) handOver(next *worker, calls int) {
 	if err := next.TakeOver(1, w.Held()); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := next.Registered(w.t.Context()); err != nil {
+	if err := next.Registered(w.t.Context(), like); err != nil {
 		w.t.Fatal(err)
 	}
 	w.HandedOver()
@@ -326,7 +330,7 @@ func TestAnAbandonedTakeOverLeavesNoRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Warm(t.Context()); err != nil {
+	if err := w.Warm(t.Context(), endpoint.Fitness{Well: true}); err != nil {
 		t.Fatal(err)
 	}
 	oracle.Eventually(t, 10*time.Second, "the call is wanted", func() bool { return len(w.Status().Waiting) == 1 })
@@ -339,4 +343,26 @@ func TestAnAbandonedTakeOverLeavesNoRecord(t *testing.T) {
 	if n := sim.Requested("POST", supervisePath); n != 0 {
 		t.Errorf("%d requests on standby, want none", n)
 	}
+}
+
+func TestWhatWorksInNeitherProcessKeepsNobodyFromTakingOver(t *testing.T) {
+	sim := world(t)
+	w := work(t, sim, t.TempDir(), true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	// The other has no registration either: there is nothing to wait for but a login.
+	for _, like := range []endpoint.Fitness{{}, {Registered: 5}, {Well: true}} {
+		if err := w.Warm(ctx, like); err != nil {
+			t.Errorf("%+v: %v", like, err)
+		}
+	}
+	if err := w.Registered(ctx, endpoint.Fitness{}); err != nil {
+		t.Error(err)
+	}
+	short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	if err := w.Registered(short, endpoint.Fitness{Registered: 1}); err == nil {
+		t.Error("as fit as one with a registered device, and has none")
+	}
+	w.stop()
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/earshot/earshot/supervise"
 )
 
 // The new process: Warm, TakeOver, Registered, Settle, then Older each time the old one holds other calls, and OlderGone.
@@ -33,27 +36,71 @@ type OlderStatus struct {
 	Calls []string `json:"calls"`
 }
 
-// Warm waits until an Endpoint on Standby that runs has all it needs but the devices: SIP accounts, logins, agents, and a
-// first look at the calls. The error says what is missing when ctx ends.
-func (e *Endpoint) Warm(ctx context.Context) error {
-	if until(ctx, func() bool { return len(e.missing()) == 0 }) {
+// Fitness is how well a process works, so that the next one works no worse before it takes over: what does not work in either
+// must not stand in the way of a repair.
+type Fitness struct {
+	Registered int  `json:"registered"` // devices
+	Well       bool `json:"well"`       // all of them are, and nothing fails at RingCentral
+}
+
+// Fitness may be called from anywhere.
+func (e *Endpoint) Fitness() Fitness {
+	st := e.Status()
+	f := Fitness{Well: true}
+	for _, d := range st.Devices {
+		if d.Registered {
+			f.Registered++
+		}
+	}
+	for _, c := range st.Checks {
+		if c.Name == "sip" || c.Name == "ringcentral" {
+			f.Well = f.Well && c.OK
+		}
+	}
+	return f
+}
+
+// devices is how many of the devices must be there to be as fit.
+func (e *Endpoint) devices(like Fitness) int {
+	if like.Well {
+		return len(e.ears)
+	}
+	return min(like.Registered, len(e.ears))
+}
+
+// Warm waits until an Endpoint on Standby that runs has all it needs but registrations to be as fit as another: SIP accounts,
+// logins, agents, and a first look at the calls. The error says what is missing when ctx ends.
+func (e *Endpoint) Warm(ctx context.Context, like Fitness) error {
+	if until(ctx, func() bool { return len(e.missing(like)) == 0 }) {
 		return nil
 	}
-	return fmt.Errorf("not ready to take over: %s", strings.Join(e.missing(), "; "))
+	return fmt.Errorf("not ready to take over: %s", strings.Join(e.missing(like), "; "))
 }
 
 // missing lists what keeps the devices from being registered.
-func (e *Endpoint) missing() (texts []string) {
+func (e *Endpoint) missing(like Fitness) (texts []string) {
+	accounts := 0
 	for _, r := range e.ears {
-		if r.sip() == nil {
-			r.mu.Lock()
-			texts = append(texts, "sip: "+r.why)
-			r.mu.Unlock()
+		if r.sip() != nil {
+			accounts++
+			continue
 		}
+		r.mu.Lock()
+		texts = append(texts, "sip: "+r.why)
+		r.mu.Unlock()
+	}
+	if accounts >= e.devices(like) {
+		texts = nil
 	}
 	for _, c := range e.Status().Checks {
-		if c.Name == "ringcentral" && !c.OK {
+		if c.Name == "ringcentral" && !c.OK && like.Well {
 			texts = append(texts, c.Name+": "+c.Text)
+		}
+	}
+	for _, p := range e.pools {
+		in := slices.ContainsFunc(p.sup.Status().Logins, func(l supervise.LoginStatus) bool { return l.LoggedIn })
+		if !like.Well && !in {
+			texts = append(texts, "ringcentral: not logged in")
 		}
 	}
 	return texts
@@ -70,17 +117,10 @@ func (e *Endpoint) TakeOver(pid int, held []Held) error {
 	return nil
 }
 
-// Registered waits until every device is registered. The error says which is not when ctx ends.
-func (e *Endpoint) Registered(ctx context.Context) error {
-	ok := func() bool {
-		for _, d := range e.Status().Devices {
-			if !d.Registered {
-				return false
-			}
-		}
-		return true
-	}
-	if until(ctx, ok) {
+// Registered waits until as many devices are registered as it takes to be as fit as another. The error says which is not when
+// ctx ends.
+func (e *Endpoint) Registered(ctx context.Context, like Fitness) error {
+	if until(ctx, func() bool { return e.Fitness().Registered >= e.devices(like) }) {
 		return nil
 	}
 	var errs []error

@@ -60,7 +60,8 @@ func (d *daemon) HandOver(ctx context.Context, l *console.Link) {
 
 func (d *daemon) hello() console.Line {
 	c := d.config.Config
-	h := console.Line{Type: console.LineHello, PID: os.Getpid(), Dir: c.Record.Dir}
+	fit := d.ep.Fitness()
+	h := console.Line{Type: console.LineHello, PID: os.Getpid(), Dir: c.Record.Dir, Registered: fit.Registered, Well: fit.Well}
 	if abs, err := filepath.Abs(c.Record.Dir); err == nil {
 		h.Dir = abs
 	}

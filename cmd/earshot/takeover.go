@@ -35,6 +35,7 @@ var errWithdrawn = errors.New("takeover: the process that ran before works again
 type predecessor struct {
 	link *console.Link
 	pid  int
+	fit  endpoint.Fitness
 	gone bool // it has ended
 }
 
@@ -71,7 +72,7 @@ func findPredecessor(ctx context.Context, c config.Config) (*predecessor, error)
 	if err != nil {
 		return nil, &hinted{errors.Join(err, link.Close()), asBefore}
 	}
-	return &predecessor{link: link, pid: hello.PID}, nil
+	return &predecessor{link: link, pid: hello.PID, fit: endpoint.Fitness{Registered: hello.Registered, Well: hello.Well}}, nil
 }
 
 // fits tells what keeps two processes from living side by side.
@@ -106,7 +107,7 @@ func (d *daemon) takeOver(ctx context.Context, o *predecessor) error {
 
 // begin prepares, has the other process give, and works.
 func (d *daemon) begin(ctx context.Context, o *predecessor, also also) error {
-	if err := within(ctx, warmWithin, d.ep.Warm); err != nil {
+	if err := within(ctx, warmWithin, o.fit, d.ep.Warm); err != nil {
 		return err
 	}
 	held, err := o.give(ctx)
@@ -120,7 +121,7 @@ func (d *daemon) begin(ctx context.Context, o *predecessor, also also) error {
 	if err := d.ep.TakeOver(o.pid, held); err != nil {
 		return err
 	}
-	if err := within(ctx, registeredWithin, d.ep.Registered); err != nil {
+	if err := within(ctx, registeredWithin, o.fit, d.ep.Registered); err != nil {
 		return err
 	}
 	if !o.gone {
@@ -137,10 +138,10 @@ func (d *daemon) begin(ctx context.Context, o *predecessor, also also) error {
 	return nil
 }
 
-func within(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+func within(ctx context.Context, limit time.Duration, fit endpoint.Fitness, f func(context.Context, endpoint.Fitness) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return f(ctx)
+	return f(ctx, fit)
 }
 
 // give has the other process give, and tells what it keeps. One that ends meanwhile leaves all.
