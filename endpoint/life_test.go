@@ -15,7 +15,7 @@ func TestConferenceGoesOnAsANextPart(t *testing.T) {
 	for _, known := range []string{byAccount} {
 		t.Run(known, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, worldSpec{known: known})
+			w := newLife(t, lifeSpec{known: known})
 			c := w.start(ringsim.CallSpec{Agent: "108"})
 			w.talk(c, time.Second)
 			third, err := c.AddParty(ringsim.PartySpec{Number: "+14155550123"})
@@ -52,7 +52,7 @@ func everyWay(t *testing.T, ways []string, f func(t *testing.T, known string)) {
 
 func TestBlindTransferToAMonitoredAgentIsOneCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known})
+		w := newLife(t, lifeSpec{known: known})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		w.must(c.TransferBlind("109"))
@@ -76,12 +76,12 @@ func TestBlindTransferToAMonitoredAgentIsOneCall(t *testing.T) {
 
 func TestBlindTransferIsOneCallInEveryForm(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]worldSpec{
+	for name, s := range map[string]lifeSpec{
 		"one stream": {mode: "session", form: ringsim.FormMixed}, "two lines": {form: ringsim.FormTwoLines},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, s)
+			w := newLife(t, s)
 			c := w.start(ringsim.CallSpec{Agent: "108"})
 			w.talk(c, 700*time.Millisecond)
 			w.must(c.TransferBlind("109"))
@@ -101,7 +101,7 @@ func TestBlindTransferIsOneCallInEveryForm(t *testing.T) {
 
 func TestBlindTransferAwayEndsTheCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known, rejoin: time.Second})
+		w := newLife(t, lifeSpec{known: known, rejoin: time.Second})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		w.must(c.TransferBlind("111"))
@@ -118,7 +118,7 @@ func TestBlindTransferAwayEndsTheCall(t *testing.T) {
 
 func TestTransferToAQueueIsOneCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known})
+		w := newLife(t, lifeSpec{known: known})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		w.must(c.TransferQueue("Support", "110"))
@@ -138,7 +138,7 @@ func TestTransferToAQueueIsOneCall(t *testing.T) {
 
 func TestAttendedTransferToAMonitoredAgentIsOneCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known})
+		w := newLife(t, lifeSpec{known: known})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		consult, err := c.Consult(ringsim.CallSpec{Peer: "109"})
@@ -162,7 +162,7 @@ func TestAttendedTransferToAMonitoredAgentIsOneCall(t *testing.T) {
 // An attended transfer between two calls that were both heard: they stay two, and the later one names the earlier.
 func TestTwoCallsThatAreJoinedNameEachOther(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known, rejoin: 2 * time.Second})
+		w := newLife(t, lifeSpec{known: known, rejoin: 2 * time.Second})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, 700*time.Millisecond)
 		consult, err := c.Consult(ringsim.CallSpec{Customer: ringsim.Customer{Number: "+14155550177", Name: "SUPPLIER"}})
@@ -185,7 +185,7 @@ func TestTwoCallsThatAreJoinedNameEachOther(t *testing.T) {
 
 func TestConsultationBesideAHeldCallIsACallOfItsOwn(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known})
+		w := newLife(t, lifeSpec{known: known})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		consult, err := c.Consult(ringsim.CallSpec{Customer: ringsim.Customer{Number: "+14155550177", Name: "SUPPLIER"}})
@@ -215,7 +215,7 @@ func TestConsultationBesideAHeldCallIsACallOfItsOwn(t *testing.T) {
 
 func TestParkAndPickUpIsOneCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known})
+		w := newLife(t, lifeSpec{known: known})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		w.must(c.Park())
@@ -234,7 +234,7 @@ func TestParkAndPickUpIsOneCall(t *testing.T) {
 
 func TestAgentWhoTakesAnotherPhoneIsOneCall(t *testing.T) {
 	everyWay(t, []string{byAgents, byAccount, byPresence}, func(t *testing.T, known string) {
-		w := newWorld(t, worldSpec{known: known})
+		w := newLife(t, lifeSpec{known: known})
 		c := w.start(ringsim.CallSpec{Agent: "108"})
 		w.talk(c, time.Second)
 		w.must(c.SwitchDevice())
@@ -252,7 +252,7 @@ func TestAgentWhoTakesAnotherPhoneIsOneCall(t *testing.T) {
 
 func TestStoppedWhileTwoPartsAreOpenBothAreSealedInOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldSpec{known: byAccount})
+	w := newLife(t, lifeSpec{known: byAccount})
 	c := w.start(ringsim.CallSpec{Agent: "108"})
 	_, err := c.AddParty(ringsim.PartySpec{Number: "+14155550123"})
 	w.must(err)

@@ -16,6 +16,9 @@
 // [Join].Chain says so. Only the account's feed tells where; else the old session is read, once, and what may be the same call
 // waits for that, two seconds at most (seek.go). [Policy] decides which calls are wanted; the others are excused, with the rule.
 //
+// [Supervisor.Drain] asks for nothing that was not asked for before; [Supervisor.Elsewhere] leaves calls alone that another process
+// of ours hears (handover.go).
+//
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
 //
