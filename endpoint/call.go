@@ -62,6 +62,7 @@ type Call struct {
 	cause   call.Cause    // of the newest leg that ended
 	down    time.Duration // when the last leg ended, on the engine's clock; 0: there is one, or there was none
 	left    bool          // the agent has left since
+	broken  time.Time     // when a leg ended that this process can't ask for again; zero: none has
 	silent  map[media.TrackID]silence
 }
 
@@ -123,7 +124,7 @@ func (c *Call) add(l *leg, sessions []string) {
 	}
 	c.mu.Lock()
 	c.holders--
-	c.legs = append(c.legs, l)
+	c.legs, c.broken = append(c.legs, l), time.Time{}
 	c.down, c.left = 0, false
 	if l.agent != "" {
 		c.agent = l.agent
@@ -144,6 +145,9 @@ func (c *Call) remove(l *leg, cause call.Cause) {
 	}
 	c.cause, pt.cause = cause, cause
 	pt.legs--
+	if c.broken.IsZero() && c.e.shift.lent.Load() {
+		c.broken = time.Now()
+	}
 	c.mu.Unlock()
 	c.retire(pt)
 	c.wake()
@@ -192,6 +196,7 @@ func (c *Call) run(ctx context.Context) {
 			c.recordAgain()
 		case now := <-tick.C:
 			c.watchMedia(now)
+			c.letGo(ctx, now)
 		}
 		if c.lonely() {
 			done = c.over(ctx)
@@ -212,7 +217,7 @@ func (c *Call) over(ctx context.Context) bool {
 	deadline := time.Now().Add(c.e.cfg.RejoinTimeout)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil && c.shown() && time.Now().Before(deadline) {
+	for ctx.Err() == nil && !c.e.shift.over.Load() && c.shown() && time.Now().Before(deadline) {
 		select {
 		case <-c.changed:
 			if !c.lonely() {
@@ -225,6 +230,7 @@ func (c *Call) over(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = len(c.legs) == 0 && c.holders == 0
+	c.e.shift.nudge()
 	return c.closing
 }
 

@@ -28,6 +28,7 @@ type ear struct {
 	mu      sync.Mutex
 	account *sip.Account // nil until its credentials are known
 	why     string       // why there is none
+	runs    bool         // the account does
 }
 
 // infoEvery are the waits between tries to read the device's SIP account from RingCentral.
@@ -61,6 +62,10 @@ func (r *ear) run(ctx context.Context) {
 	if r.sip() == nil && !r.learnAccount(ctx) {
 		return
 	}
+	if !r.e.turn.await(ctx) {
+		return
+	}
+	r.setRuns()
 	if err := r.sip().Run(ctx); err != nil && ctx.Err() == nil {
 		r.log.Error("device ended", "err", err)
 	}
@@ -136,6 +141,9 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	p := r.plan(ctx, inv)
 	if p.refused {
 		return nil, r.refuse(inv, p)
+	}
+	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
+		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
 	}
 	c, err := r.e.open(r, p.info)
 	if err != nil {

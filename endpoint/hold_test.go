@@ -11,7 +11,7 @@ func TestHoldAndResumeIsOnePartWhateverTheMediaDoes(t *testing.T) {
 	for _, m := range []ringsim.HoldMedia{ringsim.HoldContinues, ringsim.HoldSilence, ringsim.HoldMusic, ringsim.HoldPause, ringsim.HoldInactive, ringsim.HoldSendonly} {
 		t.Run("media "+string(m), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, worldSpec{switches: ringsim.Switches{HoldMedia: m}})
+			w := newLife(t, lifeSpec{switches: ringsim.Switches{HoldMedia: m}})
 			c := w.start(ringsim.CallSpec{Agent: "108"})
 			w.talk(c, 700*time.Millisecond)
 			c.Hold()

@@ -26,7 +26,7 @@ func lacks(t *testing.T, r oracle.Recording, what string, channel int, cause, te
 
 func TestSecondPartyRefusedIsPartialWithRingCentralsWord(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldSpec{})
+	w := newLife(t, lifeSpec{})
 	c, err := w.sim.StartCall(ringsim.CallSpec{Agent: "108", Ringing: true})
 	w.must(err)
 	w.must(w.sim.Inject(ringsim.Fault{Kind: ringsim.FaultError, Method: "POST", Path: c.CustomerParty() + "/supervise"}))
@@ -40,7 +40,7 @@ func TestSecondPartyRefusedIsPartialWithRingCentralsWord(t *testing.T) {
 
 func TestSecondPartysInviteThatNeverComesIsPartial(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldSpec{switches: ringsim.Switches{DialogsPerDevice: 1}}) // the device takes one, and RingCentral says nothing
+	w := newLife(t, lifeSpec{switches: ringsim.Switches{DialogsPerDevice: 1}}) // the device takes one, and RingCentral says nothing
 	c, err := w.sim.StartCall(ringsim.CallSpec{Agent: "108"})
 	w.must(err)
 	w.until("one stream", func() bool { return w.tracks("agent", 3.5)+w.tracks("customer", 3.5) == 1 })
@@ -56,7 +56,7 @@ func TestDialogThatDropsIsJoinedAgainAndTheGapIsNamed(t *testing.T) {
 	for name, both := range map[string]bool{"one": false, "both": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, worldSpec{})
+			w := newLife(t, lifeSpec{})
 			c := w.start(ringsim.CallSpec{Agent: "108"})
 			w.talk(c, 700*time.Millisecond)
 			if both {
@@ -105,7 +105,7 @@ func tiles(r oracle.Recording, g oracle.Lack) bool {
 // Three are heard as one stream; when that drops after the third has left, two are asked for.
 func TestConferenceThatDropsComesBackAsTwoStreams(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldSpec{known: byAccount})
+	w := newLife(t, lifeSpec{known: byAccount})
 	c := w.start(ringsim.CallSpec{Agent: "108"})
 	w.talk(c, 700*time.Millisecond)
 	third, err := c.AddParty(ringsim.PartySpec{Number: "+14155550123"})
@@ -134,7 +134,7 @@ func TestConferenceThatDropsComesBackAsTwoStreams(t *testing.T) {
 // RingCentral offers one line, and both in a later offer: the call goes on in stereo, cut between two samples.
 func TestALineMoreInALaterOfferIsANextPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldSpec{mode: "session", form: ringsim.FormTwoLines})
+	w := newLife(t, lifeSpec{mode: "session", form: ringsim.FormTwoLines})
 	c := w.start(ringsim.CallSpec{Agent: "108", Invite: func(in *trunk.Invite) { in.Lines[1].Refused = true }})
 	w.until("the first line", func() bool { return w.tracks("mix", 1)+w.tracks("customer", 1) == 1 })
 	w.must(c.Dialogs()[0].Reinvite(t.Context(), trunk.Reinvite{Revive: true}))
@@ -163,7 +163,7 @@ func TestALineMoreInALaterOfferIsANextPart(t *testing.T) {
 // has no channel there. The customer's goes on beside it.
 func TestADialogWhoseChannelIsTakenIsANextPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldSpec{known: byAccount, switches: ringsim.Switches{KeepDialogs: true}})
+	w := newLife(t, lifeSpec{known: byAccount, switches: ringsim.Switches{KeepDialogs: true}})
 	c := w.start(ringsim.CallSpec{Agent: "108"})
 	w.talk(c, 700*time.Millisecond)
 	w.must(c.TransferBlind("109"))

@@ -34,8 +34,8 @@ const (
 // them at once.
 const apart = 160
 
-// world is a RingCentral with an endpoint that listens to agents 108, 109 and 110; 111 is monitored by nobody.
-type world struct {
+// life is a RingCentral with an endpoint that listens to agents 108, 109 and 110; 111 is monitored by nobody.
+type life struct {
 	t   *testing.T
 	dir string
 	sim *ringsim.Sim
@@ -43,7 +43,7 @@ type world struct {
 	end func()
 }
 
-type worldSpec struct {
+type lifeSpec struct {
 	known    string // one of by…; default byAgents
 	mode     string // default party
 	switches ringsim.Switches
@@ -52,9 +52,9 @@ type worldSpec struct {
 	change   func(*endpoint.Config)
 }
 
-func newWorld(t *testing.T, s worldSpec) *world {
+func newLife(t *testing.T, s lifeSpec) *life {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
+	w := &life{t: t, dir: t.TempDir()}
 	cfg := ringsim.Config{Agents: 4, Limits: ringsim.Limits{Off: true}, Switches: s.switches, Form: s.form}
 	if cfg.Switches.InviteDelay == 0 {
 		cfg.Switches.InviteDelay = 100 * time.Millisecond
@@ -121,13 +121,13 @@ func newWorld(t *testing.T, s worldSpec) *world {
 	return w
 }
 
-func (w *world) until(what string, cond func() bool) {
+func (w *life) until(what string, cond func() bool) {
 	w.t.Helper()
 	oracle.Eventually(w.t, 20*time.Second, what, cond)
 }
 
 // start begins a call that is heard.
-func (w *world) start(spec ringsim.CallSpec) *ringsim.Call {
+func (w *life) start(spec ringsim.CallSpec) *ringsim.Call {
 	w.t.Helper()
 	c, err := w.sim.StartCall(spec)
 	if err != nil {
@@ -138,7 +138,7 @@ func (w *world) start(spec ringsim.CallSpec) *ringsim.Call {
 }
 
 // heard waits until a call is heard as its form promises.
-func (w *world) heard(c *ringsim.Call) {
+func (w *life) heard(c *ringsim.Call) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
@@ -148,7 +148,7 @@ func (w *world) heard(c *ringsim.Call) {
 }
 
 // talk waits until each stream of a call that goes on has sent so much more.
-func (w *world) talk(c *ringsim.Call, d time.Duration) {
+func (w *life) talk(c *ringsim.Call, d time.Duration) {
 	w.t.Helper()
 	from := map[*ringsim.Stream]int{}
 	streams := c.Streams()
@@ -172,7 +172,7 @@ func (w *world) talk(c *ringsim.Call, d time.Duration) {
 }
 
 // must ends the test with an error.
-func (w *world) must(err error) {
+func (w *life) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -180,7 +180,7 @@ func (w *world) must(err error) {
 }
 
 // hangUp ends calls and then the endpoint, once it has no call left.
-func (w *world) hangUp(calls ...*ringsim.Call) {
+func (w *life) hangUp(calls ...*ringsim.Call) {
 	w.t.Helper()
 	for _, c := range calls {
 		c.Hangup()
@@ -191,7 +191,7 @@ func (w *world) hangUp(calls ...*ringsim.Call) {
 }
 
 // tracks counts the tracks of live calls that have brought so much.
-func (w *world) tracks(role string, seconds float64) (n int) {
+func (w *life) tracks(role string, seconds float64) (n int) {
 	for _, c := range w.ep.Status().Calls {
 		for _, k := range c.Tracks {
 			if k.Role == role && k.Seconds >= seconds {
@@ -203,7 +203,7 @@ func (w *world) tracks(role string, seconds float64) (n int) {
 }
 
 // one wants all that was sent in some sessions in one call, whole, in so many parts, and no other recording.
-func (w *world) one(parts int, calls ...*ringsim.Call) []oracle.Recording {
+func (w *life) one(parts int, calls ...*ringsim.Call) []oracle.Recording {
 	w.t.Helper()
 	id := calls[0].SessionID()
 	got := oracle.Parts(w.t, w.dir, id)
@@ -227,7 +227,7 @@ func (w *world) one(parts int, calls ...*ringsim.Call) []oracle.Recording {
 }
 
 // dialogs counts those that are up.
-func (w *world) dialogs() (n int) {
+func (w *life) dialogs() (n int) {
 	for _, d := range w.ep.Status().Devices {
 		n += d.Dialogs
 	}
@@ -235,7 +235,7 @@ func (w *world) dialogs() (n int) {
 }
 
 // waits counts wanted calls that are not heard, by their state.
-func (w *world) waits(state string) (n int) {
+func (w *life) waits(state string) (n int) {
 	for _, x := range w.ep.Status().Waiting {
 		if x.State == state {
 			n++

@@ -20,6 +20,9 @@
 // alone, on the same path, and shows each step; [Supervisor.Release] (released.go) gives the supervisor's place to a human. Both are
 // kept with the session's view, so they hold for the sessions in which the call goes on.
 //
+// [Supervisor.Drain] asks for nothing that was not asked for before; [Supervisor.Elsewhere] leaves calls alone that another process
+// of ours hears (handover.go).
+//
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
 //

@@ -41,7 +41,7 @@ func (c *core) seekNext(now time.Time, s *session, v *view) {
 
 // unsure says whether a reading is about to tell whether the call goes on: its dialogs ended, and no event told why.
 func (s *session) unsure() bool {
-	return s.heard && !s.seek.done && s.verdict != verdictExcused && (s.reading || s.dirty && !s.readAt.IsZero())
+	return !s.left && !s.seek.leftAt.IsZero() && !s.seek.done && s.verdict != verdictExcused && (s.reading || s.dirty && !s.readAt.IsZero())
 }
 
 func (c *core) seekNow(now time.Time, s *session) {
