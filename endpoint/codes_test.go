@@ -20,7 +20,7 @@ import (
 var plenty = ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000} //nolint:gochecknoglobals // constant
 
 // said is RingCentral's own part of a cause: status, code and text, which are shown as they came.
-var said = regexp.MustCompile(`: \d{3} TAS-\d+: [^;]*`)
+var said = regexp.MustCompile(`: \d{3} [A-Z]{3}-\d+: [^;]*`)
 
 const supervisePath = "/restapi/v1.0/account/{account}/telephony/sessions/{session}/parties/{party}/supervise"
 
