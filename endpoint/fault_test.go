@@ -348,3 +348,24 @@ func TestMissingRightsAreNamedWithWhatToDo(t *testing.T) {
 		})
 	}
 }
+
+func TestShortTokensAreRenewedBeforeTheyExpire(t *testing.T) {
+	t.Parallel()
+	cfg := ringsim.Config{Limits: plenty}
+	cfg.Switches.InviteDelay, cfg.Switches.AccessTTL = -1, 3*time.Second
+	sim := ringsim.Start(t, cfg)
+	ep, stop := listeningNotReady(t, sim, "udp", "party", t.TempDir(), 200*time.Millisecond)
+	oracle.Eventually(t, faultTime, "registered and logged in", ep.Ready)
+	logins := func() int { return sim.Requested("POST", "/restapi/oauth/token") }
+	oracle.Eventually(t, faultTime, "three logins", func() bool { return logins() >= 3 })
+	c := ringing(t, sim, "108")
+	c.Answer()
+	oracle.Eventually(t, faultTime, "heard", func() bool { return heardSince(c, time.Time{}) })
+	c.Hangup()
+	stop()
+	for _, r := range sim.Requests() {
+		if r.Status == http.StatusUnauthorized {
+			t.Errorf("%s %s: %d requests with an expired token", r.Method, r.Pattern, r.Count)
+		}
+	}
+}
