@@ -35,7 +35,7 @@ func TestDisorderOfEventsCostsNoCallAndNoRequest(t *testing.T) {
 			c.Resume()
 			held := time.Now()
 			oracle.Eventually(t, faultTime, "heard after the hold", func() bool { return heardSince(c, held) })
-			if n := sim.Requested("POST", supervisePath); n != 2 {
+			if n := sim.Requested("POST", partySupervise); n != 2 {
 				t.Errorf("%d requests to supervise until the transfer, want 2", n)
 			}
 			if err := c.TransferBlind("109"); err != nil {
@@ -48,7 +48,7 @@ func TestDisorderOfEventsCostsNoCallAndNoRequest(t *testing.T) {
 			oracle.Eventually(t, faultTime, "the end of the call", func() bool { return closed(c.Done()) })
 			stop()
 			for _, r := range sim.Requests() {
-				if r.Pattern == supervisePath && r.Status == http.StatusConflict {
+				if r.Pattern == partySupervise && r.Status == http.StatusConflict {
 					t.Errorf("%d requests for a party that was asked for already, or was not there", r.Count)
 				}
 			}
