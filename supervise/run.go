@@ -379,12 +379,11 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 // known as well as they can be.
 func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 	var agentsAt, deviceAt time.Time
+	var agentFails, deviceFails int
 	for ctx.Err() == nil {
 		if now := time.Now(); !now.Before(deviceAt) {
-			deviceAt = now.Add(deviceEvery)
-			if err := s.each(func(login int) error { return s.checkDevices(ctx, login) }); err != nil {
-				deviceAt = now.Add(upkeepRetry)
-			}
+			err := s.each(func(login int) error { return s.checkDevices(ctx, login) })
+			deviceAt = now.Add(again(err, deviceEvery, &deviceFails))
 			s.refilter() // our own extensions may be known only now
 		}
 		if now := time.Now(); !now.Before(agentsAt) {
@@ -393,16 +392,13 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 				close(ready)
 			}
 			err = errors.Join(err, s.each(func(login int) error { return s.refreshCoverage(ctx, login) }))
-			agentsAt = now.Add(agentsEvery)
-			if err != nil {
-				agentsAt = now.Add(upkeepRetry)
-			}
+			agentsAt = now.Add(again(err, agentsEvery, &agentFails))
 		}
 		for _, l := range s.logins {
 			l.client.auth.tidy(ctx)
 		}
 		s.log.flush(false)
-		t := time.NewTimer(upkeepRetry)
+		t := time.NewTimer(min(upkeepRetry, time.Until(earlier(agentsAt, deviceAt))))
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -414,6 +410,16 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		case <-t.C:
 		}
 	}
+}
+
+// again is when to read anew: soon after a failure, for the state of what failed stands in Status until then.
+func again(err error, every time.Duration, fails *int) time.Duration {
+	if err == nil {
+		*fails = 0
+		return every
+	}
+	*fails++
+	return backoff(firstRetryWait, upkeepRetry, *fails-1)
 }
 
 // deviceID names a device of the pool.
