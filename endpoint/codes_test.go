@@ -19,15 +19,15 @@ import (
 // plenty are request rates that no test reaches.
 var plenty = ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000} //nolint:gochecknoglobals // constant
 
-// said is RingCentral's own part of a cause: status, code and text, which are shown as they came.
-var said = regexp.MustCompile(`: \d{3} TAS-\d+: [^;]*`)
+// verbatim is RingCentral's own part of a cause: status, code and text, which are shown as they came.
+var verbatim = regexp.MustCompile(`: \d{3} [A-Z]{3}-\d+: [^;]*`)
 
-const supervisePath = "/restapi/v1.0/account/{account}/telephony/sessions/{session}/parties/{party}/supervise"
+const partySupervise = "/restapi/v1.0/account/{account}/telephony/sessions/{session}/parties/{party}/supervise"
 
 // refusals counts the requests for a party that were refused.
 func refusals(sim *ringsim.Sim) (n int) {
 	for _, r := range sim.Requests() {
-		if r.Pattern == supervisePath && r.Status != 200 {
+		if r.Pattern == partySupervise && r.Status != 200 {
 			n += r.Count
 		}
 	}
@@ -49,10 +49,10 @@ func advice(t *testing.T, ep *endpoint.Endpoint, who map[string]string) map[stri
 		return len(out) == len(who)
 	})
 	for name, cause := range out {
-		if !said.MatchString(cause) && !strings.HasPrefix(cause, "occupied: ") {
+		if !verbatim.MatchString(cause) && !strings.HasPrefix(cause, "occupied: ") {
 			t.Errorf("%s: %q does not show what RingCentral said", name, cause)
 		}
-		out[name] = said.ReplaceAllString(cause, ": (RingCentral)")
+		out[name] = verbatim.ReplaceAllString(cause, ": (RingCentral)")
 	}
 	return out
 }

@@ -187,11 +187,11 @@ func TestEachFaultIsHealed(t *testing.T) {
 			c.HangupBy(ringsim.RoleCustomer)
 			oracle.Eventually(t, faultTime, "the end of the call", func() bool { return closed(c.Done()) })
 			stop()
-			if n := sim.Requested("POST", supervisePath); n > most(tc.fault) {
+			if n := sim.Requested("POST", partySupervise); n > most(tc.fault) {
 				t.Errorf("%d requests to supervise, want at most %d", n, most(tc.fault))
 			}
 			for _, r := range sim.Requests() {
-				if r.Pattern == supervisePath && r.Status == http.StatusConflict && tc.fault.Kind != ringsim.FaultWrongState {
+				if r.Pattern == partySupervise && r.Status == http.StatusConflict && tc.fault.Kind != ringsim.FaultWrongState {
 					t.Errorf("%d requests for a party that was asked for already", r.Count)
 				}
 			}
@@ -295,13 +295,13 @@ func TestAHumansPlaceIsWaitedFor(t *testing.T) {
 		w := ep.Status().Waiting
 		return len(w) == 1 && strings.HasPrefix(w[0].Cause, "occupied: ") && log.has("cause=occupied")
 	})
-	asked := sim.Requested("POST", supervisePath)
+	asked := sim.Requested("POST", partySupervise)
 	if err := c.Vacate(); err != nil {
 		t.Fatal(err)
 	}
 	since := time.Now()
 	oracle.Eventually(t, faultTime, "heard after the human", func() bool { return heardSince(c, since) })
-	if n := sim.Requested("POST", supervisePath) - asked; n != 2 {
+	if n := sim.Requested("POST", partySupervise) - asked; n != 2 {
 		t.Errorf("%d requests for two parties that have become free", n)
 	}
 	c.Hangup()
@@ -346,5 +346,26 @@ func TestMissingRightsAreNamedWithWhatToDo(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+func TestShortTokensAreRenewedBeforeTheyExpire(t *testing.T) {
+	t.Parallel()
+	cfg := ringsim.Config{Limits: plenty}
+	cfg.Switches.InviteDelay, cfg.Switches.AccessTTL = -1, 3*time.Second
+	sim := ringsim.Start(t, cfg)
+	ep, stop := listeningNotReady(t, sim, "udp", "party", t.TempDir(), 200*time.Millisecond)
+	oracle.Eventually(t, faultTime, "registered and logged in", ep.Ready)
+	logins := func() int { return sim.Requested("POST", "/restapi/oauth/token") }
+	oracle.Eventually(t, faultTime, "three logins", func() bool { return logins() >= 3 })
+	c := ringing(t, sim, "108")
+	c.Answer()
+	oracle.Eventually(t, faultTime, "heard", func() bool { return heardSince(c, time.Time{}) })
+	c.Hangup()
+	stop()
+	for _, r := range sim.Requests() {
+		if r.Status == http.StatusUnauthorized {
+			t.Errorf("%s %s: %d requests with an expired token", r.Method, r.Pattern, r.Count)
+		}
 	}
 }

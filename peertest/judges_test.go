@@ -244,8 +244,8 @@ func TestRingCentralsCallControlSDKSeesTheCallsAsTheSimulator(t *testing.T) {
 		}
 	}
 	both := told[loaded](t, judge, "loaded")
-	if len(both) != 1 || len(both[0].SDK) != 2 {
-		t.Fatalf("a second instance loaded %+v, want two sessions once", both)
+	if len(both) != 1 || len(both[0].SDK) < 2 {
+		t.Fatalf("a second instance loaded %+v, want at least two sessions, once", both)
 	}
 	for id, s := range both[0].SDK {
 		events := both[0].Events[id]

@@ -13,6 +13,9 @@ var vagueStatuses = []int{ //nolint:gochecknoglobals // constant
 	http.StatusPreconditionFailed, http.StatusUnprocessableEntity, http.StatusLocked, http.StatusFailedDependency,
 }
 
+// unheardOf are beginnings of codes, of which one was seen at least.
+var unheardOf = []string{"TAS", "TAS", "TEL", "SPV"} //nolint:gochecknoglobals // constant
+
 // codeSeen is the only TAS code that was seen; with which status is not known.
 const codeSeen = "TAS-120"
 
@@ -28,7 +31,7 @@ func (s *Sim) refuseTAS(status int, code, text string) *apiError {
 	r := rand.New(rand.NewPCG(sw.RandomCodes, h.Sum64()))
 	const first, many = 200, 800 // none of them is TAS-120
 	if code != codeSeen {
-		code, text = fmt.Sprintf("TAS-%d", first+r.IntN(many)), fmt.Sprintf("Request [%08x] cannot be performed", r.Uint32())
+		code, text = fmt.Sprintf("%s-%d", unheardOf[r.IntN(len(unheardOf))], first+r.IntN(many)), fmt.Sprintf("Request [%08x] cannot be performed", r.Uint32())
 	}
 	if sw.RandomStatus {
 		status = vagueStatuses[r.IntN(len(vagueStatuses))]

@@ -179,7 +179,7 @@ func (c *Config) populate() error {
 	if c.Account.ID == "" && c.Supervisors == 0 && c.Devices == 0 && c.Groups == 0 {
 		c.Account = DefaultAccount(c.Agents)
 	} else if c.Account.ID == "" {
-		a, err := Populate(Population{Agents: c.Agents, Supervisors: c.Supervisors, Devices: c.Devices, Groups: c.Groups})
+		a, err := Populate(Population{Agents: c.Agents, Supervisors: c.Supervisors, Devices: c.Devices, Groups: c.Groups, MaxDialogs: c.Switches.DialogsPerDevice})
 		if err != nil {
 			return fmt.Errorf("config: %w", err)
 		}

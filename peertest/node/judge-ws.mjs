@@ -26,10 +26,12 @@ const feed = new WebSocketExtension();
 // A session is over when all parties that were seen have left it.
 const sessions = new Map();
 let ended = 0;
+let busy = true; // the agent, as presence has it: its last event comes behind the session's
 
 function take(notification) {
   const { body, event } = notification;
   if (!event.includes("/telephony/sessions")) {
+    busy = body.totalActiveCalls > 0;
     tell("presence", { path: event, status: body.telephonyStatus, calls: body.totalActiveCalls });
     return;
   }
@@ -64,7 +66,7 @@ try {
   tell("subscribed", { id: info.id, filters: info.eventFilters, disabled: info.disabledFilters, status: info.status });
   await new Promise((resolve) => {
     const look = setInterval(() => {
-      if (ended < wanted) return;
+      if (ended < wanted || busy) return;
       clearInterval(look);
       resolve();
     }, 100);
