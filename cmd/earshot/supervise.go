@@ -113,7 +113,7 @@ func (s joinCmd) alone(ctx context.Context, c *cli, p *process) error {
 	if !l.Config.HasRingCentral() {
 		return &usageError{err: endpoint.ErrNoSupervisor, hint: "set ringcentral.client_id, client_secret and jwt"}
 	}
-	d, err := newDaemon(l, newLog(l.Config.Log, p.err), false)
+	d, err := openDaemon(l, newLog(l.Config.Log, p.err))
 	if err != nil {
 		return err
 	}
