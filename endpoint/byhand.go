@@ -16,6 +16,9 @@ import (
 // ErrNoSupervisor says that there is nobody to ask RingCentral.
 var ErrNoSupervisor = errors.New("no ringcentral is configured: calls come by themselves")
 
+// errDraining: the end comes with the last call.
+var errDraining = errors.New("this daemon drains: it takes no new calls")
+
 // byeWithin bounds the ending of a released call's dialogs.
 const byeWithin = 5 * time.Second
 
@@ -23,8 +26,11 @@ const byeWithin = 5 * time.Second
 // gives the call's id.
 func (e *Endpoint) Supervise(ctx context.Context, w supervise.Wish, show func(supervise.Step)) (string, error) {
 	r := e.supervising(w.Agent)
-	if r == nil {
+	switch {
+	case r == nil:
 		return "", ErrNoSupervisor
+	case e.shift.draining.Load():
+		return "", errDraining
 	}
 	session, err := r.sup.Supervise(ctx, w, func(st supervise.Step) {
 		if st.Name == "invite" && st.OK {
