@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"runtime"
@@ -46,8 +47,18 @@ func dotEnv(sim *ringsim.Sim) map[string]string {
 	return env
 }
 
-// listening starts an endpoint that supervises the simulator's agents; stop ends it and waits.
-func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep *endpoint.Endpoint, stop func()) {
+// listening starts an endpoint that supervises the simulator's agents; stop ends it and waits. also takes its log too.
+func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string, also ...io.Writer) (ep *endpoint.Endpoint, stop func()) {
+	t.Helper()
+	ep, stop = listeningNotReady(t, sim, transport, mode, dir, 0, also...)
+	oracle.Eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
+	return ep, stop
+}
+
+// listeningNotReady does not wait until all is well. check is how often the calls are looked at beside the feed; 0: the default.
+func listeningNotReady(
+	t *testing.T, sim *ringsim.Sim, transport, mode, dir string, check time.Duration, also ...io.Writer,
+) (ep *endpoint.Endpoint, stop func()) {
 	t.Helper()
 	env := dotEnv(sim)
 	ep, err := endpoint.New(endpoint.Config{
@@ -55,7 +66,7 @@ func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep 
 			RingCentral: supervise.Config{
 				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
 				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]),
-				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: agents, Mode: mode, Poll: 100 * time.Millisecond,
+				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: agents, Mode: mode, Poll: 100 * time.Millisecond, Check: check,
 			},
 			Device: endpoint.Device{Account: sip.Config{
 				Transport: transport, TLS: sip.TLS{CAFile: sim.CAFile()}, Policy: offer.Policy{Codecs: []offer.Codec{offer.PCMU, offer.PCMA}},
@@ -64,7 +75,7 @@ func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep 
 		Media:         media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
 		Record:        &recorder.Config{Dir: dir},
 		RejoinTimeout: 5 * time.Second,
-		Log:           slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Log:           slog.New(slog.NewTextHandler(io.MultiWriter(append(also, t.Output())...), &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +94,6 @@ func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep 
 			t.Error("Run did not end within 15 s")
 		}
 	}
-	oracle.Eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
 	return ep, stop
 }
 

@@ -285,7 +285,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			fails = 0
 			continue
 		}
-		wait = max(wait, backoff(firstRetryWait, maxRetryWait, fails))
+		wait = backoff(firstRetryWait, maxRetryWait, fails) // the budget sees to it that it is not too soon
 		if fails++; fails > 1 {
 			s.nextLead() // it may be this login that is refused
 		}
@@ -330,7 +330,9 @@ func (s *Supervisor) pause(ctx context.Context, least time.Duration, failed bool
 		urgent = earlier(urgent, s.lookWanted)
 		s.mu.Unlock()
 		left := max(every, least) - time.Since(start)
-		if !urgent.IsZero() && !failed {
+		if failed {
+			left = least - time.Since(start)
+		} else if !urgent.IsZero() {
 			left = min(left, time.Until(urgent))
 		}
 		if left <= 0 {
