@@ -13,6 +13,7 @@ type Type string
 const (
 	EventCallStarted   Type = "call_started"
 	EventCallMoved     Type = "call_moved"    // goes on in another telephony session; facts: session
+	EventCallMasked    Type = "call_masked"   // its audio is held back from now on, for good; facts: masked (on whose word)
 	EventPartStarted   Type = "part_started"  // a folder more; facts: part, mode, streams, text
 	EventPartEnded     Type = "part_ended"    // the part before takes nothing more; facts: part
 	EventAgentTalks    Type = "agent_talks"   // a monitored agent took the call, or took it up again; facts: agent, party_id

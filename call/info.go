@@ -23,4 +23,6 @@ type Info struct {
 	Agent string
 	// Mode is how RingCentral was asked: "party", "session", or "" on a plain registrar.
 	Mode string
+	// Masked says on whose word the audio is held back from the first sample on, such as "hook"; empty: it is not.
+	Masked string
 }

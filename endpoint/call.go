@@ -92,6 +92,7 @@ func (c *Call) make(info call.Info) error {
 	c.timeline, c.started, c.info = tl, info.Started, info
 	c.begin(info, zero, 0)
 	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
+	c.shut(info.Masked)
 	return nil
 }
 
@@ -305,7 +306,7 @@ func (c *Call) unheard(cause call.Cause) call.Cause {
 		n.StrayPackets += t.Counts.StrayPackets
 		n.UnknownPTPackets += t.Counts.UnknownPTPackets
 		n.MalformedPackets += t.Counts.MalformedPackets
-		n.ReceivedSamples += t.Counts.ReceivedSamples
+		n.ReceivedSamples += t.Counts.ReceivedSamples + t.Counts.MaskedSamples // masked audio came all the same
 	}
 	if n.ReceivedSamples > 0 {
 		return cause

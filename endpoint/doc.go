@@ -8,6 +8,9 @@
 // place on the channels of the call's recording begins the call's next part: a folder and streams of its own, which see of the
 // timeline what is theirs (window.go).
 //
+// [Endpoint.Supervise] joins a call by hand, [Endpoint.Release] gives the supervisor's place of one to a human. A call that the policy's
+// hook wants masked has its valve shut before its first track is open.
+//
 // # Usage
 //
 //	e, err := endpoint.New(endpoint.Config{Devices: []endpoint.Device{{Account: sip.Config{...}}}, Sink: mySink})

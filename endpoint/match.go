@@ -19,6 +19,7 @@ type plan struct {
 	info    call.Info
 	parties map[int]call.Party // by m= line
 	joins   []joinKey          // the requests that it answers
+	refused bool               // a user gave the call up
 	wanted  time.Time          // since when it is waited for; zero: nobody did
 	hurdle  string             // what kept it from coming at once; empty: nothing
 }
@@ -36,7 +37,9 @@ func (r *ear) plan(ctx context.Context, inv *sip.Invitation) plan {
 		}
 		r.log.Warn("invite nobody asked for", "leg", inv.CallID, "session", inv.Own.Session, "party", inv.Own.Party)
 	}
-	return unasked(inv)
+	p := unasked(inv)
+	p.info.Masked = r.maskedBy(inv.Own.Session)
+	return p
 }
 
 // joined plans for an INVITE that answers a supervise request.
@@ -46,7 +49,10 @@ func (r *ear) joined(inv *sip.Invitation, j supervise.Join) plan {
 			ID: j.Session, Sessions: []string{j.Session}, Expected: j.Expected,
 			Agent: j.Agent.Extension, Mode: j.Mode,
 		},
-		parties: map[int]call.Party{}, wanted: j.Wanted, hurdle: j.Obstacle,
+		parties: map[int]call.Party{}, wanted: j.Wanted, hurdle: j.Obstacle, refused: j.Released,
+	}
+	if j.Masked {
+		p.info.Masked = byHook
 	}
 	if len(j.Chain) > 0 { // a transfer or a pick-up: the call keeps the name it began with
 		p.info.ID, p.info.Sessions = j.Chain[0], slices.Clone(j.Chain)

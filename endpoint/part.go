@@ -67,7 +67,7 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 	pt := &part{shift: shift, zero: zero + time.Duration(shift)*sampleTime, stereo: len(info.Expected) >= 2, legs: legs}
 	c.mu.Lock()
 	pt.n = uint16(len(c.parts) + 1) //nolint:gosec // at most maxTracks
-	info.ID, info.Sessions, info.SIPCallIDs = c.id, slices.Clone(c.info.Sessions), nil
+	info.ID, info.Sessions, info.SIPCallIDs, info.Masked = c.id, slices.Clone(c.info.Sessions), nil, c.info.Masked
 	c.mu.Unlock()
 	info.Started = c.e.engine.Wall(pt.zero)
 	pt.info = info
@@ -77,14 +77,9 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 	} else {
 		pt.info.Part = int(pt.n)
 	}
-	live := newWindow(pt.n, pt.shift, nil)
-	live.sink = c.e.hub.Open(pt.info, stream.Options{Notify: func(ev call.Event) {
-		if ev.Track != 0 {
-			ev.Track = live.global(ev.Track)
-		}
-		c.timeline.Post(ev)
-	}})
-	c.attach(pt, live)
+	if pt.info.Masked == "" { // else there is nothing to stream
+		c.stream(pt)
+	}
 	if c.e.cfg.Sink != nil {
 		if s := c.e.cfg.Sink(pt.info); s != nil {
 			c.attach(pt, newWindow(pt.n, pt.shift, s))
@@ -101,6 +96,18 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 		c.retire(o)
 	}
 	return pt
+}
+
+// stream opens the part's streams.
+func (c *Call) stream(pt *part) {
+	live := newWindow(pt.n, pt.shift, nil)
+	live.sink = c.e.hub.Open(pt.info, stream.Options{Notify: func(ev call.Event) {
+		if ev.Track != 0 {
+			ev.Track = live.global(ev.Track)
+		}
+		c.timeline.Post(ev)
+	}})
+	c.attach(pt, live)
 }
 
 // follows tells the record that a part follows another, why, and what lies between them.
@@ -291,7 +298,7 @@ func (c *Call) describe(pt *part) call.Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	info := pt.info
-	info.Earlier = slices.Clone(c.info.Earlier)
+	info.Earlier, info.Masked = slices.Clone(c.info.Earlier), c.info.Masked
 	info.Sessions, info.SIPCallIDs = slices.Clone(c.info.Sessions), slices.Clone(pt.dialogs)
 	return info
 }

@@ -159,6 +159,9 @@ func (p *pool) Moved(from, to string) {
 		later.comesFrom(c.id)
 		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": to, "call_id": later.id}})
 	}
+	if later != nil && p.sup.Masked(to) {
+		later.mask(byHook) // heard under its own name until now
+	}
 }
 
 // giveUp leaves a record of each call that is still wanted when the ear stops, and was never heard.

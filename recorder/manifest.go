@@ -58,6 +58,7 @@ type ManifestCall struct {
 	SIPCallIDs []string     `json:"sip_call_ids"`
 	Agent      string       `json:"agent,omitempty"`
 	Mode       string       `json:"mode,omitempty"`
+	Masked     string       `json:"masked,omitempty"` // on whose word the audio is held back; empty: it is not
 	Expected   []call.Party `json:"expected,omitempty"`
 	Earlier    []string     `json:"earlier,omitempty"` // calls that this one goes on from, recorded apart
 }

@@ -24,6 +24,7 @@ func (c *core) link(now time.Time, v *view) {
 		}
 		c.emit(actMoved{v.id, to})
 		target := c.viewOf(now, to)
+		target.masked = target.masked || c.masked(v.id)
 		if c.known(target) || target.prev != "" || v.next != "" || c.before(v.id, to) {
 			continue // that call is heard under its own name already
 		}
@@ -93,7 +94,7 @@ func (c *core) chain(id string) []string {
 // lives says whether a session, or one that it went on in, has a monitored agent or awaits one.
 func (c *core) lives(id string, now time.Time) bool {
 	for range maxChain {
-		if s := c.sessions[id]; s != nil && s.verdict != verdictExcused && (s.inCall || s.unsure() || now.Before(s.passUntil)) {
+		if s := c.sessions[id]; s != nil && s.verdict != verdictExcused && !s.released && (s.inCall || s.unsure() || now.Before(s.passUntil)) {
 			return true
 		}
 		v := c.views[id]

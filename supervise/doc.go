@@ -16,6 +16,10 @@
 // [Join].Chain says so. Only the account's feed tells where; else the old session is read, once, and what may be the same call
 // waits for that, two seconds at most (seek.go). [Policy] decides which calls are wanted; the others are excused, with the rule.
 //
+// A user's word stands above policy: [Supervisor.Supervise] (force.go, steps.go, byhand.go) has a call wanted that policy leaves
+// alone, on the same path, and shows each step; [Supervisor.Release] (released.go) gives the supervisor's place to a human. Both are
+// kept with the session's view, so they hold for the sessions in which the call goes on.
+//
 // [Supervisor.Drain] asks for nothing that was not asked for before; [Supervisor.Elsewhere] leaves calls alone that another process
 // of ours hears (handover.go).
 //

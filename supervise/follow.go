@@ -174,8 +174,9 @@ func (s *session) refresh(now time.Time) {
 
 // replan plans anew after an event.
 func (c *core) replan(now time.Time, s *session, v *view) {
-	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
-	if p.live && !p.ready && p.lone && c.mode == ModeSession && !s.held {
+	mode := c.modeOf(s)
+	p := makePlan(mode, c.people(s, v), s.agent, c.own, s.hint)
+	if p.live && !p.ready && p.lone && mode == ModeSession && !s.held {
 		p.ready = true // the whole session is asked for, whoever else is in it
 	}
 	switch {

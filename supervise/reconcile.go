@@ -135,6 +135,7 @@ type freshness struct {
 	tries     int       // readings in a row that found the call not ready
 	freshAt   time.Time // the newest reading or event
 	sentTop   int64     // the view's newest sequence when the reading was asked for
+	lookAt    time.Time // released: when it is read to see who has the place
 }
 
 type tomb struct {
@@ -175,7 +176,15 @@ type (
 		device         int
 		err            error
 	}
-	actMoved     struct{ from, to string } // the call goes on in another session
+	actMoved    struct{ from, to string } // the call goes on in another session
+	actReleased struct {
+		session, agent string
+		cause          call.Cause
+	}
+	actHanded struct { // a human has taken the place of a released call, or left it
+		session, agent string
+		ours           bool
+	}
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
 	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
@@ -287,6 +296,7 @@ func (c *core) pass(now time.Time) time.Time {
 			c.bury(s)
 			continue
 		}
+		c.lookOut(now, s)
 		c.ask(now, s)
 		next = earlier(next, s.due(now, c.registered))
 	}
@@ -313,6 +323,8 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 	case j.state == stateFailed && !j.next.IsZero() && !now.Before(j.next) && s.inCall:
 		j.retry(now)
 	case j.state != stateAsked || j.deadline.IsZero() || now.Before(j.deadline):
+	case s.released:
+		c.quit(s, j)
 	case j.invited:
 		j.noInvite++
 		c.again(now, s, j, call.Cause{Code: call.CodeNoACK, Text: "an INVITE came, its dialog did not"})
@@ -419,6 +431,9 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 	}
 	if s.left || s.verdict == verdictExcused && !s.again {
 		return next
+	}
+	if s.released && !s.reading && s.inCall && !s.alive() {
+		next = earlier(next, s.lookAt)
 	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {
 		next = earlier(next, s.readAt)

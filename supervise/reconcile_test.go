@@ -61,6 +61,10 @@ func show(a action) string {
 		return fmt.Sprintf("turned %s %d", a.session, a.device)
 	case actMoved:
 		return "moved " + a.from + " " + a.to
+	case actReleased:
+		return "released " + a.session
+	case actHanded:
+		return fmt.Sprintf("handed %s %t", a.session, a.ours)
 	case actSilent:
 		return fmt.Sprintf("silent %d", a.missed)
 	case actConfirmed:

@@ -123,7 +123,10 @@ func (s *Supervisor) change(f func(now time.Time)) {
 // tell logs an action or hands it to the Handler; false means that it is a request, for a worker.
 func (s *Supervisor) tell(a action) bool {
 	h := s.cfg.Handler
+	s.observe(a)
 	switch a := a.(type) {
+	case actReleased, actHanded:
+		s.tellPlace(a)
 	case actWanted:
 		s.cfg.Log.Debug("call wanted", slog.String("call", a.call.Session), slog.String("agent", a.call.Agent.Extension))
 		if h != nil {
@@ -241,8 +244,8 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 		s.mu.Lock()
 		hook := s.core.policy.Hook
 		s.mu.Unlock()
-		join := s.askHook(ctx, hook, a.call)
-		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, join) })
+		said := s.askHook(ctx, hook, a.call)
+		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, said) })
 	case actFailed:
 		a.device = false
 		a.cause.Text += s.deviceText(ctx, a.at)
@@ -298,7 +301,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 // somebody waits until there are agents; false: ctx ended.
 func (s *Supervisor) somebody(ctx context.Context) bool {
 	for ctx.Err() == nil {
-		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 {
+		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 || s.byHand() {
 			return true
 		}
 		select {
@@ -373,7 +376,7 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 		return pages, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, makeSnapshot(records, s.core.agents, s.core.own, taken))
+		s.core.look(now, s.core.snapshot(records, taken))
 		s.lookWanted = time.Time{}
 	})
 	s.refilter()
