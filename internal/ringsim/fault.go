@@ -34,6 +34,7 @@ const (
 	FaultProxyGone        FaultKind = "proxy-gone"        // once: nobody reaches the SIP proxy for Fault.For
 	FaultRegistrationGone FaultKind = "registration-gone" // once: another program has registered the device
 
+	FaultEventsLost        FaultKind = "events-lost"        // each event of the feed, to each subscription
 	FaultFeedCut           FaultKind = "feed-cut"           // once: see [CutNow]
 	FaultFeedSilent        FaultKind = "feed-silent"        // once: see [CutSilent]
 	FaultFeedForget        FaultKind = "feed-forget"        // once: see [CutForget]
@@ -70,7 +71,7 @@ var restFaults = []FaultKind{
 	FaultRateLimit, FaultError, FaultBadGateway, FaultUnavailable, FaultSlow, FaultReset, FaultResetBefore, FaultTokenLost,
 }
 
-var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed)
+var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed, FaultEventsLost)
 
 var suddenFaults = []FaultKind{
 	FaultBye, FaultFlowsCut, FaultProxyGone, FaultRegistrationGone, FaultFeedCut, FaultFeedSilent, FaultFeedForget, FaultSubscriptionsGone,
