@@ -218,6 +218,7 @@ func (c *Call) run(ctx context.Context) {
 			}
 		case now := <-tick.C:
 			c.watchMedia(now)
+			c.endDeserted(ctx)
 		}
 		if c.lonely() {
 			done = c.over(ctx)
