@@ -17,13 +17,15 @@ type TB interface {
 
 // Manifest is a second reader of recording.json, by the contract alone.
 type Manifest struct {
-	Version  int      `json:"version"`
-	Part     int      `json:"part"`
-	State    string   `json:"state"`
-	Cause    string   `json:"cause"`
-	Rate     int      `json:"rate"`
-	Samples  int64    `json:"samples"`
-	Channels []string `json:"channels"`
+	Version  int       `json:"version"`
+	Part     int       `json:"part"`
+	State    string    `json:"state"`
+	Cause    string    `json:"cause"`
+	Text     string    `json:"cause_text"`
+	Rate     int       `json:"rate"`
+	Samples  int64     `json:"samples"`
+	Channels []string  `json:"channels"`
+	Started  time.Time `json:"started"`
 	Call     struct {
 		ID         string   `json:"id"`
 		Sessions   []string `json:"sessions"`
@@ -42,6 +44,7 @@ type Track struct {
 	Codec   string  `json:"codec"`
 	SRTP    bool    `json:"srtp"`
 	Offset  int64   `json:"offset_samples"`
+	Samples int64   `json:"samples"`
 	Epochs  []Epoch `json:"epochs"`
 	Spans   []Span  `json:"spans"`
 }
@@ -114,17 +117,23 @@ func ByCall(t TB, dir string) map[string]Recording {
 	return out
 }
 
-// Read reads one sealed folder, and holds its two files against each other.
-func Read(t TB, folder string) Recording {
+// ReadManifest reads what a sealed folder says of itself.
+func ReadManifest(t TB, folder string) (m Manifest) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(folder, "recording.json"))
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	r := Recording{Dir: folder}
-	if err := json.Unmarshal(b, &r.Manifest); err != nil {
+	if err := json.Unmarshal(b, &m); err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
+	return m
+}
+
+// Read reads one sealed folder, and holds its two files against each other.
+func Read(t TB, folder string) Recording {
+	t.Helper()
+	r := Recording{Dir: folder, Manifest: ReadManifest(t, folder)}
 	if r.Version != 1 || r.Rate != 8000 {
 		t.Errorf("%s: version %d at %d Hz, want 1 at 8000", folder, r.Version, r.Rate)
 	}
