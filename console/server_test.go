@@ -102,6 +102,7 @@ earshot_stream_restarts_total 9
 earshot_supervise_logged_in 1
 earshot_supervise_requests_total{class="2xx"} 30
 earshot_supervise_requests_total{class="429"} 1
+earshot_supervise_waiting_calls 8
 `
 
 func TestMetricsHaveTheirNames(t *testing.T) {
@@ -111,7 +112,7 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		MediaSamples: map[string]int64{"received": 800000, "lost": 160}, MediaDrops: map[string]int64{"stray": 4}, Tracks: 6,
 		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, Repaired: 5,
 		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
-		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, LoggedIn: true,
+		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, SuperviseWaiting: 8, LoggedIn: true,
 	})
 	code, body := get(t, addr, "/metrics")
 	if code != 200 {

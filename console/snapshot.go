@@ -45,5 +45,6 @@ type Snapshot struct {
 	StreamRefused        int64
 
 	SuperviseRequests map[string]int64 // REST requests by class: 2xx, 4xx, 429, 5xx, error
+	SuperviseWaiting  int64            // wanted calls that the pool has no room for
 	LoggedIn          bool
 }

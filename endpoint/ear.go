@@ -3,26 +3,26 @@ package endpoint
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
 )
 
-// ear is one device at work, with the supervisor that RingCentral calls on it, if any.
+// ear is one device at work, with the pool of supervisors that RingCentral calls on it, if any.
 type ear struct {
 	// Set by New, then constant.
 	e      *Endpoint
 	log    *slog.Logger
 	device sip.Config
 	sup    *supervise.Supervisor // nil: no RingCentral
+	seat   int                   // the device's place in the pool
 
 	// mu guards the fields below.
 	mu      sync.Mutex
@@ -56,54 +56,32 @@ func (r *ear) openAccount(cfg sip.Config) error {
 	return nil
 }
 
-func (r *ear) openSupervisor(s Supervisor) error {
-	cfg := s.RingCentral
-	cfg.Handler, cfg.Log = r, r.log
-	cfg.Registered = func() bool {
-		a := r.sip()
-		return a != nil && a.State().Registered
-	}
-	sup, err := supervise.New(cfg)
-	if err != nil {
-		return err
-	}
-	r.sup = sup
-	r.device.RingCentral = true
-	// RingCentral offers a device on TLS nothing but RTP/SAVP, so our own offers to it are the same.
-	r.device.Policy.OfferSRTP = r.device.Transport == "" || r.device.Transport == "tls"
-	if s.Device.Account.Domain == "" {
-		r.why = "waiting for the device's SIP account from RingCentral"
-		return nil
-	}
-	return r.openAccount(r.device)
-}
-
-// run registers the device and keeps supervising until ctx ends.
+// run registers the device until ctx ends.
 func (r *ear) run(ctx context.Context) {
 	if r.sip() == nil && !r.learnAccount(ctx) {
 		return
 	}
-	var wg sync.WaitGroup
-	if r.sup != nil {
-		wg.Go(func() {
-			if err := r.sup.Run(ctx); err != nil && ctx.Err() == nil {
-				r.log.Error("supervision ended", "err", err)
-			}
-		})
-	}
 	if err := r.sip().Run(ctx); err != nil && ctx.Err() == nil {
 		r.log.Error("device ended", "err", err)
 	}
-	wg.Wait()
-	r.giveUp()
+}
+
+// registered says whether the device is.
+func (r *ear) registered() bool {
+	a := r.sip()
+	return a != nil && a.State().Registered
 }
 
 // learnAccount reads the SIP account of the supervisor's device, as often as it takes. It tells whether there is one.
 func (r *ear) learnAccount(ctx context.Context) bool {
 	for i := 0; ; i++ {
-		info, err := r.sup.SIPInfo(ctx)
+		info, err := r.sup.SIPInfo(ctx, r.seat)
 		if err == nil {
-			if err = r.openAccount(withInfo(r.device, info)); err == nil {
+			cfg := withInfo(r.device, info)
+			if r.sup.Pool() > 1 {
+				cfg.InstanceID = deviceInstance(cfg.InstanceID, info.AuthorizationID)
+			}
+			if err = r.openAccount(cfg); err == nil {
 				return true
 			}
 		}
@@ -167,76 +145,20 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	return l, nil
 }
 
-// Wanted remembers a call that is to be joined; the INVITE that follows makes it a Call.
-func (r *ear) Wanted(c supervise.Call) {
-	r.e.mu.Lock()
-	defer r.e.mu.Unlock()
-	w, known := r.e.wanted[c.Session]
-	if known || len(r.e.wanted) < maxWanted {
-		w.call, w.ear = c, r
-		r.e.wanted[c.Session] = w
-	}
-}
-
-// Failed keeps why a call was not joined, for the record of a call that is never heard.
-func (r *ear) Failed(session string, c call.Cause, _ error) {
-	r.e.mu.Lock()
-	defer r.e.mu.Unlock()
-	if w, ok := r.e.wanted[session]; ok {
-		w.cause = c
-		r.e.wanted[session] = w
-	}
-}
-
-// Gone closes the account of a call that RingCentral shows no more: one that was never heard leaves a record too.
-func (r *ear) Gone(session string) {
-	r.e.mu.Lock()
-	w, ok := r.e.wanted[session]
-	delete(r.e.wanted, session)
-	c := r.e.calls[session]
-	r.e.mu.Unlock()
-	if c != nil {
-		c.wake()
-	} else if ok && !w.heard && w.cause.Code != "" {
-		r.e.miss(missedCall{w.call, w.cause})
-	}
-}
-
-// Moved tells a live call that it goes on in another session; see supervise.MoveHandler.
-func (r *ear) Moved(from, to string) {
-	for _, c := range r.e.live() {
-		if slices.Contains(c.description().Sessions, from) {
-			c.goesOn(to)
-		}
-	}
-}
-
-// giveUp leaves a record of each call that is still wanted when the ear stops, and was never heard.
-func (r *ear) giveUp() {
-	r.e.mu.Lock()
-	var left []missedCall
-	for id, w := range r.e.wanted {
-		if w.ear != r {
-			continue
-		}
-		delete(r.e.wanted, id)
-		if w.cause.Code == "" {
-			w.cause = call.Cause{Code: call.CodeShutdown, Text: "earshot stopped before the call could be heard"}
-		}
-		if !w.heard {
-			left = append(left, missedCall{w.call, w.cause})
-		}
-	}
-	r.e.mu.Unlock()
-	for _, m := range left {
-		r.e.miss(m)
-	}
+// deviceInstance makes a device's +sip.instance of the one that all have in common, so that it is the same for ever.
+func deviceInstance(base, device string) string {
+	sum := sha256.Sum256([]byte(base + "\x00" + device))
+	return instance([16]byte(sum[:16]))
 }
 
 // NewInstanceID makes a +sip.instance value (RFC 5626 section 4.1). A device keeps one for ever.
 func NewInstanceID() string {
 	var b [16]byte
 	rand.Read(b[:]) //nolint:errcheck // never fails (crypto/rand)
+	return instance(b)
+}
+
+func instance(b [16]byte) string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

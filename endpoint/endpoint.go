@@ -25,7 +25,8 @@ type Endpoint struct {
 	engine  *media.Engine
 	store   *recorder.Store // nil: nothing is recorded
 	hub     *stream.Hub
-	ears    []*ear
+	pools   []*pool
+	ears    []*ear          // of the pools, and those without RingCentral
 	fresh   chan *Call      // calls that Run has to take over
 	missed  chan missedCall // calls that were never heard
 	started time.Time
@@ -82,11 +83,11 @@ func (e *Endpoint) addEars(cfg Config) error {
 		e.ears = append(e.ears, r)
 	}
 	for _, s := range cfg.Supervisors {
-		r := &ear{e: e, log: e.log, device: s.Device.Account}
-		if err := r.openSupervisor(s); err != nil {
+		p, err := newPool(e, s)
+		if err != nil {
 			return err
 		}
-		e.ears = append(e.ears, r)
+		e.pools, e.ears = append(e.pools, p), append(e.ears, p.ears...)
 	}
 	return nil
 }
@@ -117,8 +118,17 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	for _, r := range e.ears {
 		ears.Go(func() { r.run(up) })
 	}
+	for _, p := range e.pools {
+		ears.Go(func() { p.run(up) })
+	}
 	earsDone := make(chan struct{})
-	base.Go(func() { ears.Wait(); close(earsDone) })
+	base.Go(func() {
+		defer close(earsDone)
+		ears.Wait()
+		for _, p := range e.pools {
+			p.giveUp()
+		}
+	})
 
 	var err error
 	retry := time.NewTicker(storeRetry)
@@ -239,10 +249,8 @@ func (e *Endpoint) Close() error {
 	if e.store != nil {
 		errs = append(errs, e.store.Close())
 	}
-	for _, r := range e.ears {
-		if r.sup != nil {
-			errs = append(errs, r.sup.Close())
-		}
+	for _, p := range e.pools {
+		errs = append(errs, p.sup.Close())
 	}
 	return errors.Join(errs...)
 }

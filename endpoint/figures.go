@@ -16,6 +16,7 @@ type Figures struct {
 	Stream        stream.Totals
 	Requests      map[string]int64 // REST requests by class
 	LoggedIn      bool             // every supervisor is
+	Waiting       int64            // wanted calls that the pool has no room for
 }
 
 // Figures may be called from anywhere.
@@ -28,14 +29,13 @@ func (e *Endpoint) Figures() Figures {
 		}
 	}
 	f.Tracks = int64(e.engine.Totals().Tracks)
-	for _, r := range e.ears {
-		if r.sup == nil {
-			continue
-		}
-		for k, v := range r.sup.Requests() {
+	for _, p := range e.pools {
+		for k, v := range p.sup.Requests() {
 			f.Requests[k] += v
 		}
-		f.LoggedIn = f.LoggedIn && r.sup.Status().LoggedIn
+		st := p.sup.Status()
+		f.LoggedIn = f.LoggedIn && st.LoggedIn
+		f.Waiting += int64(st.Waiting)
 	}
 	return f
 }

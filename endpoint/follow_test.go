@@ -14,7 +14,7 @@ func TestAnsweredCallIsHeardByItsEvent(t *testing.T) {
 	sim := ringsim.Start(t, ringsim.Config{Switches: ringsim.Switches{InviteDelay: -1, Feed: ringsim.Feed{Delay: -1}}})
 	ep, stop := listening(t, sim, "udp", "party", dir)
 	oracle.Eventually(t, 10*time.Second, "a feed", func() bool { return sim.Subscribers() == 1 })
-	looks := sim.Requested("GET", "/restapi/v1.0/account/{accountId}/presence")
+	looks := sim.Requested("GET", "/restapi/v1.0/account/{account}/presence")
 	c, err := sim.StartCall(ringsim.CallSpec{Agent: "108", Ringing: true})
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestAnsweredCallIsHeardByItsEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("both parties' dialogs are up %v after the agent's answer", time.Since(answered))
-	if n := sim.Requested("GET", "/restapi/v1.0/account/{accountId}/presence"); n > looks+1 {
+	if n := sim.Requested("GET", "/restapi/v1.0/account/{account}/presence"); n > looks+1 {
 		t.Errorf("presence was looked at %d times between answer and joining: the event alone should do", n-looks)
 	}
 	oracle.Eventually(t, 5*time.Second, "a second of audio", func() bool {

@@ -20,7 +20,7 @@ const (
 // wanted is a call that supervise asks for.
 type wanted struct {
 	call  supervise.Call
-	ear   *ear
+	pool  *pool
 	heard bool       // it became a Call
 	cause call.Cause // why the newest try failed
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/sip"
+	"github.com/earshot/earshot/supervise"
 )
 
 // Status is what an Endpoint hears, what not and why: plain data for people and programs.
@@ -45,6 +46,8 @@ type DeviceStatus struct {
 	Proxy      string    `json:"proxy,omitempty"`
 	Local      string    `json:"local,omitempty"`
 	Dialogs    int       `json:"dialogs"`
+	Limit      int       `json:"limit,omitempty"`      // of dialogs, as configured or learned
+	Supervisor string    `json:"supervisor,omitempty"` // extension number of the owner
 }
 
 // WaitingStatus is a wanted call that is not heard.
@@ -95,8 +98,12 @@ func (e *Endpoint) Status() Status {
 		Started: e.started, Checks: []Check{}, Devices: []DeviceStatus{}, Calls: []CallStatus{}, Waiting: []WaitingStatus{},
 		Ended: map[call.Code]int64{}, Stored: map[string]int64{}, Samples: map[string]int64{}, Drops: map[string]int64{}, SIP: map[string]int64{},
 	}
+	devices := map[*ear]supervise.DeviceStatus{}
+	for _, p := range e.pools {
+		p.status(&s, devices)
+	}
 	for _, r := range e.ears {
-		r.status(&s)
+		r.status(&s, devices[r])
 	}
 	for _, c := range e.live() {
 		s.Calls = append(s.Calls, c.status())
@@ -122,29 +129,34 @@ func (e *Endpoint) Status() Status {
 	return s
 }
 
-func (r *ear) status(s *Status) {
+func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 	device := r.device.AuthorizationID
-	if r.sup != nil {
-		device = r.superviseStatus(s, device)
+	if device == "" {
+		device = in.Device.ID
+	}
+	check := Check{Name: "sip"}
+	if r.sup != nil && r.sup.Pool() > 1 {
+		check.Name += " " + device
 	}
 	a := r.sip()
 	if a == nil {
 		r.mu.Lock()
-		why := r.why
+		check.Text = r.why
 		r.mu.Unlock()
-		s.Checks = append(s.Checks, Check{Name: "sip", Text: why})
+		s.Checks = append(s.Checks, check)
 		return
 	}
 	st := a.State()
 	s.Devices = append(s.Devices, DeviceStatus{
 		Device: device, Registered: st.Registered, Status: st.Status, Code: st.Code, Reason: st.Reason,
 		Since: st.Since, NextTry: st.NextTry, Proxy: st.Proxy, Local: local(st), Dialogs: st.Dialogs,
+		Limit: in.Limit, Supervisor: in.Device.Extension,
 	})
-	text := st.Status
+	check.OK, check.Text = st.Registered, st.Status
 	if !st.Registered && st.Reason != "" {
-		text += ": " + st.Reason
+		check.Text += ": " + st.Reason
 	}
-	s.Checks = append(s.Checks, Check{Name: "sip", OK: st.Registered, Text: text})
+	s.Checks = append(s.Checks, check)
 	for k, v := range a.Counters() {
 		s.SIP[k] += v
 	}
@@ -180,9 +192,12 @@ func local(st sip.State) string {
 	return st.Local.String()
 }
 
-// superviseStatus adds what there is to say of RingCentral, and gives the device's id.
-func (r *ear) superviseStatus(s *Status, device string) string {
-	st := r.sup.Status()
+// status adds what there is to say of RingCentral, and of each device.
+func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
+	st := p.sup.Status()
+	for i, r := range p.ears {
+		devices[r] = st.Devices[i]
+	}
 	check := Check{Name: "ringcentral", OK: st.LoggedIn && len(st.Errors) == 0, Text: fmt.Sprintf("logged in, %d agents", st.Agents)}
 	switch {
 	case len(st.Errors) > 0:
@@ -195,8 +210,11 @@ func (r *ear) superviseStatus(s *Status, device string) string {
 		check.OK, check.Text = false, "logged in, the calls were not looked at yet"
 	}
 	s.Checks = append(s.Checks, check)
+	if st.Waiting > 0 {
+		s.Checks = append(s.Checks, Check{Name: "capacity", OK: true, Text: fmt.Sprintf("%d wanted calls have no room in the pool: see docs/sizing.md", st.Waiting)})
+	}
 	heard := map[string]bool{}
-	for _, c := range r.e.live() {
+	for _, c := range p.e.live() {
 		for _, id := range c.description().Sessions {
 			heard[id] = true
 		}
@@ -206,10 +224,6 @@ func (r *ear) superviseStatus(s *Status, device string) string {
 			s.Waiting = append(s.Waiting, WaitingStatus{ID: c.Session, State: c.State, Agent: c.Agent, Mode: c.Mode, Since: c.Since, Cause: c.Cause})
 		}
 	}
-	if device == "" {
-		device = st.Device.ID
-	}
-	return device
 }
 
 func (c *Call) status() CallStatus {

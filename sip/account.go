@@ -41,6 +41,7 @@ type Account struct {
 	realm      atomic.Pointer[string] // under which the registrar asked for a digest
 	draining   atomic.Bool
 	heals      chan struct{}  // slots of re-INVITEs after a new flow
+	probes     chan struct{}  // size 1: the registrar is to be asked out of turn
 	wg         sync.WaitGroup // what Run started
 
 	// Owned by the registrar loop.
@@ -97,6 +98,7 @@ func New(cfg Config) (*Account, error) {
 		state: State{Status: regIdle.String()},
 	}
 	a.heals = make(chan struct{}, maxHeals)
+	a.probes = make(chan struct{}, 1)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
 	a.gate.limit = maxInside + 2*cfg.MaxCalls
@@ -197,6 +199,15 @@ const quietLimit = time.Second
 
 // Drain makes every new INVITE get 503 from now on; calls that are up go on.
 func (a *Account) Drain() { a.draining.Store(true) }
+
+// Probe has the registrar asked at once whether the flow lives, by a REGISTER: where no answer comes a new flow is made, and
+// the dialogs are healed on it. Safe from anywhere; it does not block.
+func (a *Account) Probe() {
+	select {
+	case a.probes <- struct{}{}:
+	default: // one is due already
+	}
+}
 
 // State gives the present state.
 func (a *Account) State() State {

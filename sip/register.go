@@ -81,6 +81,8 @@ func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) 
 	select {
 	case <-t.C:
 		return regEvent{kind: regWake}, ""
+	case <-a.probes:
+		return regEvent{kind: regProbe}, ""
 	case <-down:
 		a.counters.add(cntFlowsLost, 1)
 		return regEvent{kind: regFlowDown, others: true}, f.cause.Error()

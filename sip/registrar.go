@@ -34,6 +34,7 @@ const (
 	regAnswer           // final response to REGISTER
 	regTimeout          // REGISTER was not answered in time
 	regWake             // the waiting time of the last step is over
+	regProbe            // somebody doubts that the flow lives
 	regStop
 )
 
@@ -160,6 +161,11 @@ func (r *registrar) step(ev regEvent) regAction {
 		return r.answered(ev)
 	case regWake:
 		return r.woken(ev)
+	case regProbe:
+		if r.flowUp && (r.status == regRegistered || r.status == regDegraded) {
+			return r.register() // what has no answer on this flow ends it
+		}
+		return r.wait()
 	case regStop:
 		return r.stop(ev)
 	}

@@ -54,6 +54,9 @@ type script struct {
 }
 
 var scripts = map[string]script{
+	"a probe out of turn": {lines: []line{ok, {after: 10 * time.Second, ev: regEvent{kind: regProbe, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
+	"a probe without a flow waits": {lines: []line{{ev: regEvent{kind: regNoFlow, others: true}, do: doWait, status: regBackoff, wait: -1, closes: true},
+		{after: time.Millisecond, ev: regEvent{kind: regProbe}, do: doWait, status: regBackoff, wait: -1}}},
 	"refresh at 85 percent":         {lines: []line{ok, {after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
 	"refresh at 90 percent at most": {rnd: 0.999999, lines: []line{{ev: answer(200), do: doWait, status: regRegistered, wait: 3239999 * time.Millisecond}}},
 	"30 s before the end":           {lines: []line{{ev: answer(200, grant(100*time.Second)), do: doWait, status: regRegistered, wait: 70 * time.Second}}},

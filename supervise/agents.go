@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +21,10 @@ type extensionDoc struct {
 	Permissions list[text] `json:"permissions"` // members only; an object for extensions
 }
 
-// all reads every page of a list.
-func (s *Supervisor) all(ctx context.Context, o op, ids ...string) ([]extensionDoc, error) {
+// list reads every page of a list.
+func (c *client) list(ctx context.Context, o op, query url.Values, ids ...string) ([]extensionDoc, error) {
 	var docs []extensionDoc
-	_, err := s.client.pages(ctx, request{op: o, ids: ids, share: shareLook, patience: setupPatience}, func(raw json.RawMessage) (paging, error) {
+	_, err := c.pages(ctx, request{op: o, ids: ids, query: query, share: shareLook, patience: setupPatience}, func(raw json.RawMessage) (paging, error) {
 		page, err := parseList[extensionDoc](raw)
 		docs = append(docs, page...)
 		return parsePaging(raw), err
@@ -34,7 +35,7 @@ func (s *Supervisor) all(ctx context.Context, o op, ids ...string) ([]extensionD
 // configured is the set as the configuration gives it: presence names extensions by number and id, so calls are found
 // also where the lists can't be read.
 func configured(agents []string) agentSet {
-	set := agentSet{numbers: map[string]bool{}, ids: map[string]bool{}, known: map[string]Agent{}, queues: map[string]string{}, devices: map[string]bool{}}
+	set := agentSet{numbers: map[string]bool{}, ids: map[string]bool{}, known: map[string]Agent{}, queues: map[string]string{}, devices: map[string]bool{}, groups: map[string][]string{}}
 	for _, a := range agents {
 		set.numbers[a], set.ids[a] = true, true
 	}
@@ -110,11 +111,11 @@ func (set agentSet) learn(extensions []extensionDoc) {
 	}
 }
 
-// monitored says whether a member may be listened to. A member may carry both permissions, in any order, and older
+// may says whether a member has a permission, Monitored or Monitoring. A member may carry both, in any order, and older
 // documents write "Monitored - User".
-func (d extensionDoc) monitored() bool {
+func (d extensionDoc) may(permission string) bool {
 	for _, p := range d.Permissions {
-		if len(p) >= len("Monitored") && strings.EqualFold(string(p[:len("Monitored")]), "Monitored") {
+		if len(p) >= len(permission) && strings.EqualFold(string(p[:len(permission)]), permission) {
 			return true
 		}
 	}
@@ -132,6 +133,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) (failed error) {
 		s.failing("groups", err)
 		if err != nil {
 			s.mu.Lock()
+			maps.Copy(set.groups, s.core.agents.groups)
 			for id := range s.core.agents.ids {
 				set.ids[id] = true
 				if a, ok := s.core.agents.known[id]; ok {
@@ -142,7 +144,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) (failed error) {
 		}
 	}
 	if len(agents)+len(groups) > 0 {
-		extensions, err := s.all(ctx, opExtensions)
+		extensions, err := s.lead().list(ctx, opExtensions, nil)
 		failed = errors.Join(failed, err)
 		s.failing("agents", err)
 		if err == nil {
@@ -164,7 +166,7 @@ func (s *Supervisor) refreshAgents(ctx context.Context) (failed error) {
 
 // addGroups adds the monitored members of the configured groups.
 func (s *Supervisor) addGroups(ctx context.Context, set agentSet, wanted []string) error {
-	groups, err := s.all(ctx, opGroups)
+	groups, err := s.lead().list(ctx, opGroups, nil)
 	if err != nil {
 		return err
 	}
@@ -175,13 +177,14 @@ func (s *Supervisor) addGroups(ctx context.Context, set agentSet, wanted []strin
 				continue
 			}
 			found = true
-			members, err := s.all(ctx, opMembers, string(g.ID))
+			members, err := s.lead().list(ctx, opMembers, nil, string(g.ID))
 			if err != nil {
 				return err
 			}
 			for _, m := range members {
-				if m.monitored() && m.ID != "" {
+				if m.may("Monitored") && m.ID != "" {
 					set.add(m)
+					set.groups[string(m.ID)] = append(set.groups[string(m.ID)], string(g.ID), string(g.Name))
 				}
 			}
 		}

@@ -26,11 +26,12 @@ type legacyBody struct {
 
 // supervise asks for one stream and gives our party's id.
 func (s *Supervisor) supervise(ctx context.Context, a actAsk) (string, error) {
+	d := s.devices[a.device]
 	s.mu.Lock()
-	device := s.device.ID
+	device := d.device.ID
 	s.mu.Unlock()
 	if device == "" {
-		d, err := s.Device(ctx)
+		d, err := s.Device(ctx, a.device)
 		if err != nil {
 			return "", err
 		}
@@ -40,7 +41,7 @@ func (s *Supervisor) supervise(ctx context.Context, a actAsk) (string, error) {
 	if a.again {
 		share = shareRetry
 	}
-	return s.client.supervise(ctx, a, device, s.cfg.MediaSDP, share)
+	return s.logins[d.login].client.supervise(ctx, a, device, s.cfg.MediaSDP, share)
 }
 
 func (c *client) supervise(ctx context.Context, a actAsk, device, mediaSDP string, share int) (string, error) {

@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -18,7 +17,7 @@ const (
 	occupiedEvery = 15 * time.Second
 )
 
-// room is how many dialogs the device takes, as far as that is known. RingCentral documents no number: beyond it requests
+// room is how many dialogs a device takes, as far as that is known. RingCentral documents no number: beyond it requests
 // are granted, and no INVITE comes.
 type room struct {
 	max     int       // configured; 0: to be learned
@@ -39,62 +38,39 @@ func (r *room) limit(now time.Time) int {
 	return 0
 }
 
-// dialogs counts those that are up, and those that were asked for.
-func (c *core) dialogs() (up, all int) {
-	for _, s := range c.sessions {
-		for _, j := range s.joins {
-			if j.dialogs > 0 {
-				up++
-			}
-			if j.alive() {
-				all++
-			}
-		}
-	}
-	return up, all
-}
-
 // noInviteCame learns from a grant that no INVITE followed.
-func (c *core) noInviteCame(now time.Time) {
-	up, _ := c.dialogs()
-	c.room.without++
-	if c.room.max > 0 || up == 0 || c.room.without < learnAfter {
+func (c *core) noInviteCame(now time.Time, dev int) {
+	if dev < 0 {
 		return
 	}
-	c.room.learned = up
-	c.room.until = now.Add(backoff(learnedFirst, learnedMost, c.room.tries))
-	c.room.tries++
-	c.emit(actLearned{up})
+	d, up := c.devices[dev], c.up(dev)
+	d.without++
+	c.emit(actProbe{dev})
+	if d.max > 0 || up == 0 || d.without < learnAfter {
+		return
+	}
+	d.learned = up
+	d.until = now.Add(backoff(learnedFirst, learnedMost, d.tries))
+	d.tries++
+	c.emit(actLearned{dev, up})
 }
 
 // inviteCame learns from an INVITE.
-func (c *core) inviteCame() {
-	c.room.without = 0
-	if up, _ := c.dialogs(); up >= c.room.learned {
-		c.room.until, c.room.tries = time.Time{}, 0 // it takes more than was thought
+func (c *core) inviteCame(dev int) {
+	if dev < 0 {
+		return
 	}
-}
-
-// fits says whether the device has room for some dialogs more; where not, that is told once.
-func (c *core) fits(now time.Time, s *session, more int) bool {
-	limit := c.room.limit(now)
-	_, all := c.dialogs()
-	s.full = limit > 0 && all+more > limit
-	if !s.full {
-		return true
+	d := c.devices[dev]
+	d.without = 0
+	if c.up(dev) >= d.learned {
+		d.until, d.tries = time.Time{}, 0 // it takes more than was thought
 	}
-	cause := call.Cause{Code: call.CodeNoCapacity, Text: fmt.Sprintf("the device has %d of %d dialogs, and this call needs %d more", all, limit, more)}
-	if s.cause.Code != call.CodeNoCapacity {
-		s.cause, s.told = cause, true
-		c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: cause})
-	}
-	return false
 }
 
 // rival says whether another supervisor listens to the call: a person, as RingCentral lets one listen only.
 func (c *core) rival(v *view) bool {
 	for _, p := range v.parties {
-		if p.Supervising && live(p.partyState) && p.ExtensionID != "" && c.own != "" && p.ExtensionID != c.own {
+		if p.Supervising && live(p.partyState) && p.ExtensionID != "" && len(c.own) > 0 && !c.own.has(p.ExtensionID) {
 			return true
 		}
 	}

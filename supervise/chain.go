@@ -13,7 +13,7 @@ const (
 func (c *core) link(now time.Time, v *view) {
 	for _, p := range v.parties {
 		to := p.Peer.Session
-		if !is(p.partyState, "Gone") || to == "" || to == v.id || to == v.next || p.Supervising || (c.own != "" && p.ExtensionID == c.own) {
+		if !is(p.partyState, "Gone") || to == "" || to == v.id || to == v.next || p.Supervising || c.own.has(p.ExtensionID) {
 			continue
 		}
 		if !v.wanted {

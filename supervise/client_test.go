@@ -30,7 +30,7 @@ func TestLoginIsSharedAndSentAsDocumented(t *testing.T) {
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
-			if _, err := s.Devices(t.Context()); err != nil {
+			if _, err := s.Device(t.Context(), 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -60,7 +60,7 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 			s := mustNew(t, f.config())
 			seconds := tokenDoc{ExpiresIn: text(fmt.Sprint(life))}.life()
 			get := func() {
-				if _, err := s.Devices(t.Context()); err != nil {
+				if _, err := s.Device(t.Context(), 0); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -82,11 +82,11 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 func TestKilledTokenIsReplacedAndTheRequestRepeatedOnce(t *testing.T) {
 	f := newFake(t)
 	s := mustNew(t, f.config())
-	if _, err := s.Devices(t.Context()); err != nil {
+	if _, err := s.Device(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	f.set(func() { clear(f.tokens) })
-	if _, err := s.Devices(t.Context()); err != nil {
+	if _, err := s.Device(t.Context(), 0); err != nil {
 		t.Errorf("after the token was killed: got %v, want success", err)
 	}
 	if f.logins != 2 {
@@ -100,7 +100,7 @@ func TestKilledTokenIsReplacedAndTheRequestRepeatedOnce(t *testing.T) {
 		refuse(w, 401, "OAU-213", "Token not found", "", "")
 		return true
 	}
-	_, err := s.Devices(t.Context())
+	_, err := s.Device(t.Context(), 0)
 	if e, ok := errors.AsType[*APIError](err); !ok || e.Code != "OAU-213" || f.logins != 3 {
 		t.Errorf("got %v after %d logins, want OAU-213 after 3", err, f.logins)
 	}
@@ -113,7 +113,7 @@ func TestRefusedLoginIsNotRepeatedAtOnce(t *testing.T) {
 		cfg.JWT = "wrong-jwt"
 		s := mustNew(t, cfg)
 		for range 20 {
-			_, err := s.Devices(t.Context())
+			_, err := s.Device(t.Context(), 0)
 			e, ok := errors.AsType[*APIError](err)
 			if !ok || e.Code != "OAU-140" || e.Hint() == "" || strings.Contains(err.Error(), "wrong-jwt") {
 				t.Fatalf("got %v, want OAU-140 with a hint and without the JWT", err)
@@ -123,7 +123,7 @@ func TestRefusedLoginIsNotRepeatedAtOnce(t *testing.T) {
 			t.Errorf("20 requests: got %d logins, want 1", n)
 		}
 		time.Sleep(refusedLoginWait)
-		if s.Devices(t.Context()); f.requests("/token") != 2 {
+		if s.Device(t.Context(), 0); f.requests("/token") != 2 {
 			t.Errorf("after %s: got %d logins, want 2", refusedLoginWait, f.requests("/token"))
 		}
 	})
@@ -173,7 +173,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	cfg.Server, cfg.HTTP = srv.URL, nil
 	s := mustNew(t, cfg)
 	defer s.Close()
-	_, err := s.Devices(t.Context())
+	_, err := s.Device(t.Context(), 0)
 	if e, ok := errors.AsType[*APIError](err); !ok || e.Status != 307 || e.Hint() == "" || elsewhere.Load() != 0 {
 		t.Errorf("got %v and %d requests elsewhere, want a 307 error and none", err, elsewhere.Load())
 	}
@@ -191,7 +191,7 @@ func TestSlowAndHugeAnswersAreErrors(t *testing.T) {
 			return false
 		}
 		start := time.Now()
-		_, err := s.SIPInfo(t.Context())
+		_, err := s.SIPInfo(t.Context(), 0)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != requestTimeout {
 			t.Errorf("got %v after %s, want a time-out after %s", err, time.Since(start), requestTimeout)
 		}
@@ -208,7 +208,7 @@ func TestSlowAndHugeAnswersAreErrors(t *testing.T) {
 			}
 			return true
 		}
-		if _, err := s.Devices(t.Context()); err == nil || !strings.Contains(err.Error(), "more than") {
+		if _, err := s.Device(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("an answer of 17 MiB: got %v, want an error", err)
 		}
 	})
@@ -224,7 +224,7 @@ func TestNoSecretInErrors(t *testing.T) {
 		return true
 	}
 	s := mustNew(t, f.config())
-	_, err := s.Devices(t.Context())
+	_, err := s.Device(t.Context(), 0)
 	for _, hidden := range []string{testJWT, testSecret, "token-made-up"} {
 		if err == nil || strings.Contains(err.Error(), hidden) {
 			t.Errorf("error %v holds a secret", err)
@@ -261,7 +261,7 @@ func TestConfigMistakesAreTold(t *testing.T) {
 func TestSIPInfoAndDevice(t *testing.T) {
 	f := newFake(t)
 	s := mustNew(t, f.config())
-	info, err := s.SIPInfo(t.Context())
+	info, err := s.SIPInfo(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestSIPInfoAndDevice(t *testing.T) {
 		len(info.Proxies) != 1 || info.Proxies[0] != (Proxy{"NA", "sip20.ringcentral.com:5090", "sip20.ringcentral.com:5096"}) {
 		t.Errorf("got %+v", info)
 	}
-	if d := s.Status().Device; d.ID != deviceID || d.Status != "Online" || d.ExtensionID != ownExt {
+	if d := s.Status().Devices[0].Device; d.ID != deviceID || d.Status != "Online" || d.ExtensionID != ownExt {
 		t.Errorf("device: got %+v", d)
 	}
 }

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,7 @@ func (c *core) decide(now time.Time, s *session) {
 		return
 	}
 	f := c.facts(s)
+	s.rank = c.rank(s, f)
 	verdict, rule := c.policy.judge(f)
 	if verdict == verdictWanted && c.policy.Hook.set() {
 		verdict, rule = c.hooked(s, f)
@@ -110,6 +112,17 @@ func (c *core) setPolicy(now time.Time, p Policy) {
 	}
 }
 
+// rank is the place of the call in the policy's order; the last one for calls that it does not name.
+func (c *core) rank(s *session, f callFacts) int {
+	for i, p := range c.policy.Priority {
+		if p == s.agent.Extension || p == s.agent.ID || p == f.direction || slices.Contains(f.queues, p) ||
+			slices.ContainsFunc(c.agents.groups[s.agent.ID], func(g string) bool { return strings.EqualFold(g, p) }) {
+			return i
+		}
+	}
+	return len(c.policy.Priority)
+}
+
 // facts gathers what is known of a call for the policy.
 func (c *core) facts(s *session) callFacts {
 	f := callFacts{call: c.chain(s.id)[0], began: s.since, number: s.customer.Number}
@@ -194,7 +207,7 @@ func (c *core) internal(s *session, v *view, agent *viewParty) fact {
 	}
 	others, inside := 0, 0
 	for _, p := range c.people(s, v) {
-		if !live(p) && !pending(p) && !parked(p) || p.Supervising || (c.own != "" && p.ExtensionID == c.own) || p.ID == s.hint {
+		if !live(p) && !pending(p) && !parked(p) || p.Supervising || c.own.has(p.ExtensionID) || p.ID == s.hint {
 			continue
 		}
 		others++
@@ -213,7 +226,7 @@ func (c *core) internal(s *session, v *view, agent *viewParty) fact {
 		return no
 	}
 	_, machine := c.agents.queues[agent.Far.ExtensionID]
-	if machine || slices.Contains([]string{s.agent.ID, c.own}, agent.Far.ExtensionID) {
+	if machine || agent.Far.ExtensionID == s.agent.ID || c.own.has(agent.Far.ExtensionID) {
 		return unknown
 	}
 	return yes

@@ -36,7 +36,7 @@ func TestSupervisionPageSamplesParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snap := makeSnapshot(records, configured([]string{"108"}), "", time.Time{})
+	snap := makeSnapshot(records, configured([]string{"108"}), nil, time.Time{})
 	if len(snap.calls) != 1 {
 		t.Fatalf("presence: got %d calls, want 1", len(snap.calls))
 	}
@@ -56,7 +56,7 @@ func TestSupervisionPageSamplesParse(t *testing.T) {
 		t.Errorf("wrapped answer: got %q, want party-4", own)
 	}
 	records, err = parseList[presenceRecord]([]byte(seedConfirmed))
-	if err != nil || !makeSnapshot(records, agentSet{}, "", time.Time{}).any["party-4"] {
+	if err != nil || !makeSnapshot(records, agentSet{}, nil, time.Time{}).any["party-4"] {
 		t.Errorf("after the join: got %+v, %v, want party-4 to be seen", records, err)
 	}
 }
@@ -126,7 +126,7 @@ func FuzzPresence(f *testing.F) {
 			return
 		}
 		agents := configured([]string{"108", "62226587016"})
-		snap := makeSnapshot(records, agents, "1", time.Time{})
+		snap := makeSnapshot(records, agents, ownSet{"1"}, time.Time{})
 		for _, c := range snap.calls {
 			if c.session == "" || (c.agent.ID == "" && c.agent.Extension == "") || c.agent.ID == "1" {
 				t.Errorf("got a call without session or agent: %+v", c)
@@ -164,7 +164,7 @@ func FuzzSession(f *testing.F) {
 			return
 		}
 		for _, mode := range []string{ModeParty, ModeSession} {
-			p := makePlan(mode, parties, Agent{ID: "7", Extension: "108"}, "8", "p-2")
+			p := makePlan(mode, parties, Agent{ID: "7", Extension: "108"}, ownSet{"8"}, "p-2")
 			if p.ready && (p.over || !p.live || len(p.streams) == 0) {
 				t.Errorf("plan contradicts itself: %+v", p)
 			}

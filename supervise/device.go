@@ -72,33 +72,15 @@ func parseDevices(raw []byte) ([]Device, error) {
 	return devices, nil
 }
 
-// Devices lists the devices of the login's user.
-func (s *Supervisor) Devices(ctx context.Context) ([]Device, error) {
+// devices lists the devices of the login's user.
+func (c *client) devices(ctx context.Context) ([]Device, error) {
 	var all []Device
-	_, err := s.client.pages(ctx, request{op: opDevices, share: shareLook, patience: setupPatience}, func(raw json.RawMessage) (paging, error) {
+	_, err := c.pages(ctx, request{op: opDevices, share: shareLook, patience: setupPatience}, func(raw json.RawMessage) (paging, error) {
 		devices, err := parseDevices(raw)
 		all = append(all, devices...)
 		return parsePaging(raw), err
 	})
 	return all, err
-}
-
-// Device is the configured device, or the only fitting one, with its newest status. Where none can be chosen, the error
-// is an ErrNoDevice that lists the candidates.
-func (s *Supervisor) Device(ctx context.Context) (Device, error) {
-	devices, err := s.Devices(ctx)
-	if err != nil {
-		return Device{}, err
-	}
-	d, err := chooseDevice(devices, s.cfg.DeviceID)
-	if err != nil {
-		return Device{}, err
-	}
-	s.mu.Lock()
-	s.device = d
-	s.core.own = d.ExtensionID
-	s.mu.Unlock()
-	return d, nil
 }
 
 // chooseDevice takes the wanted device, else the only one of the fitting type.
@@ -134,14 +116,14 @@ func describe(devices []Device) string {
 	return strings.Join(texts, ", ")
 }
 
-// SIPInfo reads the SIP account of the device.
-func (s *Supervisor) SIPInfo(ctx context.Context) (SIPInfo, error) {
-	d, err := s.Device(ctx)
+// SIPInfo reads the SIP account of that device of the pool; see Pool.
+func (s *Supervisor) SIPInfo(ctx context.Context, device int) (SIPInfo, error) {
+	d, err := s.Device(ctx, device)
 	if err != nil {
 		return SIPInfo{}, err
 	}
 	var raw json.RawMessage
-	if err := s.client.do(ctx, request{op: opSIPInfo, ids: []string{d.ID}, share: shareLook, patience: setupPatience}, &raw); err != nil {
+	if err := s.logins[s.devices[device].login].client.do(ctx, request{op: opSIPInfo, ids: []string{d.ID}, share: shareLook, patience: setupPatience}, &raw); err != nil {
 		return SIPInfo{}, err
 	}
 	return parseSIPInfo(raw)
@@ -206,7 +188,7 @@ func (s *Supervisor) Lookup(ctx context.Context, session string) ([]call.Party, 
 
 func (s *Supervisor) readSession(ctx context.Context, session string) ([]partyState, error) {
 	var raw json.RawMessage
-	if err := s.client.do(ctx, request{op: opSession, ids: []string{session}, share: shareLook}, &raw); err != nil {
+	if err := s.reader(session).do(ctx, request{op: opSession, ids: []string{session}, share: shareLook}, &raw); err != nil {
 		return nil, err
 	}
 	parties, err := parseSession(raw)

@@ -24,7 +24,7 @@
 //		Server: "https://platform.ringcentral.com", ClientID: id, ClientSecret: clientSecret, JWT: jwt,
 //		Agents: []string{"108"}, Registered: account.Registered, Handler: h,
 //	})
-//	info, err := s.SIPInfo(ctx)   // register the device with it, then
+//	info, err := s.SIPInfo(ctx, 0)   // register the device with it, then
 //	err = s.Run(ctx)              // until ctx ends
 //
 // # Concurrency

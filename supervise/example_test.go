@@ -31,7 +31,7 @@ func Example() {
 		return
 	}
 	defer s.Close()
-	info, err := s.SIPInfo(context.Background())
+	info, err := s.SIPInfo(context.Background(), 0)
 	if err != nil {
 		fmt.Println(err)
 		return

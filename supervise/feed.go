@@ -53,7 +53,7 @@ type feed struct {
 }
 
 func newFeed(s *Supervisor) *feed {
-	return &feed{s: s, dial: s.client.dialWebSocket, changed: make(chan struct{}, 1)}
+	return &feed{s: s, dial: s.logins[0].client.dialWebSocket, changed: make(chan struct{}, 1)}
 }
 
 // refilter has the feed look whether its filters still fit the agents.
@@ -80,8 +80,10 @@ func (s *Supervisor) filters() (filters []string, account bool) {
 	if len(ids) > maxFilters {
 		return []string{filterPath + filterSessions}, true
 	}
-	if own := s.core.own; own != "" && !slices.Contains(ids, own) {
-		ids = append(ids, own) // it shows our own parties: a join is confirmed without a look
+	for _, own := range s.core.own {
+		if !slices.Contains(ids, own) {
+			ids = append(ids, own) // it shows our own parties: a join is confirmed without a look
+		}
 	}
 	sort.Strings(ids)
 	for _, id := range ids {
@@ -107,7 +109,10 @@ func (f *feed) run(ctx context.Context) {
 			break
 		}
 		wait := f.down(err, fails)
-		fails++
+		if fails++; fails > 1 && len(f.s.logins) > 1 {
+			f.s.nextLead() // it may be this login that is refused
+			f.lost = nil
+		}
 		if !rest(ctx, wait) {
 			break
 		}
@@ -286,7 +291,7 @@ type feedDoc struct {
 // address gets a single-use token and the address to connect to.
 func (f *feed) address(ctx context.Context, lost *link) (string, error) {
 	var raw json.RawMessage
-	if err := f.s.client.do(ctx, request{op: opFeedToken, share: shareLook}, &raw); err != nil {
+	if err := f.s.lead().do(ctx, request{op: opFeedToken, share: shareLook}, &raw); err != nil {
 		return "", err
 	}
 	var d feedDoc

@@ -83,7 +83,7 @@ func (c *core) monitored(v *view, s *session) (Agent, *viewParty) {
 		if s != nil && p.ExtensionID == s.agent.ID && p.ExtensionID != "" {
 			a, ok = s.agent, true
 		}
-		if !ok || p.Supervising || (c.own != "" && p.ExtensionID == c.own) {
+		if !ok || p.Supervising || c.own.has(p.ExtensionID) {
 			continue
 		}
 		r := 0
@@ -250,7 +250,7 @@ func (c *core) handedOn(s *session, v *view) time.Duration {
 	for _, p := range v.parties {
 		_, agent := c.agents.agent(p.ExtensionID)
 		switch {
-		case p.Supervising || (c.own != "" && p.ExtensionID == c.own):
+		case p.Supervising || c.own.has(p.ExtensionID):
 		case parked(p.partyState):
 			others, wait = true, parkWait
 		case pending(p.partyState) && agent:

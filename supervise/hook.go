@@ -30,7 +30,7 @@ func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) bool {
 	switch {
 	case err != nil:
 	case h.URL != "":
-		answer, err = postHook(limited, s.client.http, h.URL, body)
+		answer, err = postHook(limited, s.logins[0].client.http, h.URL, body)
 	default:
 		answer, err = runHook(limited, h, body)
 	}

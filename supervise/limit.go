@@ -130,6 +130,26 @@ func (l *limiter) wait(ctx context.Context, g group, share int, patience time.Du
 	}
 }
 
+// left is how many requests a purse lets through at once, as far as is known.
+func (l *limiter) left(g group, share int, now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.purses[g]
+	if now.Before(p.blocked) {
+		return 0
+	}
+	n := max(1, p.limit*share/100)
+	if now.Sub(p.othersAt) < p.window {
+		n -= p.others
+	}
+	for _, at := range p.sent {
+		if now.Sub(at) < p.window {
+			n--
+		}
+	}
+	return max(0, n)
+}
+
 // spacing is the time between two requests that use the given share of a purse evenly.
 func (l *limiter) spacing(g group, share int) time.Duration {
 	l.mu.Lock()

@@ -28,7 +28,7 @@ func TestRetryAfterIsObeyedPerGroup(t *testing.T) {
 			t.Fatalf("got %v, want a 429 with RetryAfter 20s", err)
 		}
 		start := time.Now()
-		if _, err := s.Devices(t.Context()); err != nil || time.Since(start) != 0 {
+		if _, err := s.Device(t.Context(), 0); err != nil || time.Since(start) != 0 {
 			t.Errorf("another group: got %v after %s, want it at once", err, time.Since(start))
 		}
 		if _, err := s.look(t.Context()); err != nil || time.Since(start) < 20*time.Second || time.Since(start) > 21*time.Second {

@@ -101,7 +101,7 @@ func (v *view) colleagues(s *session) (exts []string) {
 
 // want begins a session.
 func (c *core) want(now time.Time, a agentCall) *session {
-	s := &session{id: a.session, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, direction: a.direction, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
+	s := &session{id: a.session, device: -1, agent: a.agent, hint: a.party, since: now, started: a.started, customer: a.customer, direction: a.direction, mode: c.mode, freshness: freshness{dirty: true, readAt: now}}
 	c.sessions[a.session] = s
 	c.viewOf(now, a.session)
 	c.decide(now, s)
@@ -146,7 +146,8 @@ func (v *view) newer(party string, taken time.Time) bool {
 
 // anew gives what was given up for good another chance, because the call has changed.
 func (s *session) anew(now time.Time) {
-	s.tries = 0
+	s.tries, s.places = 0, 0
+	clear(s.shunned)
 	for _, j := range s.joins {
 		// Without a cause it was given up because the call seemed to be over.
 		if j.state == stateFailed && j.next.IsZero() && (j.cause.Code == call.CodeRefused || j.cause.Code == "") {

@@ -12,7 +12,7 @@ func (c *core) match(now time.Time, own, monitored Ref) (s *session, j *join, by
 	if j == nil {
 		return nil, nil, ""
 	}
-	c.invite(now, j)
+	c.invite(now, s, j)
 	if own.Party != "" {
 		j.own = own.Party
 	}
@@ -20,8 +20,8 @@ func (c *core) match(now time.Time, own, monitored Ref) (s *session, j *join, by
 }
 
 // invite marks a join as invited. One INVITE more for a join whose dialog is up changes nothing.
-func (c *core) invite(now time.Time, j *join) {
-	c.inviteCame()
+func (c *core) invite(now time.Time, s *session, j *join) {
+	c.inviteCame(s.device)
 	if j.dialogs > 0 {
 		return
 	}
@@ -99,7 +99,7 @@ func (c *core) line(now time.Time, id, party string) (*session, *join, call.Part
 		return nil, nil, call.Party{}, false
 	}
 	if j := s.join(party); j != nil {
-		c.invite(now, j)
+		c.invite(now, s, j)
 		return s, j, j.party, true
 	}
 	for _, p := range s.known {
@@ -133,7 +133,7 @@ func (c *core) answered(now time.Time, id, party string) {
 	if j.dialogs > 1 {
 		return
 	}
-	j.joinedAt, s.heard = now, true
+	j.joinedAt, s.heard, s.places = now, true, 0
 	c.viewOf(now, s.id).heard = true
 	s.confirmed, s.confirms = false, 0
 	c.emit(actJoined{s.id, s.agent.Extension, s.mode, j.party.Role.String()})
@@ -151,6 +151,10 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	}
 	wasUp := j.dialogs > 0
 	j.dialogs = max(0, j.dialogs-1)
+	if s.device >= 0 && wasUp {
+		d := c.devices[s.device]
+		d.freed = append(d.freed, now)
+	}
 	if j.dialogs > 0 {
 		return
 	}

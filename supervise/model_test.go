@@ -100,7 +100,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{},
 		named: map[string]string{}, excused: map[string]bool{}, moved: map[string]bool{}, healthy: true}
 	m.c = newCore([]string{ModeParty, ModeSession}[m.rnd.IntN(2)], 10*time.Second)
-	m.c.own = "8"
+	m.c.own = ownSet{"8"}
 	m.c.policy = Policy{Directions: []string{DirectionInbound}, NotNumbers: []string{"+999"}}
 	m.c.agents.add(extensionDoc{ID: "7", Number: "107"})
 	m.c.agents.add(extensionDoc{ID: "9", Number: "109"})

@@ -19,13 +19,13 @@ type plan struct {
 }
 
 // makePlan finds out who is who. Ids say nothing: after an IVR, a queue or a transfer the agent is -3 or -4, so parties
-// are told apart by their extension only. own is the supervisor's extension id, hint the party that presence shows.
-func makePlan(mode string, parties []partyState, a Agent, own, hint string) plan {
+// are told apart by their extension only. own are the supervisors' extension ids, hint the party that presence shows.
+func makePlan(mode string, parties []partyState, a Agent, own ownSet, hint string) plan {
 	agent, found := findAgent(parties, a.ID, hint)
 	var others []partyState
 	anyLive := false
 	for _, p := range parties {
-		if !live(p) || p.Supervising || (own != "" && p.ExtensionID == own) {
+		if !live(p) || p.Supervising || own.has(p.ExtensionID) {
 			continue
 		}
 		anyLive = true

@@ -45,7 +45,7 @@ func TestWhoIsWho(t *testing.T) {
 		{"all have left", ModeParty, []partyState{p("-1", "", D)}, "", "over", "", "", ""},
 		{"nobody at all", ModeParty, nil, "", "over", "", "", ""},
 	} {
-		got := makePlan(c.mode, c.parties, agent, "8", c.hint)
+		got := makePlan(c.mode, c.parties, agent, ownSet{"8"}, c.hint)
 		is := "wait"
 		if got.ready {
 			is = "ready"

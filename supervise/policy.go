@@ -37,6 +37,10 @@ type Policy struct {
 	Zone     *time.Location
 	// Internal wants calls between extensions of the account too.
 	Internal bool
+	// Priority says which calls are asked for first where the pool is too small for all: agents and queues by extension
+	// number or id, groups by id or name, and directions, the most wanted first. Calls that it does not name come last; of equals
+	// the oldest is first. Calls that are heard stay.
+	Priority []string
 	// Hook is asked last, for calls that all other rules want.
 	Hook Hook
 }

@@ -11,9 +11,10 @@ import (
 type agentSet struct {
 	numbers map[string]bool
 	ids     map[string]bool
-	known   map[string]Agent  // by id: the extensions that were found
-	queues  map[string]string // number by id, of the account's call queues
-	devices map[string]bool   // ids of extensions that are no people: queues, menus, park locations
+	known   map[string]Agent    // by id: the extensions that were found
+	queues  map[string]string   // number by id, of the account's call queues
+	devices map[string]bool     // ids of extensions that are no people: queues, menus, park locations
+	groups  map[string][]string // ids and names of the configured groups that brought an agent in, by the agent's id
 }
 
 // agent gives the monitored agent with that extension id.
@@ -64,10 +65,10 @@ type snapshot struct {
 const maxCalls = 10_000
 
 // makeSnapshot keeps of the presence records what concerns the monitored agents and the supervisor.
-func makeSnapshot(records []presenceRecord, agents agentSet, own string, taken time.Time) snapshot {
+func makeSnapshot(records []presenceRecord, agents agentSet, own ownSet, taken time.Time) snapshot {
 	s := snapshot{taken: taken, any: map[string]bool{}, inside: map[string][]string{}}
 	for _, r := range records {
-		mine := own != "" && string(r.Extension.ID) == own
+		mine := own.has(string(r.Extension.ID))
 		wanted := agents.has(r.Extension) && !mine // nobody can supervise himself
 		if a := (Agent{string(r.Extension.Number), string(r.Extension.ID), string(r.Extension.Name)}); wanted && a.ID != "" && agents.known[a.ID].ID == "" {
 			s.agents = append(s.agents, a)

@@ -16,7 +16,7 @@ func TestRandomHistories(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		mode := []string{ModeParty, ModeSession}[rnd.IntN(2)]
 		c := newCore(mode, 10*time.Second)
-		c.own, c.policy.Internal = "8", true
+		c.own, c.policy.Internal = ownSet{"8"}, true
 		now := time.Unix(1_000_000, 0)
 		posts, reads := map[string]bool{}, map[string]bool{}
 		dialogs := map[string]int{}

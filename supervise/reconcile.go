@@ -49,11 +49,14 @@ type core struct {
 	mode         string
 	policy       Policy
 	inviteWithin time.Duration
-	own          string // the supervisor's extension id, once known
+	own          ownSet
 	agents       agentSet
 	feed         feedFacts
-	room         room
-	registered   bool // at the newest tick
+	devices      []*device
+	logins       []*loginFacts
+	registered   bool // some device is, at the newest tick
+	lacking      int  // calls that wait for room in the pool, at the newest tick
+	shortAt      time.Time
 	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
@@ -74,20 +77,25 @@ type session struct {
 	known     []call.Party // agent and customer of the newest GET
 	inCall    bool
 	held      bool
-	full      bool    // the device has no room for its joins
-	suspect   bool    // a refusal may be another supervisor's doing: the next reading tells
-	occupied  bool    // another supervisor holds the place
-	released  bool    // a user gave the place up: it is not asked for again
-	verdict   verdict // what policy says
-	rule      string  // that excused it
-	announced Call    // as last told to the Handler
-	direction string  // as presence tells it
-	joins     []*join // in channel order
-	heard     bool    // a dialog was up once
-	asked     bool    // a request was sent once
-	lived     bool    // a reading showed the agent in the call
-	deaf      bool    // a join was due while the device was not registered
-	told      bool    // a failure was told
+	device    int               // that its dialogs are on, index into core.devices; -1: none yet
+	shunned   map[int]time.Time // devices that did not serve it, until then
+	places    int               // devices tried in a row
+	roomAt    time.Time         // when room may be there again
+	rank      int               // the lower, the more it is wanted
+	full      bool              // the pool has no room for its joins
+	suspect   bool              // a refusal may be another supervisor's doing: the next reading tells
+	occupied  bool              // another supervisor holds the place
+	released  bool              // a user gave the place up: it is not asked for again
+	verdict   verdict           // what policy says
+	rule      string            // that excused it
+	announced Call              // as last told to the Handler
+	direction string            // as presence tells it
+	joins     []*join           // in channel order
+	heard     bool              // a dialog was up once
+	asked     bool              // a request was sent once
+	lived     bool              // a reading showed the agent in the call
+	deaf      bool              // a join was due while the device was not registered
+	told      bool              // a failure was told
 	confirmed bool
 	confirms  int       // looks that did not show our parties
 	byFeed    bool      // an event told of it
@@ -123,6 +131,7 @@ type (
 	actAsk  struct {
 		session, party string
 		agent          Agent
+		device         int
 		again          bool // not the first attempt
 	}
 	actWanted  struct{ call Call }
@@ -137,9 +146,17 @@ type (
 		cause          call.Cause
 		err            error
 		device         bool // add what the device's status says before it is told
+		at             int  // the device
 	}
-	actGone      struct{ session, agent string }
-	actLearned   struct{ dialogs int }
+	actGone    struct{ session, agent string }
+	actLearned struct{ device, dialogs int }
+	actProbe   struct{ device int }  // RingCentral granted a request, and the INVITE did not come
+	actShort   struct{ text string } // calls are missed for want of room
+	actTurned  struct {              // refused there, and asked elsewhere
+		session, agent string
+		device         int
+		err            error
+	}
 	actMoved     struct{ from, to string } // the call goes on in another session
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
@@ -151,7 +168,9 @@ type (
 )
 
 func newCore(mode string, inviteWithin time.Duration) *core {
-	return &core{mode: mode, inviteWithin: inviteWithin, agents: configured(nil), sessions: map[string]*session{}, tombs: map[string]tomb{}, views: map[string]*view{}}
+	c := &core{mode: mode, inviteWithin: inviteWithin, agents: configured(nil), sessions: map[string]*session{}, tombs: map[string]tomb{}, views: map[string]*view{}}
+	c.equip([]int{0}, []int{0})
+	return c
 }
 
 func (c *core) emit(a action) { c.out = append(c.out, a) }
@@ -163,13 +182,16 @@ func (c *core) take() []action {
 	return out
 }
 
-// sorted gives the sessions oldest first, so that actions come in a fixed order.
+// sorted gives the sessions by priority, then oldest first, so that actions come in a fixed order.
 func (c *core) sorted() []*session {
 	all := make([]*session, 0, len(c.sessions))
 	for _, s := range c.sessions {
 		all = append(all, s)
 	}
 	sort.Slice(all, func(i, k int) bool {
+		if all[i].rank != all[k].rank {
+			return all[i].rank < all[k].rank
+		}
 		if !all[i].since.Equal(all[k].since) {
 			return all[i].since.Before(all[k].since)
 		}
@@ -220,13 +242,13 @@ func (s *session) join(party string) *join {
 	return nil
 }
 
-// tick does what is due and says when to come back; zero means only after something has happened.
-func (c *core) tick(now time.Time, registered bool) time.Time {
+// tick does what is due and says when to come back; zero means only after something has happened. registered says so of
+// each device.
+func (c *core) tick(now time.Time, registered ...bool) time.Time {
 	var next time.Time
-	if registered && !c.registered {
-		c.room.until = time.Time{} // it was the flow, maybe, and not the device
-	}
-	c.registered = registered
+	c.enroll(registered)
+	c.count(now)
+	c.lacking = 0
 	for _, s := range c.sorted() {
 		for _, j := range s.joins {
 			c.expire(now, s, j)
@@ -236,8 +258,8 @@ func (c *core) tick(now time.Time, registered bool) time.Time {
 			c.bury(s)
 			continue
 		}
-		c.ask(now, s, registered)
-		next = earlier(next, s.due(now, registered, c.room.until))
+		c.ask(now, s)
+		next = earlier(next, s.due(now, c.registered))
 	}
 	return next
 }
@@ -269,7 +291,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 		j.giveUp(call.Cause{}, time.Time{}) // the call ended first: nothing is missing
 	default:
 		j.noInvite++
-		c.noInviteCame(now)
+		c.noInviteCame(now, s.device)
 		c.again(now, s, j, call.Cause{Code: call.CodeNoInvite, Text: fmt.Sprintf("RingCentral granted the request, and no INVITE came within %s "+
 			"(attempt %d of %d)", c.inviteWithin, j.noInvite, maxNoInvites)})
 	}
@@ -278,16 +300,19 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 // again tells a failure and plans the next attempt, if there is to be one.
 func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 	next := time.Time{}
-	if j.noInvite < maxNoInvites || now.Before(c.room.until) {
+	if j.noInvite < maxNoInvites || s.device >= 0 && now.Before(c.devices[s.device].until) {
 		next = now.Add(backoff(noInviteFirst, slowMost, j.noInvite-1))
 	}
 	s.dirty, s.readAt = true, now
 	c.fail(s, j, cause, nil, next)
+	if c.shun(now, s) {
+		s.elsewhere(now)
+	}
 }
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
-func (c *core) ask(now time.Time, s *session, registered bool) {
-	s.full = false
+func (c *core) ask(now time.Time, s *session) {
+	s.full, s.roomAt = false, time.Time{}
 	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
 	}
@@ -295,25 +320,25 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		s.dirty, s.readAt = true, now // only a reading can tell whether it is wanted
 	}
 	due := len(s.joins) == 0
-	for _, j := range s.joins {
-		due = due || j.due(now)
-	}
-	s.deaf = due && !registered
-	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
-	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (registered || s.heard || s.alive()) {
-		c.readNow(now, s)
-		return
-	}
-	if s.dirty || !due || !registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
-		return
-	}
 	more := 0
 	for _, j := range s.joins {
 		if j.due(now) {
+			due = true
 			more++
 		}
 	}
-	if !c.fits(now, s, more) {
+	s.deaf = due && !c.registered
+	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
+	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (c.registered || s.heard || s.alive()) {
+		c.readNow(now, s)
+		return
+	}
+	if s.dirty || !due || !c.registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
+		return
+	}
+	dev, again := c.place(now, s, more)
+	if dev < 0 {
+		s.roomAt = again
 		return
 	}
 	if now.Sub(s.freshAt) > freshFor {
@@ -329,8 +354,10 @@ func (c *core) ask(now time.Time, s *session, registered bool) {
 		if j.firstAsk.IsZero() {
 			j.firstAsk = now
 		}
+		s.device = dev
+		c.devices[dev].load++
 		j.inFlight, s.asked = true, true
-		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, again: j.asks > 0})
+		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, device: dev, again: j.asks > 0})
 		j.asks++
 	}
 }
@@ -347,7 +374,7 @@ func (j *join) due(now time.Time) bool {
 }
 
 // due is when the session needs a tick.
-func (s *session) due(now time.Time, registered bool, room time.Time) time.Time {
+func (s *session) due(now time.Time, registered bool) time.Time {
 	next := time.Time{}
 	if !s.inCall && now.Before(s.passUntil) {
 		next = s.passUntil
@@ -363,8 +390,8 @@ func (s *session) due(now time.Time, registered bool, room time.Time) time.Time 
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
 		case j.extra || s.released || s.occupied || s.verdict != verdictWanted:
-		case s.full && j.state == stateWanted: // until a dialog ends, or what was learned is forgotten
-			next = earlier(next, room)
+		case j.state == stateWanted && (s.full || !s.roomAt.IsZero()): // until a dialog ends, what was learned is forgotten, or requests are allowed again
+			next = earlier(next, s.roomAt)
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):
 			next = earlier(next, j.next)
 		}

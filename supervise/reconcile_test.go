@@ -16,12 +16,13 @@ type script struct {
 	c    *core
 	now  time.Time
 	reg  bool
+	regs []bool // of a pool's devices, instead of reg
 	next time.Time
 }
 
 func newScript(t *testing.T, mode string) *script {
 	c := newCore(mode, 10*time.Second)
-	c.own, c.policy.Internal = "8", true
+	c.own, c.policy.Internal = ownSet{"8"}, true
 	return &script{t: t, c: c, now: time.Unix(1_000_000, 0), reg: true}
 }
 
@@ -51,6 +52,12 @@ func show(a action) string {
 		return "hook " + a.call.Session
 	case actLearned:
 		return fmt.Sprintf("learned %d", a.dialogs)
+	case actShort:
+		return "short"
+	case actProbe:
+		return fmt.Sprintf("probe %d", a.device)
+	case actTurned:
+		return fmt.Sprintf("turned %s %d", a.session, a.device)
 	case actMoved:
 		return "moved " + a.from + " " + a.to
 	case actSilent:
@@ -64,10 +71,18 @@ func show(a action) string {
 // want ticks and compares the actions since the last time; they are separated by commas.
 func (s *script) want(want string) {
 	s.t.Helper()
-	s.next = s.c.tick(s.now, s.reg)
+	if s.regs == nil {
+		s.next = s.c.tick(s.now, s.reg)
+	} else {
+		s.next = s.c.tick(s.now, s.regs...)
+	}
 	var got []string
 	for _, a := range s.c.take() {
-		got = append(got, show(a))
+		text := show(a)
+		if ask, ok := a.(actAsk); ok && s.regs != nil {
+			text += fmt.Sprintf(" @%d", ask.device)
+		}
+		got = append(got, text)
 	}
 	if g := strings.Join(got, ", "); g != want {
 		s.t.Errorf("at +%s: got %q, want %q", s.now.Sub(time.Unix(1_000_000, 0)), g, want)
@@ -315,7 +330,7 @@ func TestOnlyConnectedCallsAreWanted(t *testing.T) {
 	for status, want := range map[string]int{"CallConnected": 1, "OnHold": 0, "Ringing": 0, "NoCall": 0, "ParkedCall": 0, "": 0} {
 		c := newCore(ModeParty, time.Second)
 		c.look(time.Unix(1, 0), makeSnapshot([]presenceRecord{{Extension: extensionRef{ID: "7", Number: "108"},
-			ActiveCalls: list[activeCall]{{SessionID: "s1", PartyID: "a2", Telephony: text(status)}}}}, agents, "8", time.Unix(1, 0)))
+			ActiveCalls: list[activeCall]{{SessionID: "s1", PartyID: "a2", Telephony: text(status)}}}}, agents, ownSet{"8"}, time.Unix(1, 0)))
 		if len(c.sessions) != want {
 			t.Errorf("telephonyStatus %q: got %d calls, want %d", status, len(c.sessions), want)
 		}
@@ -439,7 +454,7 @@ func TestNoInviteIsToldAndTriedThreeTimes(t *testing.T) {
 		s.after(10*time.Second - time.Millisecond)
 		s.want("")
 		s.after(time.Millisecond)
-		s.want("failed s1 no_invite, read s1")
+		s.want("probe 0, failed s1 no_invite, read s1")
 		s.read("s1", talk...)
 		s.want("")
 		s.after(backoff(noInviteFirst, slowMost, i))

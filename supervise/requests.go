@@ -41,7 +41,9 @@ func (c *requestCounts) note(status int) {
 func (s *Supervisor) Requests() map[string]int64 {
 	out := make(map[string]int64, classes)
 	for i, name := range classNames {
-		out[name] = s.client.requests[i].Load()
+		for _, l := range s.logins {
+			out[name] += l.client.requests[i].Load()
+		}
 	}
 	return out
 }

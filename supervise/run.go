@@ -55,8 +55,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 func (s *Supervisor) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), revokeTimeout)
 	defer cancel()
-	s.client.auth.end(ctx)
-	s.client.close()
+	s.end(ctx)
 	return nil
 }
 
@@ -66,10 +65,10 @@ func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 	defer timer.Stop()
 	var pending, hooks []action // bounded by the core: one GET a session, one POST a join, one hook a call
 	for ctx.Err() == nil {
-		registered := s.cfg.Registered()
+		registered := s.registered()
 		now := time.Now()
 		s.mu.Lock()
-		next := s.core.tick(now, registered)
+		next := s.core.tick(now, registered...)
 		actions := s.core.take()
 		s.mu.Unlock()
 		for _, a := range actions {
@@ -152,8 +151,18 @@ func (s *Supervisor) tell(a action) bool {
 		if h, ok := h.(ExcuseHandler); ok {
 			h.Excused(a.call, a.rule)
 		}
+	case actTurned:
+		s.cfg.Log.Info("join tried elsewhere", slog.String("call", a.session), slog.String("agent", a.agent), slog.String("device", s.deviceID(a.device)),
+			slog.String("err", refusal(a.err).Text))
+	case actProbe:
+		if h, ok := h.(ProbeHandler); ok {
+			h.Probe(a.device)
+		}
+	case actShort:
+		s.cfg.Log.Error("pool too small", slog.String("reason", a.text),
+			slog.String("hint", "calls are missed: more supervisors or devices are needed, see docs/sizing.md"))
 	case actLearned:
-		s.log.say(slog.LevelWarn, "learned", "device full", slog.Int("dialogs", a.dialogs),
+		s.log.say(slog.LevelWarn, "learned", "device full", slog.String("device", s.deviceID(a.device)), slog.Int("dialogs", a.dialogs),
 			slog.String("hint", "requests were granted and no INVITE came while this many dialogs were up: more devices are needed, or max_dialogs is to be set"))
 	case actMoved:
 		s.cfg.Log.Info("call moved", slog.String("call", a.from), slog.String("to", a.to))
@@ -233,15 +242,15 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, join) })
 	case actFailed:
 		a.device = false
-		a.cause.Text += s.deviceText(ctx)
+		a.cause.Text += s.deviceText(ctx, a.at)
 		s.change(func(time.Time) { s.core.emit(a) })
 	}
 }
 
 // deviceText says what there is to know of the device when an INVITE did not come.
-func (s *Supervisor) deviceText(ctx context.Context) string {
+func (s *Supervisor) deviceText(ctx context.Context, device int) string {
 	const check = "; see that the registration is this program's alone and its connection lives, and that the device has room for one call more"
-	d, err := s.Device(ctx)
+	d, err := s.Device(ctx, max(0, device))
 	if err != nil {
 		return "; the device's status could not be read" + check
 	}
@@ -268,13 +277,15 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			return
 		}
 		s.failing("presence", err)
-		wait = time.Duration(pages) * s.client.limits.spacing(groupHeavy, shareLook)
+		wait = time.Duration(pages) * s.lead().limits.spacing(groupHeavy, shareLook)
 		if err == nil {
 			fails = 0
 			continue
 		}
 		wait = max(wait, backoff(firstRetryWait, maxRetryWait, fails))
-		fails++
+		if fails++; fails > 1 {
+			s.nextLead() // it may be this login that is refused
+		}
 		if _, until := judge(err, time.Now()); !until.IsZero() {
 			wait = max(wait, time.Until(until))
 		}
@@ -348,7 +359,7 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 	taken := time.Now()
 	var records []presenceRecord
 	r := request{op: opPresence, share: shareLook, query: url.Values{"detailedTelephonyState": {"true"}, "sipData": {"true"}}, patience: setupPatience}
-	pages, err := s.client.pages(ctx, r, func(raw json.RawMessage) (paging, error) {
+	pages, err := s.lead().pages(ctx, r, func(raw json.RawMessage) (paging, error) {
 		page, err := parseList[presenceRecord](raw)
 		records = append(records, page...)
 		return parsePaging(raw), err
@@ -357,41 +368,39 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 		return pages, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, makeSnapshot(records, s.core.agents, s.device.ExtensionID, taken))
+		s.core.look(now, makeSnapshot(records, s.core.agents, s.core.own, taken))
 		s.lookWanted = time.Time{}
 	})
 	s.refilter()
 	return pages, nil
 }
 
-// upkeep keeps agents and device known, and lets the log's held back lines out. It closes ready once the agents are known
-// as well as they can be.
+// upkeep keeps agents, devices and coverage known, and lets the log's held back lines out. It closes ready once the agents are
+// known as well as they can be.
 func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 	var agentsAt, deviceAt time.Time
 	for ctx.Err() == nil {
 		if now := time.Now(); !now.Before(deviceAt) {
-			registered := s.cfg.Registered() // before we ask: what RingCentral says may be older than our registration
-			d, err := s.Device(ctx)
-			s.failing("device", err)
-			s.refilter() // our own extension may be known only now
 			deviceAt = now.Add(deviceEvery)
-			if err != nil {
+			if err := s.each(func(login int) error { return s.checkDevices(ctx, login) }); err != nil {
 				deviceAt = now.Add(upkeepRetry)
-			} else if registered {
-				s.checkDevice(d)
 			}
+			s.refilter() // our own extensions may be known only now
 		}
 		if now := time.Now(); !now.Before(agentsAt) {
 			err := s.refreshAgents(ctx)
 			if agentsAt.IsZero() {
 				close(ready)
 			}
+			err = errors.Join(err, s.each(func(login int) error { return s.refreshCoverage(ctx, login) }))
 			agentsAt = now.Add(agentsEvery)
 			if err != nil {
 				agentsAt = now.Add(upkeepRetry)
 			}
 		}
-		s.client.auth.tidy(ctx)
+		for _, l := range s.logins {
+			l.client.auth.tidy(ctx)
+		}
 		s.log.flush(false)
 		t := time.NewTimer(upkeepRetry)
 		select {
@@ -407,12 +416,14 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 	}
 }
 
-// checkDevice warns of a device that RingCentral does not think registered although we are.
-func (s *Supervisor) checkDevice(d Device) {
-	if s.cfg.Registered() && d.Status != "" && d.Status != "Online" {
-		s.log.say(slog.LevelWarn, "device offline", "device offline", slog.String("reason", d.Status),
-			slog.String("hint", "RingCentral does not show device "+d.ID+" as Online: is it this device that registers?"))
+// deviceID names a device of the pool.
+func (s *Supervisor) deviceID(device int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if device < 0 || s.devices[device].device.ID == "" {
+		return "unknown"
 	}
+	return s.devices[device].device.ID
 }
 
 // failing keeps for Status what fails at present, and logs it; nil means that it works.

@@ -122,7 +122,7 @@ func TestRunJoinsBothPartiesAlsoWhenTheInviteComesFirst(t *testing.T) {
 		if !s.InCall(sess1) {
 			t.Error("InCall: got false, want true")
 		}
-		if st := s.Status(); !st.LoggedIn || st.Agents != 1 || st.Device.Status != "Online" || st.LastLook.IsZero() || len(st.Errors) != 0 {
+		if st := s.Status(); !st.LoggedIn || st.Agents != 1 || st.Devices[0].Device.Status != "Online" || st.LastLook.IsZero() || len(st.Errors) != 0 {
 			t.Errorf("status: got %+v", st)
 		}
 		// The call ends: BYE on both dialogs, the session shows it, presence lags.

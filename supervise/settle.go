@@ -109,7 +109,7 @@ func (c *core) clear(now time.Time, s *session, parties []partyState) {
 	}
 	var free []string
 	for _, p := range parties {
-		if p.Supervising && live(p) && !taken[p.ID] && (c.own == "" || p.ExtensionID == "" || p.ExtensionID == c.own) {
+		if p.Supervising && live(p) && !taken[p.ID] && (len(c.own) == 0 || p.ExtensionID == "" || c.own.has(p.ExtensionID)) {
 			free = append(free, p.ID)
 		}
 	}
@@ -202,7 +202,7 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		j.deadline = now.Add(c.inviteWithin)
 		c.emit(actAsked{s.id, s.agent.Extension, s.mode, j.party.Role.String()})
 	case outcomeBusy:
-		j.retry(until)
+		c.busy(now, s, j, until)
 	case outcomeLater:
 		if c.occupied(now, s) {
 			j.retry(now)
@@ -215,7 +215,7 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 			return
 		}
 		s.dirty, s.readAt, s.suspect = true, now, true
-		c.fail(s, j, refusal(err), err, now.Add(backoff(slowFirst, slowMost, j.failures)))
+		c.turnedAway(now, s, j, err, now.Add(backoff(slowFirst, slowMost, j.failures)))
 	case outcomeRefused:
 		if c.occupied(now, s) {
 			j.retry(now)
@@ -225,7 +225,7 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 			s.dirty, s.readAt = true, now
 		}
 		s.suspect = true
-		c.fail(s, j, refusal(err), err, time.Time{})
+		c.turnedAway(now, s, j, err, time.Time{})
 	case outcomeUnclear:
 		if cause := refusal(err); j.asks > maxUnclear {
 			c.fail(s, j, cause, err, now.Add(slowMost))
@@ -260,6 +260,6 @@ func (c *core) fail(s *session, j *join, cause call.Cause, err error, next time.
 	j.giveUp(cause, next)
 	s.cause, s.told = cause, true
 	if news {
-		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, device: cause.Code == call.CodeNoInvite})
+		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, device: cause.Code == call.CodeNoInvite, at: s.device})
 	}
 }

@@ -7,13 +7,30 @@ import (
 
 // Status is what a Supervisor does at a moment, for people.
 type Status struct {
-	LoggedIn bool
-	Device   Device // as last looked at; zero before
+	LoggedIn bool // all logins are
+	Logins   []LoginStatus
+	Devices  []DeviceStatus
+	Waiting  int // calls that the pool has no room for at present
 	Agents   int
 	Calls    []CallStatus // oldest first
 	LastLook time.Time    // the newest complete look at presence
 	Feed     FeedStatus
 	Errors   []string // what fails at present, with hints
+}
+
+// LoginStatus is one supervisor of the pool.
+type LoginStatus struct {
+	Extension string // short number; empty: not known yet
+	LoggedIn  bool
+	Covers    int // agents that it may listen to; -1: not known
+}
+
+// DeviceStatus is one device of the pool.
+type DeviceStatus struct {
+	Device  Device // as last looked at; zero before
+	Login   int    // index into Status.Logins
+	Dialogs int    // that are up or asked for
+	Limit   int    // of dialogs, as configured or learned; 0: none known
 }
 
 // CallStatus is one wanted call.
@@ -29,10 +46,23 @@ type CallStatus struct {
 
 // Status tells what is heard, what not and why.
 func (s *Supervisor) Status() Status {
-	in := s.client.auth.good(time.Now())
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{LoggedIn: in, Device: s.device, Agents: s.core.agents.size(), LastLook: s.core.lastLook}
+	st := Status{LoggedIn: true, Agents: s.core.agents.size(), LastLook: s.core.lastLook, Waiting: s.core.lacking}
+	for i, l := range s.logins {
+		ls := LoginStatus{Extension: l.number, LoggedIn: l.client.auth.good(now), Covers: -1}
+		if covers := s.core.logins[i].covers; covers != nil {
+			ls.Covers = len(covers)
+		}
+		st.LoggedIn = st.LoggedIn && ls.LoggedIn
+		st.Logins = append(st.Logins, ls)
+	}
+	for i, d := range s.devices {
+		ds := DeviceStatus{Device: d.device, Login: d.login}
+		ds.Dialogs, ds.Limit = s.core.lent(now, i)
+		st.Devices = append(st.Devices, ds)
+	}
 	st.Feed = s.feedStatus
 	st.Feed.Events, st.Feed.Stale, st.Feed.LastEvent, st.Feed.Unread = s.core.feed.events, s.core.feed.stale, s.core.feed.last, s.feedUnread
 	for _, c := range s.core.sorted() {

@@ -35,12 +35,15 @@ const (
 type Config struct {
 	// Server is RingCentral's base URL, https or http (simulator), without a path.
 	Server string
-	// ClientID and ClientSecret name the app, JWT the user; the user must own the device.
+	// ClientID and ClientSecret name the app, JWT the supervisor; he must own the device.
 	ClientID     string
 	ClientSecret secret.Text
 	JWT          secret.Text
 	// DeviceID is the supervisor's device; empty means the user's only OtherPhone.
 	DeviceID string
+	// Logins are the supervisors and their devices, where there are several: the pool. JWT, DeviceID, MaxDialogs and Registered
+	// are the short form of one, and left away then.
+	Logins []Login
 	// Agents are extension numbers or ids. Groups are call monitoring groups, by id or name, whose monitored members
 	// count as agents. With neither, Run logs in and joins nothing.
 	Agents []string
@@ -93,9 +96,7 @@ func (c *Config) check() error {
 	if c.ClientID == "" {
 		bad("client_id", "got none, want the app's client id")
 	}
-	if c.JWT == "" {
-		bad("jwt", "got none, want the supervisor's JWT credential")
-	}
+	c.pool(bad)
 	if err := c.Policy.check(); err != nil {
 		errs = append(errs, err)
 	}
@@ -120,14 +121,8 @@ func (c *Config) check() error {
 	if c.InviteWithin == 0 {
 		c.InviteWithin = defaultInviteWithin
 	}
-	if c.MaxDialogs < 0 {
-		bad("max_dialogs", "got %d, want 0 or more", c.MaxDialogs)
-	}
 	if c.InviteWithin < 0 {
 		bad("invite_within", "got %s, want more than 0s", c.InviteWithin)
-	}
-	if c.Registered == nil {
-		c.Registered = func() bool { return true }
 	}
 	if c.UserAgent == "" {
 		c.UserAgent = defaultUserAgent
@@ -166,6 +161,13 @@ type ExcuseHandler interface {
 	// Excused tells of a call that is not asked for, with the rule that excused it, one of internal, directions, numbers,
 	// queues, schedule, share, hook. A call that changes, by a transfer for instance, may be wanted later.
 	Excused(c Call, rule string)
+}
+
+// ProbeHandler is a Handler that can look whether a device's flow still lives.
+type ProbeHandler interface {
+	// Probe tells that RingCentral granted a request, and no INVITE reached that device of the pool: its flow may be dead
+	// without anybody having noticed.
+	Probe(device int)
 }
 
 // MoveHandler is a Handler that learns of calls that go on in another session.
@@ -213,23 +215,24 @@ type Join struct {
 	OwnParty string
 }
 
-// Supervisor is one RingCentral login that listens to calls on one device.
+// Supervisor is a pool of RingCentral logins that listen to calls on their devices.
 type Supervisor struct {
 	// Set by New, then constant.
-	cfg    Config
-	client *client
-	feed   *feed
-	log    *repeats
-	wake   chan struct{} // size 1: the core has work for Run
-	urge   chan struct{} // size 1: a look at presence may be worth it
-	reload chan struct{} // size 1: the agents are others
+	cfg     Config
+	logins  []*poolLogin  // at least one
+	devices []*poolDevice // at least one for each login
+	feed    *feed
+	log     *repeats
+	wake    chan struct{} // size 1: the core has work for Run
+	urge    chan struct{} // size 1: a look at presence may be worth it
+	reload  chan struct{} // size 1: the agents are others
 
 	// mu guards the fields below. It is never held during I/O, logging or a callback.
 	mu   sync.Mutex
 	core *core
 	// wantAgents and wantGroups are as configured.
 	wantAgents, wantGroups []string
-	device                 Device
+	leader                 int               // the login that looks at the account
 	errs                   map[string]string // what fails at present
 	answers                chan struct{}     // closed and replaced when a supervise POST has returned
 
@@ -245,11 +248,11 @@ func New(cfg Config) (*Supervisor, error) {
 		return nil, err
 	}
 	s := &Supervisor{
-		cfg: cfg, client: newClient(cfg), log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1), reload: make(chan struct{}, 1),
+		cfg: cfg, log: newRepeats(cfg.Log), wake: make(chan struct{}, 1), urge: make(chan struct{}, 1), reload: make(chan struct{}, 1),
 		core: newCore(cfg.Mode, cfg.InviteWithin), errs: map[string]string{}, answers: make(chan struct{}),
 		feedStatus: FeedStatus{State: FeedOff}, wantAgents: slices.Clone(cfg.Agents), wantGroups: slices.Clone(cfg.Groups),
 	}
-	s.core.room.max = cfg.MaxDialogs
+	s.enter(cfg)
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed = newFeed(s)
 	return s, nil

@@ -41,7 +41,7 @@ func (s source) Snapshot() console.Snapshot {
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
-		SuperviseRequests: n.Requests, LoggedIn: n.LoggedIn,
+		SuperviseRequests: n.Requests, SuperviseWaiting: n.Waiting, LoggedIn: n.LoggedIn,
 	}
 	for _, c := range st.Checks {
 		out.Checks = append(out.Checks, console.Check{Name: c.Name, OK: c.OK, Text: c.Text})

@@ -13,19 +13,22 @@ import (
 )
 
 type simCmd struct {
-	Scenario  string        `placeholder:"FILE" help:"play this scenario, then end (docs/simulator-scenarios.md); instead of --every"`
-	Every     time.Duration `default:"30s" help:"a supervisable call starts each so often; 0: none"`
-	For       time.Duration `help:"how long a call lasts; default twice --every"`
-	Transport string        `enum:"tls,tcp,udp" default:"tls" help:"transport in the printed configuration (tls, tcp or udp)"`
-	REST      string        `name:"rest" default:"127.0.0.1:0" help:"address of the REST API"`
-	UDP       string        `name:"udp" default:"127.0.0.1:0" help:"SIP over UDP"`
-	TCP       string        `name:"tcp" default:"127.0.0.1:0" help:"SIP over TCP"`
-	TLS       string        `name:"tls" default:"127.0.0.1:0" help:"SIP over TLS"`
-	Host      string        `help:"name or address to put into URLs, proxies and the certificate; default the REST address"`
-	Agents    int           `default:"3" help:"agents in the account"`
-	NoLimits  bool          `help:"no rate limits; default RingCentral's documented ones"`
-	Out       string        `help:"folder for ca.pem; default a temporary one"`
-	Env       bool          `help:"print a .env for RingCentral's own SDKs instead of earshot.yaml"`
+	Scenario    string        `placeholder:"FILE" help:"play this scenario, then end (docs/simulator-scenarios.md); instead of --every"`
+	Every       time.Duration `default:"30s" help:"a supervisable call starts each so often; 0: none"`
+	For         time.Duration `help:"how long a call lasts; default twice --every"`
+	Transport   string        `enum:"tls,tcp,udp" default:"tls" help:"transport in the printed configuration (tls, tcp or udp)"`
+	REST        string        `name:"rest" default:"127.0.0.1:0" help:"address of the REST API"`
+	UDP         string        `name:"udp" default:"127.0.0.1:0" help:"SIP over UDP"`
+	TCP         string        `name:"tcp" default:"127.0.0.1:0" help:"SIP over TCP"`
+	TLS         string        `name:"tls" default:"127.0.0.1:0" help:"SIP over TLS"`
+	Host        string        `help:"name or address to put into URLs, proxies and the certificate; default the REST address"`
+	Agents      int           `default:"3" help:"agents in the account"`
+	Supervisors int           `default:"1" help:"supervisors, each with a login of its own"`
+	Devices     int           `default:"1" help:"devices of each supervisor"`
+	Dialogs     int           `help:"calls that a device may have; default no limit"`
+	NoLimits    bool          `help:"no rate limits; default RingCentral's documented ones"`
+	Out         string        `help:"folder for ca.pem; default a temporary one"`
+	Env         bool          `help:"print a .env for RingCentral's own SDKs instead of earshot.yaml"`
 }
 
 // Run serves a RingCentral; what fits it goes to standard output first.
@@ -33,6 +36,13 @@ func (s simCmd) Run(ctx context.Context, p *process) error {
 	log := newLog(config.Log{Level: "info", Format: "text"}, p.err)
 	cfg := ringsim.Config{
 		REST: s.REST, UDP: s.UDP, TCP: s.TCP, TLS: s.TLS, Host: s.Host, Agents: s.Agents, Out: s.Out, Log: log,
+	}
+	if s.Supervisors > 1 || s.Devices > 1 || s.Dialogs > 0 {
+		account, err := ringsim.Populate(ringsim.Population{Agents: s.Agents, Supervisors: s.Supervisors, Devices: s.Devices, MaxDialogs: s.Dialogs})
+		if err != nil {
+			return &usageError{err: err, hint: "earshot sim --help"}
+		}
+		cfg.Account = account
 	}
 	if s.NoLimits {
 		cfg.Limits = ringsim.Unlimited

@@ -51,6 +51,16 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.Name, c.Text)
 	}
+	if len(st.Devices) > 1 {
+		fmt.Fprintf(w, "\n%d devices\n", len(st.Devices))
+		for _, d := range st.Devices {
+			limit := "no limit known"
+			if d.Limit > 0 {
+				limit = fmt.Sprintf("of %d", d.Limit)
+			}
+			fmt.Fprintf(w, "%s\tof %s\t%s\t%d dialogs %s\n", orDash(d.Device), orDash(d.Supervisor), d.Status, d.Dialogs, limit)
+		}
+	}
 	fmt.Fprintf(w, "\n%d calls\n", len(st.Calls))
 	for _, c := range st.Calls {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\tfor %s\n", c.ID, c.State, orDash(c.Agent), time.Since(c.Started).Round(time.Second))

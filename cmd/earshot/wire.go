@@ -76,12 +76,12 @@ func superviseConfig(c config.Config, version string) supervise.Config {
 		DeviceID: c.Supervise.DeviceID, Agents: c.Supervise.Agents, Groups: c.Supervise.Groups, Mode: c.Supervise.Mode,
 		Poll: c.Supervise.Poll, NoFeed: !c.Supervise.Feed, Policy: policy(c), UserAgent: "earshot/" + version,
 	}
-	for _, long := range c.Supervise.Supervisors { // check allows one
-		s.JWT = long.JWT
-		s.Groups = append(s.Groups, long.Groups...)
+	for _, long := range c.Supervise.Supervisors {
+		l := supervise.Login{JWT: long.JWT, Groups: long.Groups}
 		for _, d := range long.Devices {
-			s.DeviceID, s.MaxDialogs = d.ID, d.MaxDialogs
+			l.Devices = append(l.Devices, supervise.LoginDevice{ID: d.ID, MaxDialogs: d.MaxDialogs})
 		}
+		s.Logins = append(s.Logins, l)
 	}
 	return s
 }
@@ -90,7 +90,7 @@ func superviseConfig(c config.Config, version string) supervise.Config {
 func policy(c config.Config) supervise.Policy {
 	p := supervise.Policy{
 		Directions: c.Supervise.Directions, Queues: c.Supervise.Queues, Numbers: c.Supervise.Numbers, NotNumbers: c.Supervise.NotNumbers,
-		Share: c.Supervise.Share, Internal: c.Supervise.Internal,
+		Priority: c.Supervise.Priority, Share: c.Supervise.Share, Internal: c.Supervise.Internal,
 		Hook: supervise.Hook{
 			Command: c.Supervise.Hook.Command, URL: c.Supervise.Hook.URL, Timeout: c.Supervise.Hook.Timeout, Default: c.Supervise.Hook.Default,
 		},

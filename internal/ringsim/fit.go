@@ -19,6 +19,26 @@ func (s *Sim) ear() (*Extension, *Device) {
 	return &Extension{}, &Device{}
 }
 
+// pooled is a device that can register, with its owner.
+type pooled struct {
+	owner  *Extension
+	device *Device
+}
+
+// pool are all users who can log in, with their devices that can register, by owner.
+func (s *Sim) pool() (out []pooled) {
+	a := &s.cfg.Account
+	for i := range a.Extensions {
+		for k := range a.Devices {
+			x, d := &a.Extensions[i], &a.Devices[k]
+			if d.Extension == x.ID && d.UserName != "" && d.Status == "" && x.JWT != "" {
+				out = append(out, pooled{x, d})
+			}
+		}
+	}
+	return out
+}
+
 // monitored lists the extension numbers that the listening user may supervise, in the account's order.
 func (s *Sim) monitored() []string {
 	x, _ := s.ear()
@@ -47,7 +67,11 @@ func (s *Sim) YAML(transport string) []byte {
 	var b strings.Builder
 	w := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	w("# Fits the simulated RingCentral at %s; everything in it is made up.\n", s.URL())
-	w("ringcentral:\n  server: %q\n  client_id: %q\n  client_secret: %q\n  jwt: %q\n", s.URL(), app.ClientID, app.ClientSecret, x.JWT)
+	w("ringcentral:\n  server: %q\n  client_id: %q\n  client_secret: %q\n", s.URL(), app.ClientID, app.ClientSecret)
+	pool := s.pool()
+	if len(pool) == 1 {
+		w("  jwt: %q\n", x.JWT)
+	}
 	w("sip:\n  transport: %s\n", transport)
 	if transport == "tls" {
 		w("  tls:\n    ca_file: %q\n", s.caFile)
@@ -56,7 +80,20 @@ func (s *Sim) YAML(transport string) []byte {
 	for i := range agents {
 		agents[i] = strconv.Quote(agents[i])
 	}
-	w("supervise:\n  agents: [%s]\n  device_id: %q\n  mode: party\n", strings.Join(agents, ", "), d.ID)
+	w("supervise:\n  agents: [%s]\n  mode: party\n", strings.Join(agents, ", "))
+	if len(pool) == 1 {
+		w("  device_id: %q\n", d.ID)
+		return []byte(b.String())
+	}
+	w("  supervisors:\n")
+	jwt := ""
+	for _, e := range pool {
+		if e.owner.JWT != jwt {
+			jwt = e.owner.JWT
+			w("    - jwt: %q\n      devices:\n", jwt)
+		}
+		w("        - {id: %q, max_dialogs: %d}\n", e.device.ID, e.device.MaxDialogs)
+	}
 	return []byte(b.String())
 }
 

@@ -281,8 +281,12 @@ func (s *Sim) Requests() []RequestCount {
 	return out
 }
 
-// Requested sums the count of one pattern over all its statuses.
+// Requested sums the count of one pattern over all its statuses. It panics for a pattern that the simulator does not serve: a
+// test that misspells it would count none for ever.
 func (s *Sim) Requested(method, pattern string) int {
+	if !slices.ContainsFunc(table(), func(r route) bool { return r.pattern == pattern && strings.HasSuffix(method, r.method) }) && pattern != unknownPattern {
+		panic(fmt.Sprintf("ringsim: nobody can request %s %s here", method, pattern))
+	}
 	n := 0
 	for _, c := range s.Requests() {
 		if c.Method == method && c.Pattern == pattern {

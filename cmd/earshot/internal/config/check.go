@@ -167,21 +167,46 @@ func (l *Loaded) checkRingCentral(fail func(string, string, ...any), need func(s
 	if len(c.Supervise.Supervisors) == 0 {
 		need("ringcentral.jwt", c.RingCentral.JWT.Reveal(), "set it, or ringcentral.jwt_file, or RINGCENTRAL_JWT")
 	}
-	if len(c.Supervise.Supervisors) > 1 {
-		fail("supervise.supervisors", "%d of them: one is what this version can work with", len(c.Supervise.Supervisors))
-	}
-	for i, s := range c.Supervise.Supervisors {
-		need(fmt.Sprintf("supervise.supervisors[%d].jwt", i), s.JWT.Reveal(), "each supervisor needs a JWT of its own")
-		if c.RingCentral.JWT != "" {
-			fail("ringcentral.jwt", "set beside supervise.supervisors: keep one of the two forms")
-		}
-		if len(s.Devices) > 1 {
-			fail(fmt.Sprintf("supervise.supervisors[%d].devices", i), "%d of them: one is what this version can work with", len(s.Devices))
-		}
-	}
+	l.checkPool(fail, need)
 	u, err := url.Parse(c.RingCentral.Server)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		fail("ringcentral.server", "%s: want a URL such as https://platform.ringcentral.com", c.RingCentral.Server)
+	}
+}
+
+// checkPool looks at the supervisors and their devices.
+func (l *Loaded) checkPool(fail func(string, string, ...any), need func(string, string, string)) {
+	c := &l.Config
+	devices, seen := 0, map[string]bool{}
+	for i, s := range c.Supervise.Supervisors {
+		key := fmt.Sprintf("supervise.supervisors[%d].", i)
+		need(key+"jwt", s.JWT.Reveal(), "each supervisor needs a JWT of its own")
+		devices += max(1, len(s.Devices))
+		for k, d := range s.Devices {
+			at := fmt.Sprintf("%sdevices[%d].id", key, k)
+			switch {
+			case d.ID == "" && len(s.Devices) > 1:
+				fail(at, "missing: with several devices each is named: see `earshot devices`")
+			case d.ID != "" && seen[d.ID]:
+				fail(at, "%s: named twice: a device is one supervisor's, once", d.ID)
+			}
+			seen[d.ID] = true
+		}
+	}
+	if len(c.Supervise.Supervisors) == 0 {
+		return
+	}
+	if c.RingCentral.JWT != "" {
+		fail("ringcentral.jwt", "set beside supervise.supervisors: keep one of the two forms")
+	}
+	if c.Supervise.DeviceID != "" {
+		fail("supervise.device_id", "set beside supervise.supervisors: name it among the devices there")
+	}
+	if devices > 1 && c.HasSIP() {
+		fail("sip.username", "one SIP account for %d devices: leave sip.domain, username and password out, RingCentral tells each device's", devices)
+	}
+	if devices > 1 && c.SIP.Listen != "" {
+		fail("sip.listen", "one socket for %d devices: leave it out", devices)
 	}
 }
 

@@ -75,6 +75,7 @@ type Supervise struct {
 	Queues        []string     `key:"queues" help:"only calls through these queues (extension numbers or ids); default all calls"`
 	Numbers       []string     `key:"numbers" help:"only calls with these numbers (E.164 prefixes such as +44); default any"`
 	NotNumbers    []string     `key:"not_numbers" help:"never calls with these numbers (E.164 prefixes)"`
+	Priority      []string     `key:"priority" help:"whose calls come first where the pool is too small: agents, queues (numbers or ids), groups (ids or names), inbound, outbound; the rest last"`
 	Share         int          `key:"share" default:"100" min:"1" max:"100" help:"percent of the calls to hear, chosen by the session id"`
 	Schedule      []string     `key:"schedule" help:"only calls that begin then, such as Mon-Fri 08:00-18:00, in timezone; default always"`
 	Internal      bool         `key:"internal" default:"false" help:"hear calls between extensions of the account too"`
@@ -94,13 +95,13 @@ type Hook struct {
 type Supervisor struct {
 	JWT     secret.Text `key:"jwt" help:"this supervisor's JWT credential"`
 	Devices []Device    `key:"devices" help:"its devices"`
-	Groups  []string    `key:"groups" help:"groups it may monitor"`
+	Groups  []string    `key:"groups" help:"groups it may monitor (ids or names); default as RingCentral says"`
 }
 
 // Device is one device of a supervisor.
 type Device struct {
-	ID         string `key:"id" help:"device id"`
-	MaxDialogs int    `key:"max_dialogs" default:"0" min:"0" help:"dialogs at once; 0: no limit known"`
+	ID         string `key:"id" help:"device id; with one device it may be left away: the only fitting one"`
+	MaxDialogs int    `key:"max_dialogs" default:"0" min:"0" help:"dialogs at once (a call takes two in party mode); 0: learned, when INVITEs stop coming"`
 }
 
 // Record is where and how calls are recorded.
