@@ -36,6 +36,10 @@ type account struct {
 	planted string        // the fault in whose time it was answered
 }
 
+func (a *account) String() string {
+	return fmt.Sprintf("call %s of agent %s, answered %s", a.SessionID(), a.agent, a.answered.Format(time.TimeOnly))
+}
+
 func (a *account) talked() time.Duration { return a.ended.Sub(a.answered) }
 
 func (a *account) verdict() string {
