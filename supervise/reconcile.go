@@ -54,8 +54,10 @@ type core struct {
 	feed         feedFacts
 	devices      []*device
 	logins       []*loginFacts
-	registered   bool // some device is, at the newest tick
-	lacking      int  // calls that wait for room in the pool, at the newest tick
+	budgets      []budget // of the logins, at the newest tick; nil: not looked at
+	wishes       []wish   // of the last window, oldest first
+	registered   bool     // some device is, at the newest tick
+	lacking      int      // calls that wait for room in the pool, at the newest tick
 	shortAt      time.Time
 	views        map[string]*view
 	sessions     map[string]*session
@@ -80,6 +82,7 @@ type session struct {
 	device    int               // that its dialogs are on, index into core.devices; -1: none yet
 	shunned   map[int]time.Time // devices that did not serve it, until then
 	places    int               // devices tried in a row
+	counts    bool              // its wish for requests was noted
 	roomAt    time.Time         // when room may be there again
 	rank      int               // the lower, the more it is wanted
 	full      bool              // the pool has no room for its joins
@@ -336,6 +339,7 @@ func (c *core) ask(now time.Time, s *session) {
 	if s.dirty || !due || !c.registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
 		return
 	}
+	c.wants(now, s, more)
 	dev, again := c.place(now, s, more)
 	if dev < 0 {
 		s.roomAt = again
@@ -356,6 +360,7 @@ func (c *core) ask(now time.Time, s *session) {
 		}
 		s.device = dev
 		c.devices[dev].load++
+		c.got(now, s, c.devices[dev].login)
 		j.inFlight, s.asked = true, true
 		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, device: dev, again: j.asks > 0})
 		j.asks++

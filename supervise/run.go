@@ -67,7 +67,9 @@ func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 	for ctx.Err() == nil {
 		registered := s.registered()
 		now := time.Now()
+		budgets := s.budgets(now)
 		s.mu.Lock()
+		s.core.afford(now, budgets)
 		next := s.core.tick(now, registered...)
 		actions := s.core.take()
 		s.mu.Unlock()

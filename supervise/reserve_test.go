@@ -1,0 +1,79 @@
+package supervise
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// afford gives the script's only login a budget, of which nothing frees for a minute.
+func (s *script) afford(limit, left int) {
+	free := s.now.Add(time.Minute)
+	s.c.afford(s.now, []budget{{limit: limit, left: left, frees: [2]time.Time{free, free}}})
+}
+
+// TestACallIsNotAskedForByHalves: a budget with one request left would have one party heard, and the other a minute later.
+func TestACallIsNotAskedForByHalves(t *testing.T) {
+	s := newPool(t, ModeParty, []int{0}, []int{0})
+	s.afford(50, 1)
+	s.begin("1")
+	s.want("wanted 1, wanted 1 c1, failed 1 no_capacity, short")
+	if d := s.next.Sub(s.now); d != time.Minute {
+		t.Errorf("next tick: got in %s, want when the budget frees", d)
+	}
+	s.afford(50, 2)
+	s.want("ask 1 c1 @0, ask 1 a1 @0")
+}
+
+// TestLowerRanksLeaveTheHigherTheirRequests: a purse that others have emptied stays empty for a minute.
+func TestLowerRanksLeaveTheHigherTheirRequests(t *testing.T) {
+	s := newPool(t, ModeParty, []int{0}, []int{0})
+	s.c.policy.Priority = []string{DirectionOutbound}
+	left := 10
+	ask := func(id, event string) (asked bool) {
+		s.afford(10, left)
+		s.event(id, 2, "c"+id+" - Answered"+map[string]string{"": " out"}[event])
+		s.event(id, 3, "a"+id+" 7 Answered"+event)
+		s.c.tick(s.now, s.regs...)
+		for _, a := range s.c.take() {
+			if _, ok := a.(actAsk); ok {
+				left, asked = left-1, true
+			}
+		}
+		return asked
+	}
+	for i := range 5 {
+		if got, want := ask(fmt.Sprint("low", i), ""), i < 4; got != want {
+			t.Errorf("call %d of those that come last: asked %v, want %v: 20 %% of 10 requests are kept", i, got, want)
+		}
+	}
+	if !ask("high", " out") {
+		t.Error("a call that comes first is not asked for, with two requests left")
+	}
+	s.now = s.now.Add(reserveWindow)
+	left = 10
+	for i := range 4 {
+		if !ask(fmt.Sprint("high", i), " out") {
+			t.Errorf("call %d of those that come first: not asked for", i)
+		}
+	}
+	if ask("low5", "") { // 130 % of the eight requests that the first wanted is all there is
+		t.Error("a call that comes last is asked for with 2 requests left, which the first will want")
+	}
+}
+
+func TestBudgetSaysWhenItFrees(t *testing.T) {
+	l, now := newLimiter(), time.Now()
+	for i := range 50 {
+		if d := l.take(groupLight, shareAll, now.Add(time.Duration(i)*time.Second)); d != 0 {
+			t.Fatalf("request %d has to wait %s", i, d)
+		}
+	}
+	b := l.budget(groupLight, now.Add(50*time.Second))
+	if b.limit != 50 || b.left != 0 || !b.frees[0].Equal(now.Add(time.Minute)) || !b.frees[1].Equal(now.Add(61*time.Second)) {
+		t.Errorf("full purse: got %+v, want 50, 0, and one each second from the 60th on", b)
+	}
+	if b = l.budget(groupLight, now.Add(60*time.Second)); b.left != 1 || !b.frees[1].Equal(now.Add(61*time.Second)) {
+		t.Errorf("a minute later: got %+v, want 1 left, and two in a second", b)
+	}
+}
