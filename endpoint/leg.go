@@ -25,6 +25,8 @@ type leg struct {
 	source string
 	party  func(offer.Stream) call.Party
 	joins  []joinKey
+	wanted time.Time     // since when it is waited for; zero: nobody did
+	hurdle string        // what kept it from coming at once
 	born   time.Duration // on the engine's clock
 
 	// mu guards the fields below.
@@ -151,7 +153,14 @@ func (l *leg) Established(d *sip.Dialog) {
 	l.mu.Lock()
 	l.dialog = d
 	l.mu.Unlock()
-	l.call.post(call.Event{Type: call.EventLegAnswered, Leg: l.id, Facts: map[string]any{"sip_call_id": l.id, "source": l.source}})
+	facts := map[string]any{"sip_call_id": l.id, "source": l.source}
+	if !l.wanted.IsZero() {
+		facts["waited_ms"] = time.Since(l.wanted).Milliseconds()
+	}
+	if l.hurdle != "" {
+		facts["delayed_by"] = l.hurdle
+	}
+	l.call.post(call.Event{Type: call.EventLegAnswered, Leg: l.id, Facts: facts})
 	if sup := l.ear.supervisor(); sup != nil {
 		for _, k := range l.joins {
 			sup.Answered(k.session, k.party)

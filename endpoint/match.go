@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
@@ -17,6 +18,8 @@ type plan struct {
 	info    call.Info
 	parties map[int]call.Party // by m= line
 	joins   []joinKey          // the requests that it answers
+	wanted  time.Time          // since when it is waited for; zero: nobody did
+	hurdle  string             // what kept it from coming at once; empty: nothing
 }
 
 // plan matches the INVITE to what was asked for. An INVITE that nobody asked for is a call of its own.
@@ -42,7 +45,7 @@ func (r *ear) joined(inv *sip.Invitation, j supervise.Join) plan {
 			ID: j.Session, Sessions: []string{j.Session}, Expected: j.Expected,
 			Agent: j.Agent.Extension, Mode: j.Mode,
 		},
-		parties: map[int]call.Party{},
+		parties: map[int]call.Party{}, wanted: j.Wanted, hurdle: j.Obstacle,
 	}
 	if len(j.Chain) > 0 { // a transfer or a pick-up: the call keeps the name it began with
 		p.info.ID, p.info.Sessions = j.Chain[0], slices.Clone(j.Chain)
@@ -131,7 +134,7 @@ func unasked(inv *sip.Invitation) plan {
 
 func newLeg(c *Call, r *ear, inv *sip.Invitation, p plan, toward netip.Addr) *leg {
 	return &leg{
-		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, born: r.e.engine.Now(),
+		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, born: r.e.engine.Now(),
 		party: func(s offer.Stream) call.Party {
 			if party, ok := p.parties[s.Line]; ok {
 				return party

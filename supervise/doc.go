@@ -36,7 +36,8 @@
 //
 // # Limits
 //
-// One Supervisor is one JWT, so one budget of requests, and one device. Where the feed is down a call is found by presence,
+// A Supervisor is a pool of logins, each with a budget of requests, and their devices (pool.go): a call is on one device, and asked for
+// by that device's owner. One login looks at the account, another one takes over where it can't. Where the feed is down a call is found by presence,
 // which RingCentral limits to 10 requests a minute: it is known after at most Config.Poll (8 s). Up to 100 agents have an
 // event filter each, which names the agents' own parties only: a party mode join then needs one session reading. More have
 // the account's filter, which names all. Answers over 16 MiB and requests over 10 s are errors; at most 20,000 sessions are

@@ -10,15 +10,12 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// maxFilters is the most agents that have a filter each; beyond, the account's filter brings all calls.
-	maxFilters = 100
 	// openWithin bounds connecting, the server's greeting and subscribing, each; replyWithin an answer over the feed.
 	openWithin  = 10 * time.Second
 	replyWithin = 10 * time.Second
@@ -28,13 +25,11 @@ const (
 	// closeAfter is how long a replaced connection is read on: events may be under way in it.
 	closeAfter = 5 * time.Second
 	// renewMargin is the part of a connection's life time that is left when it is replaced.
-	renewMargin    = 24 // one 24th: an hour of a day
-	firstFeedWait  = time.Second
-	mostFeedWait   = 64 * time.Second
-	noFeedWait     = 10 * time.Minute // the server has no feed
-	filterPath     = "/restapi/v1.0/account/~/"
-	filterSessions = "telephony/sessions"
-	subscribePath  = "/restapi/v1.0/subscription"
+	renewMargin   = 24 // one 24th: an hour of a day
+	firstFeedWait = time.Second
+	mostFeedWait  = 64 * time.Second
+	noFeedWait    = 10 * time.Minute // the server has no feed
+	subscribePath = "/restapi/v1.0/subscription"
 )
 
 // feed keeps the subscription of telephony events alive. Its goroutines are Run's.
@@ -50,6 +45,7 @@ type feed struct {
 	lost    *link // the connection that broke, as long as it may be taken up again
 	lostAt  time.Time
 	retired *link // replaced, and read until its last events are in
+	form    form  // of the filters
 }
 
 func newFeed(s *Supervisor) *feed {
@@ -62,34 +58,6 @@ func (s *Supervisor) refilter() {
 	case s.feed.changed <- struct{}{}:
 	default:
 	}
-}
-
-// filters are what is to be subscribed; account says that they bring the whole account's calls.
-func (s *Supervisor) filters() (filters []string, account bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ids := make([]string, 0, len(s.core.agents.known))
-	for id := range s.core.agents.known {
-		if s.core.agents.ids[id] {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil, false
-	}
-	if len(ids) > maxFilters {
-		return []string{filterPath + filterSessions}, true
-	}
-	for _, own := range s.core.own {
-		if !slices.Contains(ids, own) {
-			ids = append(ids, own) // it shows our own parties: a join is confirmed without a look
-		}
-	}
-	sort.Strings(ids)
-	for _, id := range ids {
-		filters = append(filters, filterPath+"extension/"+url.PathEscape(id)+"/"+filterSessions)
-	}
-	return filters, false
 }
 
 // run keeps a connection until ctx ends.
@@ -135,7 +103,7 @@ func rest(ctx context.Context, d time.Duration) bool {
 // agents waits until there is somebody to be told of.
 func (f *feed) agents(ctx context.Context) bool {
 	for ctx.Err() == nil {
-		if filters, _ := f.s.filters(); len(filters) > 0 {
+		if filters, _ := f.s.filters(f.form); len(filters) > 0 {
 			return true
 		}
 		select {
@@ -264,14 +232,14 @@ func (f *feed) renewal(err error, l *link) time.Duration {
 
 // refit changes the subscription where the agents are others than it was made for.
 func (f *feed) refit(ctx context.Context, l *link) {
-	filters, account := f.s.filters()
+	filters, _ := f.s.filters(f.form)
 	if len(filters) == 0 || slices.Equal(filters, l.filters) {
 		return
 	}
-	err := l.subscribe(ctx, filters, account)
+	err := f.subscribe(ctx, l)
 	if e, ok := errors.AsType[*APIError](err); ok && l.id != "" && e.Status == 404 {
 		l.id = "" // it has vanished: made anew
-		err = l.subscribe(ctx, filters, account)
+		err = f.subscribe(ctx, l)
 	}
 	f.s.failing("feed filters", err)
 	if err != nil {
@@ -347,8 +315,7 @@ func (f *feed) open(ctx context.Context, lost *link) (*link, error) {
 		}
 		return l, nil
 	}
-	filters, account := f.s.filters()
-	if err := l.subscribe(ctx, filters, account); err != nil {
+	if err := f.subscribe(ctx, l); err != nil {
 		l.close()
 		return nil, err
 	}

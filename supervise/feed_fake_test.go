@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ type fakeFeed struct {
 
 	recovery, idle, absolute time.Duration
 	refuse                   func(filter string) bool // filters that are disabled
+	reason                   string                   // why; default SUB-406
 	deaf                     bool                     // accepts and tells nothing
 	mute                     bool                     // no pongs
 	noRecover                bool
@@ -187,7 +189,7 @@ func (c *fakeConn) Write(_ context.Context, b []byte) error {
 	disabled := []string{}
 	for _, filter := range body.EventFilters {
 		if f.refuse != nil && f.refuse(filter) {
-			disabled = append(disabled, fmt.Sprintf(`{"filter":%q,"reason":"SUB-406","message":"not permitted"}`, filter))
+			disabled = append(disabled, fmt.Sprintf(`{"filter":%q,"reason":%q,"message":"not permitted"}`, filter, cmp.Or(f.reason, "SUB-406")))
 			continue
 		}
 		c.place.filters = append(c.place.filters, filter)

@@ -55,8 +55,49 @@ func TestManyAgentsShareTheAccountsFilter(t *testing.T) {
 	for i := range maxFilters + 1 {
 		s.core.agents.add(extensionDoc{ID: text(fmt.Sprint(7000 + i))})
 	}
-	if filters, account := s.filters(); !account || len(filters) != 1 || filters[0] != "/restapi/v1.0/account/~/telephony/sessions" {
+	if filters, account := s.filters(formByNumber); !account || len(filters) != 1 || filters[0] != "/restapi/v1.0/account/~/telephony/sessions" {
 		t.Errorf("got %q, %t, want the account's filter", filters, account)
+	}
+}
+
+func TestFiltersTakeTheFormThatRingCentralAllows(t *testing.T) {
+	perAgent := func(filter string) bool { return strings.Contains(filter, "/extension/") }
+	for name, c := range map[string]struct {
+		agents  int
+		refuse  func(string) bool
+		reason  string
+		account bool
+	}{
+		"too many for it":                  {3, perAgent, "SUB-505", true},
+		"the account's is not permitted":   {maxFilters + 1, func(f string) bool { return !perAgent(f) }, "SUB-406", false},
+		"one agent's is, which is no form": {3, func(f string) bool { return strings.Contains(f, agentExt) }, "SUB-406", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, feed := newFake(t), newFakeFeed(t)
+				feed.refuse, feed.reason = c.refuse, c.reason
+				s, _, _ := fedBy(t, f, feed, nil)
+				s.mu.Lock()
+				for i := range c.agents {
+					s.core.agents.add(extensionDoc{ID: text(fmt.Sprint(7000 + i))})
+				}
+				s.mu.Unlock()
+				s.refilter()
+				pass(10 * time.Second)
+				st := s.Status().Feed
+				if st.Account != c.account || (st.State == FeedLive) != (len(st.Disabled) == 0) {
+					t.Errorf("got %+v", st)
+				}
+				if c.reason == "SUB-505" && st.State != FeedLive {
+					t.Errorf("with the account's filter: got %s, want live", st.State)
+				}
+				n := len(feed.requests)
+				pass(time.Hour)
+				if len(feed.requests) > n {
+					t.Errorf("settled: got %d requests more", len(feed.requests)-n)
+				}
+			})
+		})
 	}
 }
 

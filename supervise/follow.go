@@ -187,8 +187,11 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 		c.gone(now, s, v)
 	case !p.live, s.held:
 	case p.ready && c.complete(v, p):
-		if s.settled() {
+		switch {
+		case s.settled():
 			s.dirty = false
+		case s.dirty && s.readAt.IsZero():
+			s.readAt = now // readings were given up while it was on hold, say
 		}
 		s.tries = 0
 		c.apply(now, s, p)

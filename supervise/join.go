@@ -52,6 +52,7 @@ type join struct {
 	next     time.Time // wanted, failed: ask then; failed and zero: never
 	deadline time.Time // asked: a dialog must be up by then
 	joinedAt time.Time
+	wantedAt time.Time  // when its dialog ended; zero: it had none
 	cause    call.Cause // the newest failure
 	tally
 }

@@ -174,6 +174,8 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	}
 	j.retry(now.Add(backoff(rejoinFirst, rejoinMost, j.drops)))
 	j.drops++
+	j.wantedAt = now
+	s.hinder(now, "its dialog ended: "+cause.String())
 	j.cause = cause
 }
 
@@ -183,6 +185,12 @@ func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...)}
 	if j != nil {
 		out.OwnParty = j.own
+		if out.Wanted = j.wantedAt; out.Wanted.IsZero() {
+			out.Wanted = s.since
+		}
+		if !s.obstacle.at.Before(out.Wanted) {
+			out.Obstacle = s.obstacle.text
+		}
 	}
 	if j != nil && j.extra { // its plan is no more
 		out.Mode, out.Expected = ModeParty, []call.Party{j.party}

@@ -23,6 +23,8 @@ type modelParty struct {
 	far, number             string
 	peer                    Ref
 	monitors, agent         string // sup: whose audio, and the agent it was asked with
+	device                  int    // sup: on which it listens
+	dialog                  bool   // sup: it is up, or its INVITE is under way
 }
 
 func (p *modelParty) on() bool { return p.status == "Answered" || p.status == "Hold" }
@@ -46,8 +48,9 @@ type modelSession struct {
 	over     bool
 	rival    *modelParty
 
-	since   time.Time // an agent has talked since then, without being on hold; zero: none does
-	longest time.Duration
+	unheard time.Time   // an agent talks and is not heard since then; zero: is heard, or does not talk
+	named   []time.Time // when a cause was told, or a recording's part ended, which names one
+	gaps    []modelGap
 	heard   bool // a dialog was up
 	blind   bool // events of its parties were lost, or the feed was down
 }
@@ -73,6 +76,9 @@ func (t *modelTasks) Pop() any {
 	return x
 }
 
+// modelLate is how late an event may be.
+const modelLate = 3 * time.Second
+
 type model struct {
 	t        *testing.T
 	seed     uint64
@@ -84,9 +90,13 @@ type model struct {
 	sessions []*modelSession
 	healthy  bool
 	account  bool
-	calm     bool            // no faults any more
+	mode     string
+	calm     bool // no faults any more
+	pool     modelPool
+	life     int             // of earshot: grows with each restart
 	flying   map[string]bool // requests under way, by session and party
 	dialogs  map[string]bool // up, by session and party
+	places   map[string]int  // where a party was asked for last
 	named    map[string]string
 	excused  map[string]bool
 	moved    map[string]bool // sessions that a call moved from or to
@@ -97,17 +107,25 @@ type model struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{},
+	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{}, places: map[string]int{},
 		named: map[string]string{}, excused: map[string]bool{}, moved: map[string]bool{}, healthy: true}
-	m.c = newCore([]string{ModeParty, ModeSession}[m.rnd.IntN(2)], 10*time.Second)
-	m.c.own = ownSet{"8"}
-	m.c.policy = Policy{Directions: []string{DirectionInbound}, NotNumbers: []string{"+999"}}
-	m.c.agents.add(extensionDoc{ID: "7", Number: "107"})
-	m.c.agents.add(extensionDoc{ID: "9", Number: "109"})
+	m.mode = []string{ModeParty, ModeSession}[m.rnd.IntN(2)]
 	m.account = m.chance(50)
-	m.c.fed(m.now, true, m.account)
+	m.makePool()
+	m.start()
 	m.look()
 	return m
+}
+
+// start begins a life of earshot, which knows nothing.
+func (m *model) start() {
+	m.c = newCore(m.mode, 10*time.Second)
+	m.c.own = ownSet{"8"}
+	m.c.policy = Policy{Directions: []string{DirectionInbound}, NotNumbers: []string{"+999"}, Priority: []string{"109"}}
+	m.c.agents.add(extensionDoc{ID: "7", Number: "107"})
+	m.c.agents.add(extensionDoc{ID: "9", Number: "109"})
+	m.equip()
+	m.c.fed(m.now, m.healthy, m.account)
 }
 
 func (m *model) chance(percent int) bool { return m.rnd.IntN(100) < percent }
@@ -122,7 +140,7 @@ func (m *model) note(format string, args ...any) {
 
 func (m *model) fail(format string, args ...any) {
 	m.t.Helper()
-	tail := m.story[max(0, len(m.story)-80):]
+	tail := m.story[max(0, len(m.story)-700):]
 	m.t.Fatalf("seed %d (EARSHOT_SEED=%d): %s\n%s", m.seed, m.seed, fmt.Sprintf(format, args...), strings.Join(tail, "\n"))
 }
 
@@ -156,9 +174,21 @@ func (m *model) run(d time.Duration) {
 
 // step ticks the core and performs what it decides.
 func (m *model) step() {
-	m.wakeAt = m.c.tick(m.now, true)
+	m.wakeAt = m.c.tick(m.now, m.pool.registered...)
 	if !m.wakeAt.IsZero() && !m.wakeAt.After(m.now) {
 		m.fail("the core asks to be ticked again at once")
+	}
+	for _, s := range m.sessions {
+		x := m.c.sessions[s.id]
+		if x == nil || s.unheard.IsZero() || len(s.named) > 0 && !s.named[len(s.named)-1].Before(s.unheard) {
+			continue
+		}
+		if x.cause.Code != "" && x.told {
+			s.name(m.now) // it was told before, and holds on: status shows it
+		}
+		if !x.obstacle.at.Before(s.unheard) {
+			s.name(m.now) // the record of the dialog that comes names it
+		}
 	}
 	for _, a := range m.c.take() {
 		switch a := a.(type) {
@@ -169,6 +199,9 @@ func (m *model) step() {
 		case actFailed:
 			m.note("failed %s %s", a.session, a.cause.Code)
 			m.named[a.session] = a.cause.String()
+			if s := m.session(a.session); s != nil {
+				s.name(m.now)
+			}
 		case actExcused:
 			m.note("excused %s %s", a.call.Session, a.rule)
 			m.excused[a.call.Session] = true
@@ -239,7 +272,7 @@ func (m *model) set(s *modelSession, p *modelParty, status, reason string) {
 		s.external = true
 	}
 	m.note("%s %s(%s) %s %s", s.id, p.id, p.ext, status, reason)
-	m.clock(s)
+	m.listen(s)
 	told := m.account || monitoredExt(p.ext) || p.ext == "8"
 	if !told {
 		return
@@ -252,22 +285,9 @@ func (m *model) set(s *modelSession, p *modelParty, status, reason string) {
 	for range 1 + m.rnd.IntN(8)/7 {
 		delay := 20*time.Millisecond + m.ms(60)
 		if m.fault(10) {
-			delay += m.ms(3000)
+			delay += m.ms(int(modelLate.Milliseconds()))
 		}
-		m.after(delay, func() { m.c.event(m.now, ev) })
-	}
-}
-
-// clock measures how long an agent talks with somebody.
-func (m *model) clock(s *modelSession) {
-	a := s.agent()
-	talks := a != nil && a.status == "Answered" && len(s.talkers()) > 1 && s.wanted()
-	switch {
-	case talks && s.since.IsZero():
-		s.since = m.now
-	case !talks && !s.since.IsZero():
-		s.longest = max(s.longest, m.now.Sub(s.since))
-		s.since = time.Time{}
+		m.soon(delay, func() { m.c.event(m.now, ev) })
 	}
 }
 
@@ -303,13 +323,13 @@ func (m *model) lookOnce() {
 			}
 		}
 	}
-	m.after(30*time.Millisecond+m.ms(200), func() { m.c.look(m.now, snap) })
+	m.soon(30*time.Millisecond+m.ms(200), func() { m.c.look(m.now, snap) })
 }
 
 // read serves a session GET.
 func (m *model) read(id string) {
 	s := m.session(id)
-	m.after(m.ms(60), func() {
+	m.soon(m.ms(60), func() {
 		var parties []partyState
 		o, err := outcomeDone, error(nil)
 		switch {
@@ -325,7 +345,7 @@ func (m *model) read(id string) {
 			}
 		}
 		until := m.now.Add(2 * time.Second)
-		m.after(m.ms(60), func() { m.c.read(m.now, id, parties, o, until, err) })
+		m.soon(m.ms(60), func() { m.c.read(m.now, id, parties, o, until, err) })
 	})
 }
 
@@ -333,8 +353,9 @@ func (m *model) read(id string) {
 func (m *model) ask(a actAsk) {
 	key := a.session + " " + a.party
 	m.asked++
-	m.note("ask %s for agent %s", key, a.agent.Extension)
+	m.note("ask %s for agent %s on device %d", key, a.agent.Extension, a.device)
 	s := m.session(a.session)
+	m.placed(a)
 	switch {
 	case m.flying[key]:
 		m.fail("%s: two requests under way", key)
@@ -346,7 +367,8 @@ func (m *model) ask(a actAsk) {
 		m.fail("%s: asked although policy refuses: external %t, outbound %t, number %s", key, s.external, s.outbound, s.number)
 	}
 	m.flying[key] = true
-	m.after(m.ms(80), func() {
+	life := m.life
+	m.after(m.ms(80), func() { // RingCentral works on it also when earshot has died meanwhile
 		own, o := m.supervise(s, a)
 		answer := m.ms(300)
 		if o == outcomeUnclear {
@@ -354,6 +376,9 @@ func (m *model) ask(a actAsk) {
 		}
 		refusal := error(&APIError{Op: "supervise", Status: 403, Code: "TAS-" + strconv.Itoa(m.rnd.IntN(200))})
 		m.after(answer, func() {
+			if m.life != life {
+				return
+			}
 			m.note("answer to %s: %d %s", key, o, own)
 			delete(m.flying, key)
 			m.c.asked(m.now, a.session, a.party, own, o, m.now.Add(time.Second), refusal)
@@ -375,14 +400,14 @@ func (m *model) supervise(s *modelSession, a actAsk) (string, outcome) {
 		return "", outcomeUnclear // and not done
 	case !agentOn, a.party != "" && (p == nil || !p.on()), a.party != "" && len(s.talkers()) > 2:
 		return "", outcomeLater
-	case s.rival != nil && s.rival.on():
+	case !m.may(a), s.rival != nil && s.rival.on(), m.onAnother(s, a.device):
 		return "", []outcome{outcomeLater, outcomeRefused}[m.rnd.IntN(2)]
 	case m.fault(2):
 		return "", outcomeRefused
 	}
-	own := &modelParty{id: m.id("o"), ext: "8", out: true, sup: true, monitors: a.party, agent: a.agent.ID}
+	own := &modelParty{id: m.id("o"), ext: "8", out: true, sup: true, monitors: a.party, agent: a.agent.ID, device: a.device}
 	m.set(s, own, "Answered", "")
-	if m.fault(6) { // no INVITE
+	if m.fault(6) || m.full(a.device) || !m.pool.registered[a.device] { // no INVITE
 		m.after(30*time.Second, func() { m.set(s, own, "Disconnected", "") })
 		return own.id, outcomeDone
 	}
@@ -390,64 +415,12 @@ func (m *model) supervise(s *modelSession, a actAsk) (string, outcome) {
 	if m.chance(20) {
 		monitored = Ref{}
 	}
+	own.dialog = true
 	m.after(m.ms(500), func() { m.invite(s, own, monitored, 0) })
 	if m.fault(4) {
 		return "", outcomeUnclear // done, and the answer lost
 	}
 	return own.id, outcomeDone
-}
-
-// invite lets the device answer.
-func (m *model) invite(s *modelSession, own *modelParty, monitored Ref, try int) {
-	if !own.on() {
-		return
-	}
-	found, j, _ := m.c.match(m.now, Ref{s.id, own.id}, monitored)
-	if j == nil {
-		if try < 5 {
-			m.after(400*time.Millisecond, func() { m.invite(s, own, monitored, try+1) })
-			return
-		}
-		m.note("INVITE %s of %s nobody asked for", own.id, s.id)
-		m.set(s, own, "Disconnected", "")
-		return
-	}
-	key := found.id + " " + j.party.ID
-	if m.dialogs[key] {
-		m.set(s, own, "Disconnected", "") // a second one is not answered
-		m.c.match(m.now, Ref{s.id, own.id}, monitored)
-		return
-	}
-	party := j.party.ID
-	m.after(m.ms(80), func() {
-		if !own.on() {
-			m.c.ended(m.now, s.id, party, call.Cause{Code: call.CodeCancelled})
-			return
-		}
-		m.note("dialog %s up", key)
-		m.dialogs[key], s.heard = true, true
-		m.c.answered(m.now, s.id, party)
-		m.watch(s, own, key, party)
-	})
-}
-
-// watch ends a dialog when its agent or its party has left, or for no reason at all.
-func (m *model) watch(s *modelSession, own *modelParty, key, party string) {
-	on := false
-	for _, p := range s.talkers() {
-		on = on || p.ext == own.agent
-	}
-	if p := s.party(own.monitors); p != nil {
-		on = on && p.on()
-	}
-	if on && own.on() && !m.fault(1) {
-		m.after(500*time.Millisecond+m.ms(500), func() { m.watch(s, own, key, party) })
-		return
-	}
-	m.note("dialog %s down", key)
-	delete(m.dialogs, key)
-	m.set(s, own, "Disconnected", "")
-	m.c.ended(m.now, s.id, party, call.Cause{Code: call.CodeHangup})
 }
 
 // TestModel: at the end every wanted call in which an agent talks is heard, or has a cause; never are two requests for one

@@ -175,8 +175,10 @@ func (c *core) place(now time.Time, s *session, more int) (dev int, again time.T
 	case dev >= 0:
 		return dev, time.Time{}
 	case s.deaf:
+		s.hinder(now, "no device was registered whose supervisor may listen to this agent")
 		return -1, now.Add(registeredAgain)
 	case !busy.IsZero():
+		s.hinder(now, "the supervisors' request budget was used up")
 		if busy.Sub(now) > budgetPatience {
 			c.short(now, s, fmt.Sprintf("the supervisors' request budget is used up for %s", busy.Sub(now).Round(time.Second)))
 		}
@@ -189,6 +191,7 @@ func (c *core) place(now time.Time, s *session, more int) (dev int, again time.T
 // short tells that the pool is too small for a call: of each call once, and of the pool once in a while.
 func (c *core) short(now time.Time, s *session, text string) {
 	s.full = true
+	s.hinder(now, text)
 	if s.cause.Code != call.CodeNoCapacity {
 		s.cause, s.told = call.Cause{Code: call.CodeNoCapacity, Text: text}, true
 		c.emit(actFailed{session: s.id, agent: s.agent.Extension, cause: s.cause})

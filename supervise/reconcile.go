@@ -108,8 +108,18 @@ type session struct {
 	recheckAt time.Time // when an excused call was read again
 	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
+	obstacle  obstacle
 	freshness
 }
+
+// obstacle is what kept a call from being heard at once, the newest: the record of a call that was joined late names it.
+type obstacle struct {
+	text string
+	at   time.Time
+}
+
+// hinder notes an obstacle.
+func (s *session) hinder(now time.Time, text string) { s.obstacle = obstacle{text, now} }
 
 // freshness is how well a session's parties are known.
 type freshness struct {
@@ -291,7 +301,11 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 		j.noInvite++
 		c.again(now, s, j, call.Cause{Code: call.CodeNoACK, Text: "an INVITE came, its dialog did not"})
 	case !s.inCall:
-		j.giveUp(call.Cause{}, time.Time{}) // the call ended first: nothing is missing
+		if s.freshAt.Sub(j.firstAsk) > laterWithin { // else the call ended first: nothing is missing
+			s.cause, s.told = call.Cause{Code: call.CodeNoInvite, Text: "RingCentral granted the request, and no INVITE came before the agent left the call"}, true
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, device: true, at: s.device})
+		}
+		j.giveUp(call.Cause{}, time.Time{})
 	default:
 		j.noInvite++
 		c.noInviteCame(now, s.device)
@@ -330,7 +344,9 @@ func (c *core) ask(now time.Time, s *session) {
 			more++
 		}
 	}
-	s.deaf = due && !c.registered
+	if s.deaf = due && !c.registered; s.deaf {
+		s.hinder(now, "no device was registered")
+	}
 	// After a dialog's end or an unclear answer the reading tells what became of it; that needs no registration.
 	if s.dirty && !s.readAt.IsZero() && !now.Before(s.readAt) && (c.registered || s.heard || s.alive()) {
 		c.readNow(now, s)

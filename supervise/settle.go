@@ -62,6 +62,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 
 // unread plans the next reading after one that gave nothing.
 func (c *core) unread(now time.Time, s *session, o outcome, until time.Time, err error) {
+	s.hinder(now, refusal(err).Text)
 	switch o {
 	case outcomeBusy:
 		s.readAt = until
@@ -196,6 +197,9 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		j.enter(stateAsked)
 		return
 	}
+	if o != outcomeDone {
+		s.hinder(now, refusal(err).Text)
+	}
 	switch o {
 	case outcomeDone:
 		j.enter(stateAsked)
@@ -230,7 +234,8 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		if cause := refusal(err); j.asks > maxUnclear {
 			c.fail(s, j, cause, err, now.Add(slowMost))
 		} else {
-			if j.asks > 1 && cause != s.cause { // once may be chance; twice is what keeps the call from being heard
+			// Once may be chance; twice, or an answer that was waited for in vain, is what keeps the call from being heard.
+			if (j.asks > 1 || now.Sub(j.firstAsk) > laterWithin) && cause != s.cause {
 				s.cause, s.told = cause, true
 				c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err})
 			}

@@ -213,6 +213,10 @@ type Join struct {
 	Expected []call.Party
 	// OwnParty is the supervisor's party of this join; empty until RingCentral named it.
 	OwnParty string
+	// Wanted is when the call was first seen, or its party last heard. Obstacle is what kept it from being heard since then, the newest;
+	// empty: nothing did.
+	Wanted   time.Time
+	Obstacle string
 }
 
 // Supervisor is a pool of RingCentral logins that listen to calls on their devices.
