@@ -67,6 +67,7 @@ func (c *core) event(now time.Time, ev sessionEvent) {
 	c.feed.events++
 	c.feed.last = now
 	v := c.viewOf(now, ev.session)
+	c.number(now, v, ev.sequence)
 	if !v.merge(now, ev) {
 		c.feed.stale++
 		return

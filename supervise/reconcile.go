@@ -52,6 +52,7 @@ type core struct {
 	own          ownSet
 	agents       agentSet
 	feed         feedFacts
+	losses       losses
 	devices      []*device
 	logins       []*loginFacts
 	budgets      []budget // of the logins, at the newest tick; nil: not looked at
@@ -174,6 +175,7 @@ type (
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
 	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
+	actLost      struct{}             // of events that were told, one in between is missing
 	actConfirmed struct {
 		session, agent string
 		seen           bool
@@ -258,7 +260,7 @@ func (s *session) join(party string) *join {
 // tick does what is due and says when to come back; zero means only after something has happened. registered says so of
 // each device.
 func (c *core) tick(now time.Time, registered ...bool) time.Time {
-	var next time.Time
+	next := c.lost(now)
 	c.enroll(registered)
 	c.count(now)
 	c.lacking = 0
@@ -361,7 +363,7 @@ func (c *core) ask(now time.Time, s *session) {
 		s.roomAt = again
 		return
 	}
-	if now.Sub(s.freshAt) > freshFor {
+	if now.Sub(s.freshAt) > freshFor && !c.followed(now, s) {
 		if !s.reading {
 			c.readNow(now, s)
 		}

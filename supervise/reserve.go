@@ -111,7 +111,7 @@ func (l *limiter) budget(g group, now time.Time) budget {
 	defer l.mu.Unlock()
 	p := &l.purses[g]
 	live := p.sent
-	for len(live) > 0 && now.Sub(live[0]) >= p.window {
+	for len(live) > 0 && now.Sub(live[0].at) >= p.window {
 		live = live[1:]
 	}
 	b := budget{limit: p.limit, left: p.limit - len(live)}
@@ -122,7 +122,7 @@ func (l *limiter) budget(g group, now time.Time) budget {
 	b.frees = [2]time.Time{others, others}
 	for i := range b.frees {
 		if at := i - b.left; at >= 0 && at < len(live) {
-			b.frees[i] = live[at].Add(p.window)
+			b.frees[i] = live[at].at.Add(p.window)
 		}
 	}
 	if now.Before(p.blocked) {

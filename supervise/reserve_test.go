@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -75,5 +76,26 @@ func TestBudgetSaysWhenItFrees(t *testing.T) {
 	}
 	if b = l.budget(groupLight, now.Add(60*time.Second)); b.left != 1 || !b.frees[1].Equal(now.Add(61*time.Second)) {
 		t.Errorf("a minute later: got %+v, want 1 left, and two in a second", b)
+	}
+}
+
+// TestARequestCountsFromItsAnswerOn: the server counts it from its arrival, and one that was slow on its way would have the
+// fifty-first of a minute answered with 429, which costs a minute without any.
+func TestARequestCountsFromItsAnswerOn(t *testing.T) {
+	l, now := newLimiter(), time.Unix(1000, 0)
+	one := http.Header{"X-Rate-Limit-Group": {"light"}, "X-Rate-Limit-Limit": {"1"}, "X-Rate-Limit-Window": {"60"}}
+	for what, answered := range map[string]func(at time.Time){
+		"answered": func(at time.Time) { l.note(groupLight, 200, one, at) },
+		"failed":   func(at time.Time) { l.failed(groupLight, at) },
+	} {
+		now = now.Add(time.Hour)
+		l.note(groupLight, 200, one, now)
+		if d := l.take(groupLight, shareAll, now); d != 0 {
+			t.Fatalf("%s: the first waits %s", what, d)
+		}
+		answered(now.Add(5 * time.Second))
+		if d := l.take(groupLight, shareAll, now.Add(time.Minute)); d != 5*time.Second {
+			t.Errorf("%s: a minute after it left the next waits %s, want 5s", what, d)
+		}
 	}
 }

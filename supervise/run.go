@@ -173,6 +173,9 @@ func (s *Supervisor) tell(a action) bool {
 		}
 	case actSilent:
 		s.feedSilent(a.missed)
+	case actLost:
+		s.log.say(slog.LevelWarn, "events lost", "events lost", slog.String("hint", "numbers are missing among a call's events: presence is looked at, for others may be missing too"))
+		s.lookNow()
 	case actFailed:
 		if a.device {
 			return false // the worker asks for the device's status first
