@@ -19,6 +19,7 @@ type load struct {
 	rate                         float64
 	length, lasts                time.Duration
 	first                        int // so many agents' calls come first where the pool is too small
+	ports                        string
 }
 
 // dialogs is what some have seen a device take at once; RingCentral documents no number.
@@ -29,7 +30,7 @@ const dialogs = 5
 // docs/performance.md.
 func TestShiftIsHeardAsAWhole(t *testing.T) {
 	// Some 160 requests in the first minute for 50 of each login, some 20 calls at once for two on each device.
-	l := load{agents: 300, supervisors: 4, devices: 4, rate: 2, length: 8 * time.Second, lasts: 30 * time.Second}
+	l := load{agents: 300, supervisors: 4, devices: 4, rate: 2, length: 8 * time.Second, lasts: 30 * time.Second, ports: "10000-11999"}
 	if long := lasts(t); long > 0 {
 		l.supervisors, l.devices, l.length, l.lasts = 6, 10, 50*time.Second, long
 	} else {
@@ -41,7 +42,7 @@ func TestShiftIsHeardAsAWhole(t *testing.T) {
 // TestPoolThatIsTooSmallServesTheFirstFirst: with half the pool the calls that policy ranks first are heard, the others are
 // missed with a cause, and an alarm says so.
 func TestPoolThatIsTooSmallServesTheFirstFirst(t *testing.T) {
-	l := load{agents: 300, supervisors: 1, devices: 4, rate: 2, length: 8 * time.Second, lasts: 30 * time.Second, first: 60}
+	l := load{agents: 300, supervisors: 2, devices: 4, rate: 2, length: 8 * time.Second, lasts: 30 * time.Second, first: 60, ports: "12000-13999"}
 	if long := lasts(t); long > 0 {
 		l.supervisors, l.devices, l.length, l.lasts = 3, 10, 50*time.Second, long
 	} else {
@@ -89,7 +90,7 @@ func (l load) work(t *testing.T, faulty bool) worked {
 	if l.first > 0 {
 		flags = append(flags, "--set=supervise.priority="+strings.Join(s.agents[:l.first], ","))
 	}
-	d := write(t, string(sim.YAML("tls"))+"media: {listen_ip: 127.0.0.1, ports: 10000-13999}\n").run(t, flags...)
+	d := write(t, string(sim.YAML("tls"))+"media: {listen_ip: 127.0.0.1, ports: "+l.ports+"}\n").run(t, flags...)
 	d.equipped(t, l.supervisors*l.devices)
 	oracle.Eventually(t, 10*time.Second, "events", func() bool { return sim.Subscribers() == 1 })
 
@@ -155,7 +156,7 @@ func (w worked) whole(t *testing.T) {
 	}
 }
 
-// ranked wants that the calls which come first are missed by no more than chance, that others are, and an alarm.
+// ranked wants that of the calls which come first a third at most of the others' share is missed, and an alarm.
 func (w worked) ranked(t *testing.T) {
 	t.Helper()
 	ranks := map[string]int{}
@@ -180,8 +181,8 @@ func (w worked) ranked(t *testing.T) {
 		}
 		return n
 	}
-	if a, b := missed(first), missed(rest); b == 0 || a > 0 {
-		t.Errorf("%d of %d calls that come first are missed, and %d of %d others: want none, and some", a, len(first), b, len(rest))
+	if a, b := missed(first), missed(rest); b == 0 || 3*a*len(rest) > b*len(first) {
+		t.Errorf("%d of %d calls that come first are missed, and %d of %d others: want a third of that share at most", a, len(first), b, len(rest))
 	}
 	if len(w.daemon.log.lines("pool too small")) == 0 {
 		t.Error("no alarm: want a line `pool too small`")

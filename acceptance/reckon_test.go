@@ -1,8 +1,13 @@
 package acceptance
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +76,9 @@ func reckon(t *testing.T, dir string, calls []*handled, faults []planted) []acco
 	for _, c := range calls {
 		a := account{handled: c, parts: folders[c.SessionID()]}
 		a.listen(byCall[c.SessionID()])
+		for _, dir := range a.parts {
+			a.cause = strings.TrimSpace(a.cause + " " + delays(t, dir))
+		}
 		for _, f := range faults {
 			if c.answered.After(f.from) && c.answered.Before(f.to) {
 				a.planted = f.what
@@ -84,6 +92,27 @@ func reckon(t *testing.T, dir string, calls []*handled, faults []planted) []acco
 		}
 	}
 	return out
+}
+
+// delays are what a recording says of dialogs that came late.
+func delays(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "events.jsonl"))
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	for line := range bytes.Lines(b) {
+		var ev struct {
+			Type   string `json:"type"`
+			Waited int64  `json:"waited_ms"`
+			Why    string `json:"delayed_by"`
+		}
+		if json.Unmarshal(line, &ev) == nil && ev.Type == "leg_answered" && ev.Why != "" {
+			return fmt.Sprintf("a dialog was delayed by %d ms: %s", ev.Waited, ev.Why)
+		}
+	}
+	return ""
 }
 
 // stretch is a time in which a party is heard.
@@ -161,7 +190,7 @@ func table(accounts []account) string {
 		a := &accounts[i]
 		v := a.verdict()
 		if v != "whole" {
-			causes[fmt.Sprintf("%s: %s (in the time of: %s)", v, first80(a.cause), a.planted)]++
+			causes[fmt.Sprintf("%s: %s (in the time of: %s)", v, short(a.cause), a.planted)]++
 		}
 		if a.planted != "" {
 			v += " in a fault's time"
@@ -186,7 +215,11 @@ func table(accounts []account) string {
 	return b.String()
 }
 
-func first80(s string) string { return s[:min(len(s), 80)] }
+// short leaves out of a cause what differs from call to call.
+func short(cause string) string {
+	cause = regexp.MustCompile(`\d+( ms|m?s)`).ReplaceAllString(cause, "N$1")
+	return cause[:min(len(cause), 120)]
+}
 
 // requests lists what was asked of the simulator.
 func requests(sim *ringsim.Sim) string {

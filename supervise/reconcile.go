@@ -55,10 +55,11 @@ type core struct {
 	losses       losses
 	devices      []*device
 	logins       []*loginFacts
-	budgets      []budget // of the logins, at the newest tick; nil: not looked at
-	wishes       []wish   // of the last window, oldest first
-	registered   bool     // some device is, at the newest tick
-	lacking      int      // calls that wait for room in the pool, at the newest tick
+	budgets      []budget  // of the logins, at the newest tick; nil: not looked at
+	wishes       []wish    // of the last window, oldest first
+	wishedAt     time.Time // the first of all
+	registered   bool      // some device is, at the newest tick
+	lacking      int       // calls that wait for room in the pool, at the newest tick
 	shortAt      time.Time
 	views        map[string]*view
 	sessions     map[string]*session

@@ -6,16 +6,21 @@ const (
 	// reserveWindow is how far back demand is looked at: a purse's window.
 	reserveWindow = defaultWindow
 	// Of the requests that calls of a higher rank wanted in the last window, so many percent are kept for them in the next
-	// one; and so many percent of a purse at least: nobody knows how many will come.
+	// one; of a purse, so many percent at least for those that policy names: nobody knows how many will come.
 	reserveOfDemand = 130
 	reserveOfPurse  = 20
+	// leastKnown is the least time from which the demand of a whole window is reckoned, after the start.
+	leastKnown = 10 * time.Second
+	// budgetAgain is the least time until a budget that had no room is looked at again.
+	budgetAgain = 20 * time.Millisecond
 )
 
 // budget is what a login's purse of light requests has, as the shell tells before each tick.
 type budget struct {
-	limit int
-	left  int          // requests that it lets through now
-	frees [2]time.Time // when it lets one through, and when two
+	limit   int
+	left    int          // requests that it lets through now
+	frees   [2]time.Time // when it lets one through, and when two
+	soonest time.Time    // when it lets one more through
 }
 
 // wish is what a call wanted of the purses, or got of one.
@@ -26,9 +31,16 @@ type wish struct {
 	requests int
 }
 
-// afford notes the logins' budgets; nil: there is none to look at.
+// afford notes the logins' budgets; nil: there is none to look at. What is under way may not have been taken from them yet.
 func (c *core) afford(now time.Time, budgets []budget) {
 	c.budgets = budgets
+	for _, s := range c.sessions {
+		for _, j := range s.joins {
+			if j.inFlight && s.device >= 0 && c.devices[s.device].login < len(budgets) {
+				budgets[c.devices[s.device].login].left--
+			}
+		}
+	}
 	old := 0
 	for old < len(c.wishes) && now.Sub(c.wishes[old].at) >= reserveWindow {
 		old++
@@ -45,46 +57,44 @@ func (c *core) affords(now time.Time, login int, s *session, requests int) (ok b
 	}
 	b := &c.budgets[login]
 	if b.left < requests {
-		return false, later(b.frees[min(requests, len(b.frees))-1], now.Add(time.Millisecond))
+		return false, later(b.frees[max(0, min(requests, len(b.frees))-1)], now.Add(budgetAgain))
 	}
-	if s.rank == 0 {
-		return true, time.Time{}
+	if b.left-requests < c.reserve(now, s.rank, login, b.limit) {
+		return false, later(b.soonest, now.Add(budgetAgain))
 	}
-	most, used := b.limit-c.reserve(s.rank, b.limit), 0
-	for _, w := range c.wishes {
-		if w.login == login && w.rank >= s.rank {
-			used += w.requests
-		}
-	}
-	if used+requests <= most {
-		return true, time.Time{}
-	}
-	for _, w := range c.wishes { // oldest first
-		if w.login == login && w.rank >= s.rank {
-			if used -= w.requests; used+requests <= most {
-				return false, w.at.Add(reserveWindow)
-			}
-		}
-	}
-	return false, now.Add(budgetPatience) // the higher ranks need it all, for the time being
+	return true, time.Time{}
 }
 
-// reserve is how many requests of a login's purse are kept for ranks above.
-func (c *core) reserve(rank, limit int) int {
-	wanted := 0
+// reserve is how many requests of a login's purse are to be left for ranks above: their share, less what they had of it.
+func (c *core) reserve(now time.Time, rank, login, limit int) int {
+	if rank == 0 {
+		return 0
+	}
+	wanted, had := 0, 0
 	for _, w := range c.wishes {
-		if w.login < 0 && w.rank < rank {
+		switch {
+		case w.rank >= rank:
+		case w.login < 0:
 			wanted += w.requests
+		case w.login == login:
+			had += w.requests
 		}
 	}
-	n := len(c.logins)
-	return min(limit, max((wanted*reserveOfDemand/100+n-1)/n, limit*reserveOfPurse/100))
+	n, known := len(c.logins), min(reserveWindow, max(leastKnown, now.Sub(c.wishedAt)))
+	kept := (int(time.Duration(wanted*reserveOfDemand/100)*reserveWindow/known) + n - 1) / n
+	if rank >= len(c.policy.Priority) {
+		kept = max(kept, limit*reserveOfPurse/100)
+	}
+	return max(0, kept-had)
 }
 
 // wants notes, once, what a call wants of the purses; got that a login gave it a request.
 func (c *core) wants(now time.Time, s *session, requests int) {
 	if !s.counts && requests > 0 && c.budgets != nil {
 		s.counts = true
+		if c.wishedAt.IsZero() {
+			c.wishedAt = now
+		}
 		c.wishes = append(c.wishes, wish{now, s.rank, -1, requests})
 	}
 }
@@ -119,14 +129,17 @@ func (l *limiter) budget(g group, now time.Time) budget {
 		b.left -= p.others
 	}
 	others := p.othersAt.Add(p.window)
-	b.frees = [2]time.Time{others, others}
+	b.frees, b.soonest = [2]time.Time{others, others}, others
+	if len(live) > 0 {
+		b.soonest = live[0].at.Add(p.window)
+	}
 	for i := range b.frees {
 		if at := i - b.left; at >= 0 && at < len(live) {
 			b.frees[i] = live[at].at.Add(p.window)
 		}
 	}
 	if now.Before(p.blocked) {
-		b.left, b.frees = 0, [2]time.Time{p.blocked, p.blocked}
+		b.left, b.frees, b.soonest = 0, [2]time.Time{p.blocked, p.blocked}, p.blocked
 	}
 	return b
 }

@@ -10,7 +10,7 @@ import (
 // afford gives the script's only login a budget, of which nothing frees for a minute.
 func (s *script) afford(limit, left int) {
 	free := s.now.Add(time.Minute)
-	s.c.afford(s.now, []budget{{limit: limit, left: left, frees: [2]time.Time{free, free}}})
+	s.c.afford(s.now, []budget{{limit: limit, left: left, frees: [2]time.Time{free, free}, soonest: free}})
 }
 
 // TestACallIsNotAskedForByHalves: a budget with one request left would have one party heard, and the other a minute later.
@@ -30,15 +30,16 @@ func TestACallIsNotAskedForByHalves(t *testing.T) {
 func TestLowerRanksLeaveTheHigherTheirRequests(t *testing.T) {
 	s := newPool(t, ModeParty, []int{0}, []int{0})
 	s.c.policy.Priority = []string{DirectionOutbound}
-	left := 10
+	limit, left := 10, 10
 	ask := func(id, event string) (asked bool) {
-		s.afford(10, left)
+		s.afford(limit, left)
 		s.event(id, 2, "c"+id+" - Answered"+map[string]string{"": " out"}[event])
 		s.event(id, 3, "a"+id+" 7 Answered"+event)
 		s.c.tick(s.now, s.regs...)
 		for _, a := range s.c.take() {
-			if _, ok := a.(actAsk); ok {
+			if ask, ok := a.(actAsk); ok {
 				left, asked = left-1, true
+				s.c.asked(s.now, ask.session, ask.party, "o"+ask.party, outcomeDone, time.Time{}, nil)
 			}
 		}
 		return asked
@@ -52,14 +53,16 @@ func TestLowerRanksLeaveTheHigherTheirRequests(t *testing.T) {
 		t.Error("a call that comes first is not asked for, with two requests left")
 	}
 	s.now = s.now.Add(reserveWindow)
-	left = 10
-	for i := range 4 {
+	limit, left = 20, 16
+	for i := range 3 {
 		if !ask(fmt.Sprint("high", i), " out") {
 			t.Errorf("call %d of those that come first: not asked for", i)
 		}
 	}
-	if ask("low5", "") { // 130 % of the eight requests that the first wanted is all there is
-		t.Error("a call that comes last is asked for with 2 requests left, which the first will want")
+	for i, want := range []bool{true, true, true, true, false} {
+		if got := ask(fmt.Sprint("later", i), ""); got != want {
+			t.Errorf("call %d of those that come last: asked %v, want %v: of 130 %% of six requests the first had six", i, got, want)
+		}
 	}
 }
 
