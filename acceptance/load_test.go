@@ -32,7 +32,7 @@ func TestShiftIsHeardAsAWhole(t *testing.T) {
 	// Some 160 requests in the first minute for 50 of each login, some 20 calls at once for two on each device.
 	l := load{agents: 300, supervisors: 4, devices: 4, rate: 2, length: 8 * time.Second, lasts: 30 * time.Second, ports: "10000-11999"}
 	if long := lasts(t); long > 0 {
-		l.supervisors, l.devices, l.length, l.lasts = 6, 10, 50*time.Second, long
+		l.supervisors, l.devices, l.length, l.lasts = 8, 7, 50*time.Second, long // for 110 calls at peak
 	} else {
 		t.Parallel()
 	}
@@ -44,7 +44,7 @@ func TestShiftIsHeardAsAWhole(t *testing.T) {
 func TestPoolThatIsTooSmallServesTheFirstFirst(t *testing.T) {
 	l := load{agents: 300, supervisors: 2, devices: 4, rate: 2, length: 8 * time.Second, lasts: 30 * time.Second, first: 60, ports: "12000-13999"}
 	if long := lasts(t); long > 0 {
-		l.supervisors, l.devices, l.length, l.lasts = 3, 10, 50*time.Second, long
+		l.supervisors, l.devices, l.length, l.lasts = 4, 7, 50*time.Second, long
 	} else {
 		t.Parallel()
 	}
@@ -184,8 +184,25 @@ func (w worked) ranked(t *testing.T) {
 	if a, b := missed(first), missed(rest); b == 0 || 3*a*len(rest) > b*len(first) {
 		t.Errorf("%d of %d calls that come first are missed, and %d of %d others: want a third of that share at most", a, len(first), b, len(rest))
 	}
-	if len(w.daemon.log.lines("pool too small")) == 0 {
+	alarms := w.daemon.log.lines("pool too small")
+	if len(alarms) == 0 {
 		t.Error("no alarm: want a line `pool too small`")
+		return
+	}
+	_, stamp, _ := strings.Cut(alarms[0], "time=")
+	stamp, _, _ = strings.Cut(stamp, " ")
+	at, err := time.Parse(time.RFC3339, stamp)
+	if err != nil {
+		t.Fatalf("%v: %s", err, alarms[0])
+	}
+	for i := range w.accounts { // in the order of their answers
+		if a := &w.accounts[i]; a.verdict() == "missed" {
+			t.Logf("the alarm came %v after the answer of the first call that is missed", at.Sub(a.answered).Round(time.Millisecond))
+			if at.Sub(a.answered) > time.Minute {
+				t.Error("want it within a minute")
+			}
+			break
+		}
 	}
 }
 
