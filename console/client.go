@@ -41,6 +41,7 @@ func (e *NotRunningError) Hint() string {
 // Client talks to the daemon over its control socket. It may be used by many goroutines.
 type Client struct {
 	http *http.Client
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Dial checks that a daemon serves the socket; if none does, the error is a *NotRunningError.
@@ -59,7 +60,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	default:
 		return nil, &NotRunningError{Socket: socket, Err: err}
 	}
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	return &Client{dial: dial, http: &http.Client{Transport: &http.Transport{
 		DialContext: dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 	}}}, nil
 }
@@ -107,7 +108,11 @@ func (c *Client) Close() error {
 
 // get gives the body of a good answer; the text of another is the error.
 func (c *Client) get(ctx context.Context, path string, q url.Values) (io.ReadCloser, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://earshot"+path+"?"+q.Encode(), nil)
+	return c.ask(ctx, http.MethodGet, path, q)
+}
+
+func (c *Client) ask(ctx context.Context, method, path string, q url.Values) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://earshot"+path+"?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +127,11 @@ func (c *Client) get(ctx context.Context, path string, q url.Values) (io.ReadClo
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusNotFound {
-		return nil, &remoteError{text: strings.TrimSpace(string(text)), is: ErrNoCall}
-	}
-	return nil, &remoteError{text: strings.TrimSpace(string(text))}
+	return nil, &remoteError{text: strings.TrimSpace(string(text)), is: meaning[resp.StatusCode]}
 }
+
+// meaning is what a status of the daemon stands for.
+var meaning = map[int]error{http.StatusNotFound: ErrNoCall, http.StatusUnprocessableEntity: ErrBadConfig} //nolint:gochecknoglobals // constant
 
 // remoteError is what the daemon answered.
 type remoteError struct {

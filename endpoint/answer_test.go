@@ -22,7 +22,7 @@ func TestAnswerIsHeardByTwoRequestsInSequenceAtMost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := startWorld(t, tc.agents)
+			w := startSite(t, tc.agents)
 			all := 0
 			for i := range calls {
 				c := w.call(t, i)
@@ -46,7 +46,7 @@ func TestAnswerIsHeardByTwoRequestsInSequenceAtMost(t *testing.T) {
 // TestPartiesAreAskedForSideBySide: a POST is not answered before both parties are heard, so neither waits for the other's
 // answer, nor for its own.
 func TestPartiesAreAskedForSideBySide(t *testing.T) {
-	w := startWorld(t, 101)
+	w := startSite(t, 101)
 	if err := w.sim.Inject(ringsim.Fault{Kind: ringsim.FaultSlow, Method: "POST", Path: "/supervise", Delay: 3 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestAHundredCallsAnsweredAtOnceAreAllHeard(t *testing.T) {
 	if testing.Short() {
 		n = 20
 	}
-	w := startWorld(t, 201)
+	w := startSite(t, 201)
 	calls := make([]*ringsim.Call, max(n, runs(t)))
 	for i := range calls {
 		calls[i] = w.call(t, i)
@@ -96,7 +96,7 @@ func TestFromAnswerToFirstSample(t *testing.T) {
 	}
 	for _, live := range lives {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
-			w := startWorld(t, 300)
+			w := startSite(t, 300)
 			var others []*ringsim.Call
 			for i := range live {
 				c := w.call(t, 150+i)
@@ -110,13 +110,13 @@ func TestFromAnswerToFirstSample(t *testing.T) {
 	}
 }
 
-func measure(t *testing.T, w world, n int) {
+func measure(t *testing.T, w site, n int) {
 	t.Helper()
 	stages := []string{"POSTs taken", "dialogs up", "our first packets there", "their first packets sent", "first samples", "in the sink"}
 	took := map[string][]time.Duration{}
 	for i := range n {
 		c := w.call(t, i)
-		ring(time.Duration(rand.IntN(40)) * time.Millisecond) // so that answers and sweeps are not in step
+		linger(time.Duration(rand.IntN(40)) * time.Millisecond) // so that answers and sweeps are not in step
 		answered := time.Now()
 		c.Answer()
 		h := w.watch.hearing(c.SessionID())
@@ -154,7 +154,7 @@ func runs(t *testing.T) int {
 	return n
 }
 
-func ring(d time.Duration) {
+func linger(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	<-timer.C

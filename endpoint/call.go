@@ -59,6 +59,7 @@ type Call struct {
 	holders int            // legs that are being made
 	closing bool
 	cause   call.Cause // of the newest leg that ended
+	broken  time.Time  // when a leg ended that this process can't ask for again; zero: none has
 	silent  map[media.TrackID]silence
 }
 
@@ -152,7 +153,7 @@ func (c *Call) add(l *leg, sessions []string) {
 	}
 	c.mu.Lock()
 	c.holders--
-	c.legs = append(c.legs, l)
+	c.legs, c.broken = append(c.legs, l), time.Time{}
 	if !slices.Contains(c.info.SIPCallIDs, l.id) {
 		c.info.SIPCallIDs = append(c.info.SIPCallIDs, l.id)
 	}
@@ -169,6 +170,9 @@ func (c *Call) remove(l *leg, cause call.Cause) {
 	c.mu.Lock()
 	c.legs = slices.DeleteFunc(c.legs, func(o *leg) bool { return o == l })
 	c.cause = cause
+	if c.broken.IsZero() && c.e.shift.lent.Load() {
+		c.broken = time.Now()
+	}
 	c.mu.Unlock()
 	c.wake()
 }
@@ -219,6 +223,7 @@ func (c *Call) run(ctx context.Context) {
 		case now := <-tick.C:
 			c.watchMedia(now)
 			c.endDeserted(ctx)
+			c.letGo(ctx, now)
 		}
 		if c.lonely() {
 			done = c.over(ctx)
@@ -239,7 +244,7 @@ func (c *Call) over(ctx context.Context) bool {
 	deadline := time.Now().Add(c.e.cfg.RejoinTimeout)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil && c.shown() && time.Now().Before(deadline) {
+	for ctx.Err() == nil && !c.e.shift.over.Load() && c.shown() && time.Now().Before(deadline) {
 		select {
 		case <-c.changed:
 			if !c.lonely() {
@@ -252,6 +257,7 @@ func (c *Call) over(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = len(c.legs) == 0 && c.holders == 0
+	c.e.shift.nudge()
 	return c.closing
 }
 

@@ -11,6 +11,11 @@
 //	e, err := endpoint.New(endpoint.Config{Devices: []endpoint.Device{{Account: sip.Config{...}}}, Sink: mySink})
 //	err = e.Run(ctx)
 //
+// Two processes may share devices and directory for a while, so that one takes over from the other in the middle of calls
+// (shift.go, handover.go, takeover.go): the old one does [Endpoint.GiveUp], then [Endpoint.HandedOver] or [Endpoint.TakeBack]; the new one is
+// made with Config.Standby and does [Endpoint.Warm], [Endpoint.TakeOver] and [Endpoint.Settle]. [Endpoint.Held] of the old one goes to
+// [Endpoint.Older] of the new one, which leaves those calls alone. How they talk is the caller's affair.
+//
 // # Concurrency
 //
 // New starts nothing. Run starts the rooms' Run loops and one goroutine per call, and awaits them all: first the devices
@@ -20,7 +25,7 @@
 // # Limits
 //
 // Calls are bounded by sip.Config.MaxCalls and by the media ports. A call without legs stays open at most
-// Config.RejoinTimeout.
+// Config.RejoinTimeout. After a hand-over it does not: the next process joins it.
 //
 // # Standards
 //

@@ -25,6 +25,10 @@ type Status struct {
 	Samples map[string]int64    `json:"samples"` // by kind
 	Drops   map[string]int64    `json:"drops"`
 	SIP     map[string]int64    `json:"sip"`
+	// Draining: no new calls, and the end with the last one.
+	Draining bool `json:"draining,omitempty"`
+	// Older is the process that this one took over from, while it still has calls.
+	Older *OlderStatus `json:"older,omitempty"`
 }
 
 // Check is one thing that must hold for calls to be heard.
@@ -120,6 +124,7 @@ func (e *Endpoint) Status() Status {
 	if e.store != nil {
 		s.Checks = append(s.Checks, e.diskCheck(s.Calls))
 	}
+	e.shiftStatus(&s)
 	t := e.engine.Totals()
 	s.Samples, s.Drops = samples(t.Counts), drops(t)
 	s.Ready = true
@@ -220,7 +225,7 @@ func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
 		}
 	}
 	for _, c := range st.Calls {
-		if !heard[c.Session] {
+		if !heard[c.Session] && !p.e.isElsewhere(c.Session) {
 			s.Waiting = append(s.Waiting, WaitingStatus{ID: c.Session, State: c.State, Agent: c.Agent, Mode: c.Mode, Since: c.Since, Cause: c.Cause})
 		}
 	}

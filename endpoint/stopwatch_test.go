@@ -143,22 +143,22 @@ func (h *hearing) first() time.Time {
 	return last
 }
 
-// world is a RingCentral without delays and an endpoint that hears all of its agents, by events alone: it looks at
+// site is a RingCentral without delays and an endpoint that hears all of its agents, by events alone: it looks at
 // presence once an hour.
-type world struct {
+type site struct {
 	sim    *ringsim.Sim
 	watch  *stopwatch
 	agents []string
 	dir    string
 }
 
-func startWorld(t *testing.T, agents int) world {
+func startSite(t *testing.T, agents int) site {
 	t.Helper()
 	account, err := ringsim.Populate(ringsim.Population{Agents: agents})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := world{watch: newStopwatch(), dir: t.TempDir()}
+	w := site{watch: newStopwatch(), dir: t.TempDir()}
 	w.sim = ringsim.Start(t, ringsim.Config{
 		Account: account, Limits: ringsim.Unlimited, Log: slog.New(w.watch),
 		Switches: ringsim.Switches{InviteDelay: -1, Feed: ringsim.Feed{Delay: -1}},
@@ -198,7 +198,7 @@ func startWorld(t *testing.T, agents int) world {
 }
 
 // call starts a call of the i-th agent that rings.
-func (w world) call(t *testing.T, i int) *ringsim.Call {
+func (w site) call(t *testing.T, i int) *ringsim.Call {
 	t.Helper()
 	c, err := w.sim.StartCall(ringsim.CallSpec{Agent: w.agents[i%len(w.agents)], Ringing: true})
 	if err != nil {

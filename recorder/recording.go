@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ type Recording struct {
 	at       Anchor
 	seating  seating
 	done     chan struct{}
+	lock     *os.File // of the folder, until it is sealed
 
 	inbox inbox
 	// w is owned by the worker that is busy with the recording.

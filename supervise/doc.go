@@ -16,6 +16,9 @@
 // A call is a chain of sessions: after an attended transfer or a pick-up from park it goes on in another one, and
 // [Join].Chain says so. [Policy] decides which calls are wanted; the others are excused, with the rule.
 //
+// [Supervisor.Drain] asks for nothing that was not asked for before; [Supervisor.Elsewhere] leaves calls alone that another process
+// of ours hears (handover.go).
+//
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
 //

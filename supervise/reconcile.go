@@ -64,6 +64,8 @@ type core struct {
 	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
+	theirs       map[string]bool // sessions that another process hears
+	draining     bool
 	lastLook     time.Time
 	out          []action
 }
@@ -88,6 +90,7 @@ type session struct {
 	roomAt    time.Time         // when room may be there again
 	rank      int               // the lower, the more it is wanted
 	full      bool              // the pool has no room for its joins
+	left      bool              // it is another process's, or new while we drain: nothing is read or asked
 	suspect   bool              // a refusal may be another supervisor's doing: the next reading tells
 	occupied  bool              // another supervisor holds the place
 	released  bool              // a user gave the place up: it is not asked for again
@@ -332,8 +335,8 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session) {
-	s.full, s.roomAt = false, time.Time{}
-	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
+	s.full, s.left, s.roomAt = false, c.leaves(s), time.Time{}
+	if s.left || s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
 	}
 	if s.verdict == verdictOpen && s.inCall && !s.dirty && !s.reading {
@@ -403,7 +406,7 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 	if !s.inCall && now.Before(s.passUntil) {
 		next = s.passUntil
 	}
-	if s.verdict == verdictExcused && !s.again {
+	if s.left || s.verdict == verdictExcused && !s.again {
 		return next
 	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {

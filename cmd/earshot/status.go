@@ -51,6 +51,9 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.Name, c.Text)
 	}
+	if st.Older != nil {
+		fmt.Fprintf(w, "\nan older process (%d) still has %d calls\n", st.Older.PID, len(st.Older.Calls))
+	}
 	if len(st.Devices) > 1 {
 		fmt.Fprintf(w, "\n%d devices\n", len(st.Devices))
 		for _, d := range st.Devices {
