@@ -268,7 +268,7 @@ func (c *core) tick(now time.Time, registered ...bool) time.Time {
 	c.enroll(registered)
 	c.count(now)
 	c.lacking = 0
-	for _, s := range c.sorted() {
+	for _, s := range c.turns() {
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}

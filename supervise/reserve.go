@@ -1,6 +1,10 @@
 package supervise
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 const (
 	// reserveWindow is how far back demand is looked at: a purse's window.
@@ -46,6 +50,23 @@ func (c *core) afford(now time.Time, budgets []budget) {
 		old++
 	}
 	c.wishes = append(c.wishes[:0], c.wishes[old:]...)
+}
+
+// turns gives the sessions in the order in which they are asked for: by rank, then those that had no turn yet, then the newest of
+// those that wait. Were it the oldest, a pool that is too small would spend its requests on calls that are nearly over: all
+// would wait, and of most only the end be heard.
+func (c *core) turns() []*session {
+	waits := func(s *session) int {
+		if s.full || !s.roomAt.IsZero() {
+			return 1
+		}
+		return 0
+	}
+	all := c.sorted()
+	slices.SortStableFunc(all, func(a, b *session) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(waits(a), waits(b)), waits(a)*b.since.Compare(a.since))
+	})
+	return all
 }
 
 // affords says whether a login's budget has room for all requests of a call at once: half a call is worth little, and must stay

@@ -102,3 +102,19 @@ func TestARequestCountsFromItsAnswerOn(t *testing.T) {
 		}
 	}
 }
+
+// TestTheNewestOfEqualsIsAskedForFirst: where the pool is too small, the oldest would be joined when they are nearly over.
+func TestTheNewestOfEqualsIsAskedForFirst(t *testing.T) {
+	s := newPool(t, ModeSession, []int{0}, []int{0})
+	for _, id := range []string{"1", "2", "3"} {
+		s.afford(50, 0)
+		s.begin(id)
+		s.want(map[string]string{
+			"1": "wanted 1, wanted 1 c1, failed 1 no_capacity, short", "2": "wanted 2, wanted 2 c2, failed 2 no_capacity",
+			"3": "wanted 3, wanted 3 c3, failed 3 no_capacity",
+		}[id])
+		s.after(time.Second)
+	}
+	s.afford(50, 2)
+	s.want("ask 3 @0, ask 2 @0")
+}
