@@ -123,7 +123,7 @@ func (a *account) listen(parts []oracle.Manifest) {
 	var agent, customer []stretch
 	for _, m := range parts {
 		if m.State != "recorded" {
-			a.cause = strings.TrimSpace(m.Cause + " " + m.Text)
+			a.cause = strings.TrimSpace(m.Cause + " " + m.CauseText)
 		}
 		at := func(k *oracle.Track, pos int64) time.Time {
 			return m.Started.Add(time.Duration(k.Offset+pos) * time.Second / time.Duration(m.Rate))

@@ -106,7 +106,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// get gives the body of a good answer; the text of another is the error.
+// get asks; see do.
 func (c *Client) get(ctx context.Context, path string, q url.Values) (io.ReadCloser, error) {
 	return c.ask(ctx, http.MethodGet, path, q)
 }
@@ -116,6 +116,11 @@ func (c *Client) ask(ctx context.Context, method, path string, q url.Values) (io
 	if err != nil {
 		return nil, err
 	}
+	return c.do(r)
+}
+
+// do gives the body of a good answer; the text of another is the error.
+func (c *Client) do(r *http.Request) (io.ReadCloser, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return nil, err
@@ -136,8 +141,12 @@ var meaning = map[int]error{http.StatusNotFound: ErrNoCall, http.StatusUnprocess
 // remoteError is what the daemon answered.
 type remoteError struct {
 	text string
+	hint string
 	is   error
 }
 
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.is }
+
+// Hint gives the daemon's, if it had one.
+func (e *remoteError) Hint() string { return e.hint }

@@ -81,6 +81,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /listen", c.listen)
+	c.byHand(mux)
 	if cfg.Operator != nil {
 		c.operate(mux)
 	}

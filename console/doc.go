@@ -1,6 +1,8 @@
 // Package console shows what earshot does: [Server] answers health checks and Prometheus over HTTP, [Control] answers the
 // command line over a unix socket, and [Client] is the command line's side of that.
 //
+// A Backend that is a [ByHand], too, joins and releases calls by hand; a join is answered with a line of JSON for each step.
+//
 // It decides nothing and knows no room but call: what it shows comes from a [Source] and a [Backend], which endpoint
 // implements; what it is told to do goes to an [Operator].
 //

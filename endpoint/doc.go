@@ -4,7 +4,12 @@
 // It knows no SIP, RTP or REST of its own: [Endpoint] ties [sip.Account], [media.Engine], [supervise.Supervisor],
 // [recorder.Store] and [stream.Hub] together. The path of a call: an INVITE reaches [Endpoint] as a [sip.Invitation], is
 // matched to a join that was asked for, becomes a leg of a [Call], whose [media.Timeline] feeds the sinks; when the
-// last leg is gone, and RingCentral shows the call no more, the timeline is closed and the recording sealed.
+// last leg is gone, and RingCentral shows the call no more, the timeline is closed and the recording sealed. A leg that has no
+// place on the channels of the call's recording begins the call's next part: a folder and streams of its own, which see of the
+// timeline what is theirs (window.go).
+//
+// [Endpoint.Supervise] joins a call by hand, [Endpoint.Release] gives the supervisor's place of one to a human. A call that the policy's
+// hook wants masked has its valve shut before its first track is open.
 //
 // # Usage
 //

@@ -139,6 +139,9 @@ func withInfo(cfg sip.Config, info supervise.SIPInfo) sip.Config {
 // Invited takes a new INVITE: it finds the call that it belongs to, or makes one. See sip.Handler.
 func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error) {
 	p := r.plan(ctx, inv)
+	if p.refused {
+		return nil, r.refuse(inv, p)
+	}
 	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
 	}
@@ -147,9 +150,17 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 		r.log.Error("call refused", "call", p.info.ID, "leg", inv.CallID, "err", err)
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable", RetryAfter: 5 * time.Second}
 	}
+	if p.info.Masked != "" {
+		c.mask(p.info.Masked)
+	}
 	source, _ := netip.ParseAddrPort(inv.Source)
 	l := newLeg(c, r, inv, p, source.Addr())
+	l.part = c.seat(p)
 	c.add(l, p.info.Sessions)
+	if r.givenUp(p.joins) { // in this moment: the release may not have seen the leg
+		c.remove(l, releasedByHand)
+		return nil, r.refuse(inv, p)
+	}
 	return l, nil
 }
 

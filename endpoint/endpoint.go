@@ -205,6 +205,7 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		if c.err != nil {
 			return nil, c.err
 		}
+		e.hears(info.Sessions)
 		return c, nil
 	}
 	c.err = c.make(info)
@@ -215,17 +216,22 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		e.mu.Unlock()
 		return nil, c.err
 	}
+	e.hears(info.Sessions)
+	e.fresh <- c
+	return c, nil
+}
+
+// hears notes that the call of these sessions is heard: also a session in which one goes on that is heard already.
+func (e *Endpoint) hears(sessions []string) {
 	e.mu.Lock()
-	for _, id := range info.Sessions {
+	defer e.mu.Unlock()
+	for _, id := range sessions {
 		if w, ok := e.wanted[id]; ok {
 			w.heard = true
 			e.wanted[id] = w
 		}
 	}
 	e.joined.Broadcast()
-	e.mu.Unlock()
-	e.fresh <- c
-	return c, nil
 }
 
 // claim gives the call of that id, held once more; mine: it is new, and the caller has to make it.
@@ -244,15 +250,15 @@ func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
 const unrecorded = "unrecorded"
 
 // forget counts a call that has ended.
-func (e *Endpoint) forget(c *Call, cause call.Cause, state string) {
+func (e *Endpoint) forget(c *Call, cause call.Cause, states []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.calls[c.id] == c {
 		delete(e.calls, c.id)
 	}
 	e.ended[cause.Code]++
-	if state != "" {
-		e.states[state]++
+	for _, s := range states {
+		e.states[s]++
 	}
 }
 

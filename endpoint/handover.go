@@ -98,7 +98,7 @@ func (e *Endpoint) Held() []Held {
 				continue
 			}
 			h.Sessions = c.description().Sessions
-			if rec, _ := c.recording(); rec != nil {
+			if rec, _ := c.recording(c.newest()); rec != nil {
 				h.Dir = rec.Result().Dir
 			}
 		}

@@ -145,12 +145,22 @@ func (p *pool) Gone(session string) {
 	}
 }
 
-// Moved tells a live call that it goes on in another session; see supervise.MoveHandler.
+// Moved tells a live call that it goes on in another session, and the call that this one is already, if it is heard apart,
+// which one it goes on from; see supervise.MoveHandler.
 func (p *pool) Moved(from, to string) {
-	for _, c := range p.e.live() {
-		if slices.Contains(c.description().Sessions, from) {
-			c.goesOn(to)
-		}
+	c, later := p.e.ofSession(from), p.e.ofSession(to)
+	switch {
+	case c == later:
+	case later == nil:
+		c.goesOn(to)
+	case c == nil:
+		later.comesFrom(from)
+	default:
+		later.comesFrom(c.id)
+		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": to, "call_id": later.id}})
+	}
+	if later != nil && p.sup.Masked(to) {
+		later.mask(byHook) // heard under its own name until now
 	}
 }
 

@@ -56,7 +56,7 @@ type strayReport struct {
 func newLiveTrack(l *liveTimeline, p Plan, pair portPair) *liveTrack {
 	s := l.shard
 	k := &liveTrack{line: l, shard: s, pair: pair, silence: newSilencer(s.engine.cfg.Keepalive)}
-	k.state = TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party}
+	k.state = TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party, Part: p.Part}
 	k.placer = newPlacer(placerEnv{
 		liveWait: s.engine.cfg.LiveWait, archive: s.engine.cfg.ArchiveWindow,
 		state: &k.state, pool: &s.pool, valve: &l.valve, out: s.out,

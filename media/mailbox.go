@@ -23,6 +23,7 @@ const (
 	postEvent
 	postValve
 	postParty
+	postMove
 	postClose
 )
 
@@ -33,6 +34,7 @@ type post struct {
 	track *liveTrack
 	agree *agreement
 	party call.Party
+	part  uint16
 	seat  *seat
 	cause call.Cause
 	event call.Event

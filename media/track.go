@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"github.com/earshot/earshot/call"
 )
 
 // Track is one party's audio: one m= line of one dialog. Its methods are safe for concurrent use and don't block.
@@ -71,7 +73,13 @@ func (k *Track) State() TrackState {
 	if pub := k.timeline.live.pub; int(k.id) <= len(pub) {
 		return pub[k.id-1]
 	}
-	return TrackState{ID: k.id, Leg: k.plan.Leg, Line: k.plan.Line, Party: k.plan.Party}
+	return TrackState{ID: k.id, Leg: k.plan.Leg, Line: k.plan.Line, Party: k.plan.Party, Part: k.plan.Part}
+}
+
+// Move gives the track to another part of the call: what is given out from the next sweep on belongs to that, and party is
+// whose audio it is there. What still comes late for what lies before is in the batches as always.
+func (k *Track) Move(part uint16, party call.Party) {
+	k.timeline.shard.mail.put(post{kind: postMove, line: k.timeline.live, track: k.live, part: part, party: party})
 }
 
 // End tells that the track's dialog has ended: what came in is given out, and its ports are closed. The timeline goes on.

@@ -146,6 +146,7 @@ func copyStates(dst *[]media.TrackState, src []media.TrackState) {
 
 func cloneInfo(i call.Info) call.Info {
 	i.Sessions = append([]string(nil), i.Sessions...)
+	i.Earlier = append([]string(nil), i.Earlier...)
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
 	return i

@@ -24,6 +24,7 @@ type work struct {
 	img      image
 	log      eventLog
 	fault    fault
+	notes    notes
 	unmasked []piece // masks that could not be written
 	spans    []span  // scratch
 	shown    shown
@@ -135,6 +136,7 @@ func (r *Recording) step(j job, win []byte) {
 func (r *Recording) events(j job) {
 	w := &r.w
 	for _, e := range j.in.events {
+		r.note(e)
 		w.log.add(e)
 	}
 	if n := j.in.lostEvents; n > 0 {

@@ -42,6 +42,8 @@ type client struct {
 	clock    clockOffset
 
 	legacy atomic.Bool // the session form works with the field names of 2019 only
+
+	asked func(Asked) // told of each supervise request and its answer; nil: nobody
 }
 
 func newClient(cfg Config) *client {

@@ -14,7 +14,12 @@
 // circle: a dialog that ends while the call goes on is asked for again.
 //
 // A call is a chain of sessions: after an attended transfer or a pick-up from park it goes on in another one, and
-// [Join].Chain says so. [Policy] decides which calls are wanted; the others are excused, with the rule.
+// [Join].Chain says so. Only the account's feed tells where; else the old session is read, once, and what may be the same call
+// waits for that, two seconds at most (seek.go). [Policy] decides which calls are wanted; the others are excused, with the rule.
+//
+// A user's word stands above policy: [Supervisor.Supervise] (force.go, steps.go, byhand.go) has a call wanted that policy leaves
+// alone, on the same path, and shows each step; [Supervisor.Release] (released.go) gives the supervisor's place to a human. Both are
+// kept with the session's view, so they hold for the sessions in which the call goes on.
 //
 // [Supervisor.Drain] asks for nothing that was not asked for before; [Supervisor.Elsewhere] leaves calls alone that another process
 // of ours hears (handover.go).
@@ -46,7 +51,8 @@
 // A Supervisor is a pool of logins, each with a budget of requests, and their devices (pool.go): a call is on one device, and asked for
 // by that device's owner. One login looks at the account, another one takes over where it can't. Where the feed is down a call is found by presence,
 // which RingCentral limits to 10 requests a minute: it is known after at most Config.Poll (8 s). Up to 100 agents have an
-// event filter each, which names the agents' own parties only: a party mode join then needs one session reading. More have
+// event filter each, which names the agents' own parties only: a party mode join then needs one session reading, and a third person
+// from outside who joins later is not noticed: the two streams go on without that voice. More have
 // the account's filter, which names all. Answers over 16 MiB and requests over 10 s are errors; at most 20,000 sessions are
 // kept in mind.
 //

@@ -119,6 +119,8 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	}
 	if a.agent.ID != s.agent.ID && !s.alive() {
 		s.agent, s.hint, s.dirty = a.agent, a.party, true
+		s.anew(now)
+		s.refresh(now) // its dialogs ended with the transfer, they did not drop
 		c.decide(now, s)
 	}
 	if a.agent.ID == s.agent.ID && a.party != "" && a.party != s.hint {

@@ -125,7 +125,10 @@ func (s *Supervisor) change(f func(now time.Time)) {
 // tell logs an action or hands it to the Handler; false means that it is a request, for a worker.
 func (s *Supervisor) tell(a action) bool {
 	h := s.cfg.Handler
+	s.observe(a)
 	switch a := a.(type) {
+	case actReleased, actHanded:
+		s.tellPlace(a)
 	case actWanted:
 		s.cfg.Log.Debug("call wanted", slog.String("call", a.call.Session), slog.String("agent", a.call.Agent.Extension))
 		if h != nil {
@@ -171,6 +174,8 @@ func (s *Supervisor) tell(a action) bool {
 		if h, ok := h.(MoveHandler); ok {
 			h.Moved(a.from, a.to)
 		}
+	case actAgent:
+		s.tellAgent(a)
 	case actSilent:
 		s.feedSilent(a.missed)
 	case actLost:
@@ -205,6 +210,7 @@ func (s *Supervisor) failed(a actFailed) {
 	s.log.say(slog.LevelWarn, "join "+key, "join failed", attrs...)
 	if s.cfg.Handler != nil {
 		s.cfg.Handler.Failed(a.session, a.cause, a.err)
+		s.tellStream(a)
 	}
 }
 
@@ -243,8 +249,8 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 		s.mu.Lock()
 		hook := s.core.policy.Hook
 		s.mu.Unlock()
-		join := s.askHook(ctx, hook, a.call)
-		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, join) })
+		said := s.askHook(ctx, hook, a.call)
+		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, said) })
 	case actFailed:
 		a.device = false
 		a.cause.Text += s.deviceText(ctx, a.at)
@@ -287,7 +293,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			fails = 0
 			continue
 		}
-		wait = max(wait, backoff(firstRetryWait, maxRetryWait, fails))
+		wait = backoff(firstRetryWait, maxRetryWait, fails) // the budget sees to it that it is not too soon
 		if fails++; fails > 1 {
 			s.nextLead() // it may be this login that is refused
 		}
@@ -300,7 +306,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 // somebody waits until there are agents; false: ctx ended.
 func (s *Supervisor) somebody(ctx context.Context) bool {
 	for ctx.Err() == nil {
-		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 {
+		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 || s.byHand() {
 			return true
 		}
 		select {
@@ -332,7 +338,9 @@ func (s *Supervisor) pause(ctx context.Context, least time.Duration, failed bool
 		urgent = earlier(urgent, s.lookWanted)
 		s.mu.Unlock()
 		left := max(every, least) - time.Since(start)
-		if !urgent.IsZero() && !failed {
+		if failed {
+			left = least - time.Since(start)
+		} else if !urgent.IsZero() {
 			left = min(left, time.Until(urgent))
 		}
 		if left <= 0 {
@@ -373,7 +381,7 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 		return pages, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, makeSnapshot(records, s.core.agents, s.core.own, taken))
+		s.core.look(now, s.core.snapshot(records, taken))
 		s.lookWanted = time.Time{}
 	})
 	s.refilter()
@@ -384,12 +392,11 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 // known as well as they can be.
 func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 	var agentsAt, deviceAt time.Time
+	var agentFails, deviceFails int
 	for ctx.Err() == nil {
 		if now := time.Now(); !now.Before(deviceAt) {
-			deviceAt = now.Add(deviceEvery)
-			if err := s.each(func(login int) error { return s.checkDevices(ctx, login) }); err != nil {
-				deviceAt = now.Add(upkeepRetry)
-			}
+			err := s.each(func(login int) error { return s.checkDevices(ctx, login) })
+			deviceAt = now.Add(again(err, deviceEvery, &deviceFails))
 			s.refilter() // our own extensions may be known only now
 		}
 		if now := time.Now(); !now.Before(agentsAt) {
@@ -398,16 +405,13 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 				close(ready)
 			}
 			err = errors.Join(err, s.each(func(login int) error { return s.refreshCoverage(ctx, login) }))
-			agentsAt = now.Add(agentsEvery)
-			if err != nil {
-				agentsAt = now.Add(upkeepRetry)
-			}
+			agentsAt = now.Add(again(err, agentsEvery, &agentFails))
 		}
 		for _, l := range s.logins {
 			l.client.auth.tidy(ctx)
 		}
 		s.log.flush(false)
-		t := time.NewTimer(upkeepRetry)
+		t := time.NewTimer(min(upkeepRetry, time.Until(earlier(agentsAt, deviceAt))))
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -419,6 +423,16 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		case <-t.C:
 		}
 	}
+}
+
+// again is when to read anew: soon after a failure, for the state of what failed stands in Status until then.
+func again(err error, every time.Duration, fails *int) time.Duration {
+	if err == nil {
+		*fails = 0
+		return every
+	}
+	*fails++
+	return backoff(firstRetryWait, upkeepRetry, *fails-1)
 }
 
 // deviceID names a device of the pool.

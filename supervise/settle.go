@@ -31,7 +31,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 	if agent, p := c.monitored(v, s); p != nil && live(p.partyState) && agent.ID != s.agent.ID {
 		c.onLine(now, s, agent, p)
 	}
-	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
+	p := makePlan(c.modeOf(s), c.people(s, v), s.agent, c.own, s.hint)
 	if p.over {
 		c.gone(now, s, v)
 		return
@@ -88,7 +88,7 @@ func (c *core) unread(now time.Time, s *session, o outcome, until time.Time, err
 
 // over notes that the agent's part of the call has ended.
 func (c *core) over(now time.Time, s *session) {
-	s.inCall, s.dirty, s.freshAt = false, false, now
+	s.inCall, s.dirty, s.freshAt = false, s.seek.due, now
 	for _, j := range s.joins {
 		j.unclear = false
 	}
@@ -195,6 +195,10 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 	}
 	if j.invited {
 		j.enter(stateAsked)
+		return
+	}
+	if s.released && o != outcomeDone && o != outcomeUnclear {
+		c.quit(s, j)
 		return
 	}
 	if o != outcomeDone {

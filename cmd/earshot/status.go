@@ -67,6 +67,9 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	fmt.Fprintf(w, "\n%d calls\n", len(st.Calls))
 	for _, c := range st.Calls {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\tfor %s\n", c.ID, c.State, orDash(c.Agent), time.Since(c.Started).Round(time.Second))
+		if c.Masked != "" {
+			fmt.Fprintf(w, "  masked\tby the %s: joined, and its audio held back\n", c.Masked)
+		}
 		if c.NotRecorded != "" {
 			fmt.Fprintf(w, "  NOT RECORDED\t%s\n", c.NotRecorded)
 		}

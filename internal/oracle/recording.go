@@ -17,21 +17,43 @@ type TB interface {
 
 // Manifest is a second reader of recording.json, by the contract alone.
 type Manifest struct {
-	Version  int       `json:"version"`
-	Part     int       `json:"part"`
-	State    string    `json:"state"`
-	Cause    string    `json:"cause"`
-	Text     string    `json:"cause_text"`
-	Rate     int       `json:"rate"`
-	Samples  int64     `json:"samples"`
-	Channels []string  `json:"channels"`
-	Started  time.Time `json:"started"`
-	Call     struct {
+	Version  int `json:"version"`
+	Part     int `json:"part"`
+	Previous *struct {
+		Folder string `json:"folder"`
+		SHA256 string `json:"sha256"`
+		Text   string `json:"text"`
+	} `json:"previous"`
+	State     string    `json:"state"`
+	Cause     string    `json:"cause"`
+	CauseText string    `json:"cause_text"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended"`
+	Rate      int       `json:"rate"`
+	Samples   int64     `json:"samples"`
+	Channels  []string  `json:"channels"`
+	Call      struct {
 		ID         string   `json:"id"`
 		Sessions   []string `json:"sessions"`
 		SIPCallIDs []string `json:"sip_call_ids"`
+		Agent      string   `json:"agent"`
+		Mode       string   `json:"mode"`
+		Earlier    []string `json:"earlier"`
 	} `json:"call"`
-	Tracks []Track `json:"tracks"`
+	Missing []Lack  `json:"missing"`
+	Gaps    []Lack  `json:"gaps"`
+	Tracks  []Track `json:"tracks"`
+}
+
+// Lack is a stretch of a channel without a track, or another thing that is missing.
+type Lack struct {
+	What    string `json:"what"`
+	Channel *int   `json:"channel"`
+	Track   uint32 `json:"track"`
+	Pos     int64  `json:"pos"`
+	Samples int64  `json:"samples"`
+	Cause   string `json:"cause"`
+	Text    string `json:"text"`
 }
 
 // Track is one party's audio; pos + Offset is the index in audio.wav.
