@@ -31,7 +31,7 @@ func (g group) String() string { return groupNames[g] }
 const (
 	shareAll   = 100
 	shareLook  = 80
-	shareRetry = 60
+	shareRetry = 90 // above what a pool of the right size uses (Size): or else a second attempt would wait until the rush is over
 	shareAsk   = 40 // of people who look while calls are being joined
 )
 
