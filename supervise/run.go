@@ -70,7 +70,9 @@ func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 	for ctx.Err() == nil {
 		registered := s.registered()
 		now := time.Now()
+		budgets := s.budgets(now)
 		s.mu.Lock()
+		s.core.afford(now, budgets)
 		next := s.core.tick(now, registered...)
 		actions := s.core.take()
 		s.mu.Unlock()
@@ -179,6 +181,9 @@ func (s *Supervisor) tell(a action) bool {
 		s.tellAgent(a)
 	case actSilent:
 		s.feedSilent(a.missed)
+	case actLost:
+		s.log.say(slog.LevelWarn, "events lost", "events lost", slog.String("hint", "numbers are missing among a call's events: presence is looked at, for others may be missing too"))
+		s.lookNow()
 	case actFailed:
 		if a.look {
 			return false // the worker looks first
