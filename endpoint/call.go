@@ -196,6 +196,7 @@ func (c *Call) run(ctx context.Context) {
 			c.recordAgain()
 		case now := <-tick.C:
 			c.watchMedia(now)
+			c.endDeserted(ctx)
 			c.letGo(ctx, now)
 		}
 		if c.lonely() {

@@ -27,7 +27,7 @@ const (
 	postClose
 )
 
-// post is one thing that is asked of a shard. It takes effect at the next sweep.
+// post is one thing that is asked of a shard. It takes effect at the next sweep; a commit, and what was asked before it, at once.
 type post struct {
 	kind  postKind
 	line  *liveTimeline

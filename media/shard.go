@@ -30,6 +30,7 @@ type shard struct {
 	// Set by newShard, then constant.
 	engine *Engine
 	mail   mailbox
+	wake   chan struct{} // size 1: an agreement wants to be in force before the next sweep
 
 	timelines atomic.Int64 // that were given to it and are not closed
 	sweptAt   atomic.Int64 // engine time of the newest sweep's beginning, ns; 0: none yet
@@ -64,7 +65,7 @@ type sweepClock struct {
 }
 
 func newShard(e *Engine) *shard {
-	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets)}
+	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1)}
 	s.out.full = func() { s.write(s.serving, s.serving.final) } // Final stays: the sweep isn't over
 	return s
 }
@@ -78,6 +79,8 @@ func (s *shard) run(ctx context.Context) {
 		case <-tick.C:
 			s.sweptAt.Store(int64(s.engine.Now()))
 			s.sweep(time.Now())
+		case <-s.wake:
+			s.attend(time.Now())
 		case <-ctx.Done():
 			s.shutDown(time.Now(), context.Cause(ctx))
 			return
@@ -90,11 +93,34 @@ func (s *shard) run(ctx context.Context) {
 //earshot:hot
 func (s *shard) sweep(now time.Time) {
 	s.setClock(now)
+	s.sweeps++
+	s.rtcpTurn = s.sweeps%rtcpSweeps == 0
 	s.takePosts(false)
 	for _, l := range s.lines { // takePosts may add to it; closing is done below
 		s.sweepLine(l)
 	}
 	s.reportDue()
+	s.removeClosed()
+}
+
+// nudge asks for attend. It never blocks.
+func (s *shard) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// attend is a sweep of the timelines that have posts, and of no others. RingCentral sends nothing before our first packet: a
+// new agreement that waited for the sweep would lose half of one on average.
+func (s *shard) attend(now time.Time) {
+	s.setClock(now)
+	s.takePosts(false)
+	for _, l := range s.lines {
+		if len(l.todo) > 0 || s.clock.stepped { // after a clock step the older stamps can be told in this sweep only
+			s.sweepLine(l)
+		}
+	}
 	s.removeClosed()
 }
 
@@ -107,8 +133,6 @@ func (s *shard) setClock(now time.Time) {
 	if c.stepped {
 		s.engine.cfg.Log.Warn("wall clock stepped", slog.Duration("by", step))
 	}
-	s.sweeps++
-	s.rtcpTurn = s.sweeps%rtcpSweeps == 0
 }
 
 // arrival is the engine's time of a kernel stamp. In the sweep after a clock step nobody knows which of them were made before

@@ -31,7 +31,7 @@ func (k *Track) ID() TrackID { return k.id }
 func (k *Track) Local() (rtp, rtcp netip.AddrPort) { return k.rtp, k.rtcp }
 
 // Prepare checks what an offer/answer exchange agreed and builds all of it that can fail. Call one of commit and undo: commit, when
-// the answer goes out, never fails and takes effect at the next sweep; undo drops it. A key that was agreed before keeps
+// the answer goes out, never fails and takes effect at once, in a sweep of its own; undo drops it. A key that was agreed before keeps
 // its SRTP context, and with it the roll-over counter (RFC 3711 section 3.3.1); a new one is in force at once, and the old
 // one for 2 s more, as are payload types whose number has no other meaning. Inactive without payloads takes the line away.
 func (k *Track) Prepare(p Params) (commit, undo func(), err error) {
@@ -63,6 +63,7 @@ func (k *Track) commit(a *agreement) {
 	}
 	a.at = k.timeline.engine.Now()
 	k.timeline.shard.mail.put(post{kind: postCommit, line: k.timeline.live, track: k.live, agree: a})
+	k.timeline.shard.nudge()
 }
 
 // State is what was known of the track at the newest sweep.

@@ -163,6 +163,7 @@ func (c *client) send(ctx context.Context, o op, path string, body []byte, kind,
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.requests.note(0)
+		c.limits.failed(operations[o].group, time.Now())
 		return nil, fmt.Errorf("%s: %w", o, c.transportError(ctx, err))
 	}
 	c.requests.note(resp.StatusCode)

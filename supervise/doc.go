@@ -8,7 +8,8 @@
 // telephony session has a view (view.go) in which events, by sequence, and session readings make one picture. The pure core
 // (reconcile.go, follow.go, chain.go, decide.go) compares what should be heard with what is heard and answers with actions,
 // the shell in run.go performs them (session GET, supervise POST, calls of the [Handler]) and hands the results back. A
-// look at the account's presence, rare while events come, finds what they did not tell. [Supervisor.Match] names the party that an INVITE
+// look at the account's presence, rare while events come, finds what they did not tell; an event whose number stays away brings it
+// forward (gap.go). Where the logins' budgets are short, reserve.go says whose turn it is. [Supervisor.Match] names the party that an INVITE
 // carries, also when the INVITE overtakes the answer to the POST; [Supervisor.Answered] and [Supervisor.Ended] close the
 // circle: a dialog that ends while the call goes on is asked for again.
 //

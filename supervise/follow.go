@@ -15,6 +15,9 @@ const (
 	// untoldAfter is the age at which a call that no event told of speaks against the feed.
 	untoldAfter = 5 * time.Second
 	maxUntold   = 2
+	// otherSoon is how long the answer of the call's other side is waited for where the feed tells it: RingCentral sends an
+	// event each, the callee's first. A reading in between would cost half as many requests again as the joins.
+	otherSoon = 300 * time.Millisecond
 )
 
 // feedFacts is what the core knows of the event feed.
@@ -64,6 +67,7 @@ func (c *core) event(now time.Time, ev sessionEvent) {
 	c.feed.events++
 	c.feed.last = now
 	v := c.viewOf(now, ev.session)
+	c.number(now, v, ev.sequence)
 	if !v.merge(now, ev) {
 		c.feed.stale++
 		return
@@ -122,6 +126,9 @@ func (c *core) follow(now time.Time, v *view) {
 		return // it rings, or is over
 	case s == nil:
 		s = c.want(now, agentCall{agent: agent, session: v.id, party: p.ID, started: now, customer: customerOf(p.partyState)})
+		if c.feed.account {
+			s.readAt = now.Add(otherSoon)
+		}
 	}
 	c.heardOf(s)
 	c.told(s)

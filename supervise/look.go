@@ -33,6 +33,7 @@ func (c *core) look(now time.Time, snap snapshot) {
 				continue
 			}
 			s = c.want(now, a)
+			c.losses.found()
 			s.late = !c.feed.since.IsZero() && before.After(c.feed.since)
 		}
 		c.untold(now, s)

@@ -39,7 +39,7 @@ type Policy struct {
 	Internal bool
 	// Priority says which calls are asked for first where the pool is too small for all: agents and queues by extension
 	// number or id, groups by id or name, and directions, the most wanted first. Calls that it does not name come last; of equals
-	// the oldest is first. Calls that are heard stay.
+	// the newest is first: of it the most is left to be heard. Calls that are heard stay.
 	Priority []string
 	// Hook is asked last, for calls that all other rules want.
 	Hook Hook

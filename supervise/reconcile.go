@@ -52,10 +52,14 @@ type core struct {
 	own          ownSet
 	agents       agentSet
 	feed         feedFacts
+	losses       losses
 	devices      []*device
 	logins       []*loginFacts
-	registered   bool // some device is, at the newest tick
-	lacking      int  // calls that wait for room in the pool, at the newest tick
+	budgets      []budget  // of the logins, at the newest tick; nil: not looked at
+	wishes       []wish    // of the last window, oldest first
+	wishedAt     time.Time // the first of all
+	registered   bool      // some device is, at the newest tick
+	lacking      int       // calls that wait for room in the pool, at the newest tick
 	shortAt      time.Time
 	rescan       bool // this tick needs a second pass
 	views        map[string]*view
@@ -83,6 +87,7 @@ type session struct {
 	device    int               // that its dialogs are on, index into core.devices; -1: none yet
 	shunned   map[int]time.Time // devices that did not serve it, until then
 	places    int               // devices tried in a row
+	counts    bool              // its wish for requests was noted
 	roomAt    time.Time         // when room may be there again
 	rank      int               // the lower, the more it is wanted
 	full      bool              // the pool has no room for its joins
@@ -164,7 +169,7 @@ type (
 		party          call.Party
 		cause          call.Cause
 		err            error
-		device         bool // add what the device's status says before it is told
+		look           bool // add what there is to see before it is told
 		at             int  // the device
 	}
 	actGone    struct{ session, agent string }
@@ -188,6 +193,7 @@ type (
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
 	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
+	actLost      struct{}             // of events that were told, one in between is missing
 	actConfirmed struct {
 		session, agent string
 		seen           bool
@@ -274,11 +280,12 @@ func (s *session) join(party string) *join {
 func (c *core) tick(now time.Time, registered ...bool) time.Time {
 	c.enroll(registered)
 	c.rescan = false
+	lost := c.lost(now)
 	next := c.pass(now)
 	if c.rescan { // a session that was passed is to be read after all
 		next = c.pass(now)
 	}
-	return next
+	return earlier(lost, next)
 }
 
 // pass is a turn of all sessions.
@@ -286,7 +293,7 @@ func (c *core) pass(now time.Time) time.Time {
 	var next time.Time
 	c.count(now)
 	c.lacking = 0
-	for _, s := range c.sorted() {
+	for _, s := range c.turns() {
 		c.observe(s)
 		for _, j := range s.joins {
 			c.expire(now, s, j)
@@ -331,7 +338,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 	case !s.inCall:
 		if s.freshAt.Sub(j.firstAsk) > laterWithin { // else the call ended first: nothing is missing
 			s.cause, s.told = call.Cause{Code: call.CodeNoInvite, Text: "RingCentral granted the request, and no INVITE came before the agent left the call"}, true
-			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, device: true, at: s.device})
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, look: true, at: s.device})
 		}
 		j.giveUp(call.Cause{}, time.Time{})
 	default:
@@ -386,12 +393,13 @@ func (c *core) ask(now time.Time, s *session) {
 	if s.waits = c.mayFollow(now, s); !s.waits.IsZero() {
 		return
 	}
+	c.wants(now, s, more)
 	dev, again := c.place(now, s, more)
 	if dev < 0 {
 		s.roomAt = again
 		return
 	}
-	if now.Sub(s.freshAt) > freshFor {
+	if now.Sub(s.freshAt) > freshFor && !c.followed(now, s) {
 		if !s.reading {
 			c.readNow(now, s)
 		}
@@ -406,6 +414,7 @@ func (c *core) ask(now time.Time, s *session) {
 		}
 		s.device = dev
 		c.devices[dev].load++
+		c.got(now, s, c.devices[dev].login)
 		j.inFlight, s.asked = true, true
 		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, device: dev, again: j.asks > 0})
 		j.asks++

@@ -14,6 +14,7 @@ type view struct {
 	id        string
 	parties   []*viewParty // by first mention
 	top       int64        // the highest sequence so far
+	numbers   numbers      // of the events so far
 	readTop   int64        // top when the newest reading was asked for: older events are in the reading
 	whole     bool         // a reading has shown all parties
 	at        time.Time    // the newest change

@@ -139,17 +139,23 @@ func ByCall(t TB, dir string) map[string]Recording {
 	return out
 }
 
-// Read reads one sealed folder, and holds its two files against each other.
-func Read(t TB, folder string) Recording {
+// ReadManifest reads what a sealed folder says of itself.
+func ReadManifest(t TB, folder string) (m Manifest) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(folder, "recording.json"))
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	r := Recording{Dir: folder}
-	if err := json.Unmarshal(b, &r.Manifest); err != nil {
+	if err := json.Unmarshal(b, &m); err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
+	return m
+}
+
+// Read reads one sealed folder, and holds its two files against each other.
+func Read(t TB, folder string) Recording {
+	t.Helper()
+	r := Recording{Dir: folder, Manifest: ReadManifest(t, folder)}
 	if r.Version != 1 || r.Rate != 8000 {
 		t.Errorf("%s: version %d at %d Hz, want 1 at 8000", folder, r.Version, r.Rate)
 	}

@@ -49,7 +49,7 @@ func (s *Sim) publishLocked(n *notice, now time.Time) {
 				copies++
 			}
 		}
-		if copies > 0 && chance(g, sw.Loss) {
+		if copies > 0 && (chance(g, sw.Loss) || s.takeFaultLocked(FaultEventsLost, now) != nil) {
 			continue
 		}
 		if copies > 0 && chance(g, sw.Duplicate) {

@@ -45,6 +45,7 @@ const (
 	FaultProxyGone        FaultKind = "proxy-gone"        // once: nobody reaches the SIP proxy for Fault.For
 	FaultRegistrationGone FaultKind = "registration-gone" // once: another program has registered the device
 
+	FaultEventsLost        FaultKind = "events-lost"        // each event of the feed, to each subscription
 	FaultFeedCut           FaultKind = "feed-cut"           // once: see [CutNow]
 	FaultFeedSilent        FaultKind = "feed-silent"        // once: see [CutSilent]
 	FaultFeedForget        FaultKind = "feed-forget"        // once: see [CutForget]
@@ -84,7 +85,7 @@ var restFaults = []FaultKind{
 	FaultTokenExpired, FaultScopeMissing, FaultPermissionMissing, FaultWrongState,
 }
 
-var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed, FaultDeviceOffline)
+var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed, FaultDeviceOffline, FaultEventsLost)
 
 var suddenFaults = []FaultKind{
 	FaultBye, FaultFlowsCut, FaultProxyGone, FaultRegistrationGone, FaultFeedCut, FaultFeedSilent, FaultFeedForget, FaultSubscriptionsGone,
