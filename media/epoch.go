@@ -317,7 +317,7 @@ func (p *placer) start() {
 	p.ref.pos -= base
 	p.align.jitterOf += base
 	p.seq.next = p.wait.slots[0].ext
-	p.seq.first = p.seq.next
+	p.seq.base = p.seq.next
 	p.losses.begin(p.seq.next, p.firstAt)
 	p.enter(Epoch{SSRC: p.seq.ssrc, Timestamp: p.ref.ts - uint32(p.ref.pos), Why: whyFirst}, p.firstAt)
 	p.release(p.firstAt + p.liveWait)

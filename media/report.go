@@ -147,7 +147,7 @@ func (k *liveTrack) block(now time.Duration) *reportBlock {
 	if r.ssrc != q.ssrc || q.received < r.received { // another source, or one that counts anew
 		r.ssrc, r.expected, r.received = q.ssrc, 0, 0
 	}
-	expected := q.high - q.first + 1
+	expected := q.high - q.base + 1
 	newly, came := expected-r.expected, q.received-r.received
 	if came <= 0 {
 		return nil

@@ -11,6 +11,7 @@ const (
 	rtcpRR   = 201
 	rtcpSDES = 202
 	rtcpBYE  = 203
+	rtcpXR   = 207 // the last that is in use; APP and feedback are before it
 )
 
 const (
@@ -38,8 +39,8 @@ type rtcpNews struct {
 	bye    bool
 }
 
-// parseRTCP reads a compound packet; false: it is none (RFC 3550 appendix A.2: the first part is a report without padding, and
-// the parts' lengths make up the datagram).
+// parseRTCP reads a compound packet; false: it is none (RFC 3550 appendix A.2: no padding in the first part, and the parts' lengths make
+// up the datagram). That the first one is a report is not asked for: baresip begins with APP alone, and ends with BYE.
 //
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -48,7 +49,7 @@ type rtcpNews struct {
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //	|                         SSRC of sender                        |
 func parseRTCP(b []byte) (n rtcpNews, ok bool) {
-	if len(b) < 8 || b[0]&0x20 != 0 || b[1] != rtcpSR && b[1] != rtcpRR {
+	if len(b) < 8 || b[0]&0x20 != 0 || b[1] < rtcpSR || b[1] > rtcpXR {
 		return n, false
 	}
 	for parts := 0; len(b) > 0; parts++ {

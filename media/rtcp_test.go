@@ -152,6 +152,8 @@ func FuzzRTCP(f *testing.F) {
 	b, _ := c.Marshal()
 	f.Add(b)
 	f.Add([]byte{0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, 202, 0, 2, 0, 0, 0, 1, 1, 200, 'x', 0})
+	f.Add([]byte("\x80\xcc\x00\x03\xeb\x03\x8f\x7fPINGPONG"))
+	f.Add([]byte("\x81\xcb\x00\x03\x26\x91\x95\x63\x04Adjo\x00\x00\x00\x81\xca\x00\x06\x26\x91\x95\x63\x01\x10sip:135@sip.test\x00\x00"))
 	f.Add([]byte{0x9f, 200, 0xff, 0xff, 0, 0, 0, 1})
 	var o outgoing
 	o.cname, o.block, o.bye = new([cnameOctets]byte), &reportBlock{lost: -5}, true
@@ -205,5 +207,16 @@ func TestAgendaGivesTheEarliestFirst(t *testing.T) {
 	}
 	if len(a) != len(want) {
 		t.Errorf("%d left, want %d", len(a), len(want))
+	}
+}
+
+// TestBaresipsRTCPIsTaken: what it sent to us, to the octet.
+func TestBaresipsRTCPIsTaken(t *testing.T) {
+	if n, ok := parseRTCP([]byte("\x80\xcc\x00\x03\xeb\x03\x8f\x7fPINGPONG")); !ok || n != (rtcpNews{}) {
+		t.Errorf("APP: got %+v, %v", n, ok)
+	}
+	n, ok := parseRTCP([]byte("\x81\xcb\x00\x03\x26\x91\x95\x63\x04Adjo\x00\x00\x00\x81\xca\x00\x06\x26\x91\x95\x63\x01\x10sip:135@sip.test\x00\x00"))
+	if !ok || !n.bye || n.named != 0x26919563 || n.cname == 0 {
+		t.Errorf("BYE and SDES: got %+v, %v", n, ok)
 	}
 }

@@ -13,8 +13,7 @@ const (
 type sequence struct {
 	ssrc       uint32
 	high, next int64
-	base       int64   // the first: one below it is not missing
-	first      int64   // the lowest that came before Pos 0 was fixed
+	base       int64   // the lowest that came before Pos 0 was fixed: one below it is not missing
 	received   int64   // packets, copies and late ones too (RFC 3550 appendix A.3)
 	seen       numbers // of high-seqWindow+1 to high
 	audio      numbers // of these, audio packets: ts is theirs
@@ -30,7 +29,7 @@ func (n *numbers) remove(ext int64)   { n[ext>>6&(seqWindow/64-1)] &^= 1 << (ext
 
 // restart begins with ext as the next number.
 func (s *sequence) restart(ssrc uint32, ext int64) {
-	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext, first: ext}
+	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext}
 }
 
 // unwrap extends a sequence number to the value nearest to the highest.
