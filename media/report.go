@@ -158,7 +158,8 @@ func (k *liveTrack) block(now time.Duration) *reportBlock {
 	if lost := newly - came; lost > 0 && newly > 0 {
 		b.fraction = uint8(min(255, lost<<8/newly))
 	}
-	if sr := &r.report; sr.at != 0 && sr.ssrc == q.ssrc {
+	if sr := &r.report; sr.at != 0 && sr.ssrc == q.ssrc && now-sr.at < 1<<16*time.Second { // DLSR can say no more
+
 		b.lsr = uint32(sr.ntp >> 16)
 		b.dlsr = uint32((now - sr.at) << 16 / time.Second)
 	}
