@@ -343,6 +343,6 @@ func drops(t media.Totals) map[string]int64 {
 	return map[string]int64{
 		"duplicate": c.DuplicatePackets, "too_late": c.TooLatePackets, "auth_failed": c.AuthFailedPackets, "stray": c.StrayPackets,
 		"malformed": c.MalformedPackets, "unknown_payload_type": c.UnknownPTPackets, "overlap": c.OverlapPackets,
-		"implausible": c.ImplausiblePackets, "kernel": t.KernelDropPackets, "panic": t.Panics,
+		"implausible": c.ImplausiblePackets, "rtcp": c.RTCPRefusedPackets, "kernel": t.KernelDropPackets, "panic": t.Panics,
 	}
 }
