@@ -135,7 +135,7 @@ const (
 func (p *placer) fits(k *packet) (ext int64, f fit) {
 	ext = p.seq.unwrap(k.seq)
 	d := ext - p.seq.high
-	if d <= -seqWindow || d >= maxDropout {
+	if d <= -seqWindow || d >= maxDropout || d >= seqWindow && !p.started { // nobody loses so many within the first live wait
 		return ext, fitNone
 	}
 	if !k.audible() { // events carry the timestamp of their beginning, some senders' none at all
