@@ -105,7 +105,9 @@ func (p *placer) take(k *packet) {
 	}
 	if fit == fitNone {
 		if pos, ok := p.prev.holds(k, p.archive); ok {
-			p.prev.seq.mark(p.prev.seq.unwrap(k.seq), k)
+			if ext := p.prev.seq.unwrap(k.seq); !p.losses.old || ext-seqWindow < p.losses.cursor { // else it would unmark what is not judged
+				p.prev.seq.mark(ext, k)
+			}
 			p.late(k, pos, p.prev.epoch, p.prev.missed(k))
 			return
 		}
