@@ -57,8 +57,13 @@ func TestDrainEndsWithTheLastCallAndLosesNoSample(t *testing.T) {
 	hangUp(t, []*ringsim.Call{late})
 
 	all := oracle.All(t, d.dir)
-	for _, c := range calls {
+	for _, c := range calls[1:] {
 		wholeCall(t, all, c)
+	}
+	if p := partsOf(all, calls[0]); len(p) != 1 || p[0].State != "partial" || len(p[0].Missing) != 2 || p[0].Missing[0].What != "gap" {
+		t.Errorf("the call that dropped: got %d parts, want one, partial, with a gap for each party", len(p))
+	} else {
+		oracle.Compare(t, "the call that dropped", calls[0].Streams(), p[0], oracle.Limits{ApartSamples: apartSamples})
 	}
 	if p := partsOf(all, late); len(p) != 1 || p[0].State != "no_media" || p[0].Cause != "shutdown" {
 		t.Errorf("the call that came later: %+v, want a record without audio", p)

@@ -40,7 +40,8 @@ func TestSecondPartyRefusedIsPartialWithRingCentralsWord(t *testing.T) {
 
 func TestSecondPartysInviteThatNeverComesIsPartial(t *testing.T) {
 	t.Parallel()
-	w := newLife(t, lifeSpec{switches: ringsim.Switches{DialogsPerDevice: 1}}) // the device takes one, and RingCentral says nothing
+	w := newLife(t, lifeSpec{})
+	w.must(w.sim.Inject(ringsim.Fault{Kind: ringsim.FaultInviteNever, Count: 1})) // though RingCentral granted both
 	c, err := w.sim.StartCall(ringsim.CallSpec{Agent: "108"})
 	w.must(err)
 	w.until("one stream", func() bool { return w.tracks("agent", 3.5)+w.tracks("customer", 3.5) == 1 })

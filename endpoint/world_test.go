@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,7 +104,7 @@ func newLife(t *testing.T, s lifeSpec) *life {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- ep.Run(ctx) }()
-	w.end = func() {
+	w.end = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
@@ -113,7 +114,8 @@ func newLife(t *testing.T, s lifeSpec) *life {
 		case <-time.After(15 * time.Second):
 			t.Error("Run did not end within 15 s")
 		}
-	}
+	})
+	t.Cleanup(w.end) // of a test that failed: nothing logs after its end
 	w.until("registered and logged in", ep.Ready)
 	if s.known != byPresence {
 		w.until("a feed", func() bool { return w.sim.Subscribers() == 1 })

@@ -134,6 +134,38 @@ func (g *guide) refused(ctx context.Context, err error) error {
 	return g.fail(st, err, hint)
 }
 
+// diagnoseEvery is the least time between two diagnoses of refusals that nobody waits for: each costs three requests.
+const diagnoseEvery = 30 * time.Second
+
+// looked stands before what was seen, in the text of a cause.
+const looked = "; looked: "
+
+// refusalText says what there is to see of a refusal that RingCentral's code does not explain.
+func (s *Supervisor) refusalText(ctx context.Context, a actFailed) string {
+	s.mu.Lock()
+	x, due := s.core.sessions[a.session], time.Since(s.diagnosed) >= diagnoseEvery
+	var agent Agent
+	if x != nil {
+		agent = x.agent
+	}
+	if due && x != nil {
+		s.diagnosed = time.Now()
+	}
+	s.mu.Unlock()
+	if !due || x == nil {
+		return ""
+	}
+	return looked + strings.Join(s.diagnose(ctx, agent, a.session), "; ")
+}
+
+// explained tells a failure, with what was seen of it.
+func (c *core) explained(a actFailed) {
+	if s := c.sessions[a.session]; s != nil && s.cause.Code == a.cause.Code {
+		s.cause = a.cause
+	}
+	c.emit(a)
+}
+
 // diagnose looks at what a refusal may be due to: the device's status and owner, the monitoring groups, and the session.
 func (s *Supervisor) diagnose(ctx context.Context, agent Agent, session string) []string {
 	var seen []string

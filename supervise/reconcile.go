@@ -169,7 +169,7 @@ type (
 		party          call.Party
 		cause          call.Cause
 		err            error
-		device         bool // add what the device's status says before it is told
+		look           bool // add what there is to see before it is told
 		at             int  // the device
 	}
 	actGone    struct{ session, agent string }
@@ -338,7 +338,7 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 	case !s.inCall:
 		if s.freshAt.Sub(j.firstAsk) > laterWithin { // else the call ended first: nothing is missing
 			s.cause, s.told = call.Cause{Code: call.CodeNoInvite, Text: "RingCentral granted the request, and no INVITE came before the agent left the call"}, true
-			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, device: true, at: s.device})
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, look: true, at: s.device})
 		}
 		j.giveUp(call.Cause{}, time.Time{})
 	default:

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/earshot/earshot/call"
 )
 
 const (
@@ -182,8 +185,8 @@ func (s *Supervisor) tell(a action) bool {
 		s.log.say(slog.LevelWarn, "events lost", "events lost", slog.String("hint", "numbers are missing among a call's events: presence is looked at, for others may be missing too"))
 		s.lookNow()
 	case actFailed:
-		if a.device {
-			return false // the worker asks for the device's status first
+		if a.look {
+			return false // the worker looks first
 		}
 		s.failed(a)
 	default:
@@ -199,6 +202,9 @@ func (s *Supervisor) failed(a actFailed) {
 		attrs = append(attrs, slog.String("err", a.err.Error()))
 	} else {
 		attrs = append(attrs, slog.String("reason", a.cause.Text))
+	}
+	if _, seen, ok := strings.Cut(a.cause.Text, looked); ok {
+		attrs = append(attrs, slog.String("looked", seen))
 	}
 	if hint := hintOf(a.err); hint != "" {
 		attrs = append(attrs, slog.String("hint", hint))
@@ -252,9 +258,13 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 		said := s.askHook(ctx, hook, a.call)
 		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, said) })
 	case actFailed:
-		a.device = false
-		a.cause.Text += s.deviceText(ctx, a.at)
-		s.change(func(time.Time) { s.core.emit(a) })
+		a.look = false
+		if a.cause.Code == call.CodeNoInvite {
+			a.cause.Text += s.deviceText(ctx, a.at)
+		} else {
+			a.cause.Text += s.refusalText(ctx, a)
+		}
+		s.change(func(time.Time) { s.core.explained(a) })
 	}
 }
 

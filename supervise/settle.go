@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -269,6 +270,8 @@ func (c *core) fail(s *session, j *join, cause call.Cause, err error, next time.
 	j.giveUp(cause, next)
 	s.cause, s.told = cause, true
 	if news {
-		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, device: cause.Code == call.CodeNoInvite, at: s.device})
+		e, api := errors.AsType[*APIError](err)
+		look := cause.Code == call.CodeNoInvite || api && e.unexplained()
+		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, look: look, at: s.device})
 	}
 }

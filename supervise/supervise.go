@@ -248,6 +248,7 @@ type Supervisor struct {
 	onEvent    func(sessionEvent) // tests only
 	feedStatus FeedStatus
 	feedUnread int64
+	diagnosed  time.Time // when a refusal was looked into last
 	lookWanted time.Time // a look out of turn was asked for; zero: none
 	watches    map[*watch]struct{}
 }

@@ -81,7 +81,7 @@ func (s *Supervisor) observe(a action) {
 	for w := range s.watches {
 		switch a := a.(type) {
 		case actFailed:
-			if a.session == w.session && !a.device && len(w.failed) < maxWatched {
+			if a.session == w.session && !a.look && len(w.failed) < maxWatched {
 				w.failed = append(w.failed, a)
 			}
 		case actGone:
