@@ -128,6 +128,9 @@ func (a *account) listen(parts []oracle.Manifest) {
 		if m.State != "recorded" {
 			a.cause = strings.TrimSpace(m.Cause + " " + m.CauseText)
 		}
+		if m.Late != nil {
+			a.cause = strings.TrimSpace(fmt.Sprintf("%s %s by %d samples: %s", a.cause, m.Late.Cause, m.Late.Samples, m.Late.Text))
+		}
 		at := func(k *oracle.Track, pos int64) time.Time {
 			return m.Started.Add(time.Duration(k.Offset+pos) * time.Second / time.Duration(m.Rate))
 		}
