@@ -30,6 +30,8 @@ type Config struct {
 	// Keepalive is the time between two packets of silence that we send. Default 15 s, at least 20 ms; negative: none
 	// after the first ten.
 	Keepalive time.Duration
+	// NoReports sends no RTCP; what comes is read all the same.
+	NoReports bool
 	// Log takes what a human should know. Nil discards.
 	Log *slog.Logger
 }
