@@ -222,7 +222,7 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 			d = nextPenalty
 		}
 	}
-	until := now.Add(min(d, maxPenalty) + penaltyMargin)
+	until := now.Add(d + penaltyMargin)
 	for i := range l.purses {
 		// A 429 without X-Rate-Limit headers is another limit: of the account, the address or the whole service.
 		if (group(i) == g || !named) && until.After(l.purses[i].blocked) {
@@ -236,14 +236,15 @@ func headerInt(h http.Header, name string) (int, bool) {
 	return n, err == nil
 }
 
-// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date.
+// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date. It is believed up to maxPenalty: a date of a clock
+// that is wrong must not end a login's work for years.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if n, err := strconv.Atoi(v); err == nil && n >= 0 {
 		return time.Duration(min(n, int(maxPenalty/time.Second))) * time.Second, true
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now)), true
+		return min(max(0, t.Sub(now)), maxPenalty), true
 	}
 	return 0, false
 }

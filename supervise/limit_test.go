@@ -103,3 +103,25 @@ func TestBudgetLeavesRoomForJoining(t *testing.T) {
 		t.Errorf("spacing with a server that names no limits: got %s, want next to nothing", got)
 	}
 }
+
+// TestRetryAfterOfAWrongClockIsNoEternity: whatever is waited for because of an answer is asked for again within minutes.
+func TestRetryAfterOfAWrongClockIsNoEternity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+			f := newFake(t)
+			f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+				if !strings.HasSuffix(r.URL.Path, "/presence") {
+					return false
+				}
+				w.Header().Set("Retry-After", time.Now().AddDate(300, 0, 0).UTC().Format(http.TimeFormat))
+				refuse(w, status, "CMN-301", "later", "", "")
+				return true
+			}
+			s := mustNew(t, f.config())
+			_, err := s.look(t.Context())
+			if _, until := judge(err, time.Now()); until.After(time.Now().Add(maxPenalty + penaltyMargin)) {
+				t.Errorf("status %d: asked again in %s, want within %s", status, time.Until(until), maxPenalty)
+			}
+		}
+	})
+}
