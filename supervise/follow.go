@@ -124,6 +124,8 @@ func (c *core) follow(now time.Time, v *view) {
 		return
 	case s == nil && !answered(p.partyState):
 		return // it rings, or is over
+	case s == nil && c.crowded(now):
+		return
 	case s == nil:
 		s = c.want(now, agentCall{agent: agent, session: v.id, party: p.ID, started: now, customer: customerOf(p.partyState)})
 		if c.feed.account {
