@@ -125,3 +125,32 @@ func TestRetryAfterOfAWrongClockIsNoEternity(t *testing.T) {
 		}
 	})
 }
+
+// TestOtherProgramsRequestsAreNotForgottenWhileOursAreUnderWay: an answer whose count lacks what is under way seems to say that
+// nobody else has asked.
+func TestOtherProgramsRequestsAreNotForgottenWhileOursAreUnderWay(t *testing.T) {
+	l, now := newLimiter(), time.Unix(1000, 0)
+	told := func(remaining string) http.Header {
+		return http.Header{"X-Rate-Limit-Group": {"light"}, "X-Rate-Limit-Limit": {"10"}, "X-Rate-Limit-Remaining": {remaining}, "X-Rate-Limit-Window": {"60"}}
+	}
+	l.note(groupLight, 200, told("7"), now) // three are others'
+	left := func() (n int) {
+		for l.take(groupLight, shareAll, now) <= 0 {
+			n++
+		}
+		return n
+	}
+	now = now.Add(time.Second)
+	for range 3 {
+		if d := l.take(groupLight, shareAll, now); d > 0 {
+			t.Fatalf("waits %s, want room for seven", d)
+		}
+	}
+	l.note(groupLight, 200, told("6"), now) // the second and third are not counted yet
+	if n := left(); n != 4 {
+		t.Errorf("%d more are let through, want 4: three others, three of ours", n)
+	}
+	if now = now.Add(time.Minute); left() != 10 {
+		t.Error("a minute later others count still")
+	}
+}
