@@ -195,6 +195,7 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 	case !p.live, s.held:
 	case p.ready && c.complete(v, p):
 		switch {
+		case s.occupied: // only a reading tells that the place is free
 		case s.settled():
 			s.dirty = false
 		case s.dirty && s.readAt.IsZero():
