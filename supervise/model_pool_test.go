@@ -89,7 +89,21 @@ func (m *model) onAnother(s *modelSession, device int) bool {
 
 // full says whether the device has no room: the request is granted, and nothing comes.
 func (m *model) full(device int) bool {
-	n := 0
+	return m.pool.limits[device] > 0 && m.up(device) >= m.pool.limits[device]
+}
+
+// roomFor says whether a device whose limit earshot was told has room for both parties of an agent's call.
+func (m *model) roomFor(agent string) bool {
+	for i, limit := range m.pool.limits {
+		if m.pool.told[i] && limit > 0 && m.pool.registered[i] && m.pool.may[m.pool.logins[i]][agent] && m.up(i)+2 <= limit {
+			return true
+		}
+	}
+	return false
+}
+
+// up counts a device's dialogs, those under way too.
+func (m *model) up(device int) (n int) {
 	for _, s := range m.sessions {
 		for _, p := range s.parties {
 			if p.sup && p.dialog && p.on() && p.device == device {
@@ -97,7 +111,7 @@ func (m *model) full(device int) bool {
 			}
 		}
 	}
-	return m.pool.limits[device] > 0 && n >= m.pool.limits[device]
+	return n
 }
 
 // flow lets a device lose its registration for a while, and maybe its dialogs.
@@ -261,6 +275,16 @@ func (m *model) listen(s *modelSession) {
 		s.gaps = append(s.gaps, modelGap{s.unheard, m.now})
 	}
 	s.unheard = time.Time{}
+}
+
+// hindered says whether the record of the dialog that comes will name what keeps it from coming: something since the agent talks
+// unheard, or since the join's dialog ended, or what a reading waits for.
+func (m *model) hindered(s *modelSession, x *session) bool {
+	if x.obstacle.text == "" {
+		return false
+	}
+	return !x.obstacle.at.Before(s.unheard) || x.dirty && m.now.Before(x.readAt) ||
+		slices.ContainsFunc(x.joins, func(j *join) bool { return j.dialogs == 0 && !j.wantedAt.IsZero() && !x.obstacle.at.Before(j.wantedAt) })
 }
 
 // modelGap is a time in which an agent talked and was not heard.
