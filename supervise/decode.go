@@ -7,10 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // text is a JSON string or number as text, and empty for anything else: RingCentral gives the same id as a number in
-// older resources and as a string in newer ones, sometimes both in one document.
+// older resources and as a string in newer ones, sometimes both in one document. It has no control characters.
 type text string
 
 // UnmarshalJSON never fails: an unexpected type is an empty text, not the loss of a whole page.
@@ -22,12 +23,25 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	case b[0] == '"':
 		var s string
 		if json.Unmarshal(b, &s) == nil {
-			*t = text(s)
+			*t = text(printable(s))
 		}
 	case b[0] == '-', b[0] >= '0' && b[0] <= '9':
 		*t = text(b)
 	}
 	return nil
+}
+
+// printable is a text without control characters, which a terminal would obey.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // maxItems bounds a list; a page has perPage records.
