@@ -384,6 +384,8 @@ func (m *model) ask(a actAsk) {
 		m.fail("%s: asked while its dialog is up", key)
 	case s == nil:
 		m.fail("%s: no such session", key)
+	case m.c.sessions[a.session].held:
+		m.fail("%s: asked while the agent is known to hold the call", key)
 	case !s.wanted():
 		m.fail("%s: asked although policy refuses: external %t, outbound %t, number %s", key, s.external, s.outbound, s.number)
 	}
