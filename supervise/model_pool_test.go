@@ -60,7 +60,7 @@ func (m *model) soon(d time.Duration, do func()) {
 	})
 }
 
-// placed: a request is for a registered device, and all of a call go to one.
+// placed: a request is for a registered device that has room as far as earshot was told, and all of a call go to one.
 func (m *model) placed(a actAsk) {
 	if !m.pool.registered[a.device] {
 		m.fail("%s: asked for device %d, which is not registered", a.session, a.device)
@@ -72,6 +72,15 @@ func (m *model) placed(a actAsk) {
 		}
 	}
 	m.places[a.session+" "+a.party] = a.device
+	n := 0
+	for key := range m.places {
+		if m.places[key] == a.device && (m.dialogs[key] || m.flying[key]) {
+			n++
+		}
+	}
+	if limit := m.pool.limits[a.device]; m.pool.told[a.device] && limit > 0 && n >= limit {
+		m.fail("%s: asked for device %d, which has %d of %d dialogs", a.session, a.device, n, limit)
+	}
 }
 
 // may says whether the device's owner may listen to the agent.
