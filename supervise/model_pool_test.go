@@ -164,6 +164,7 @@ func (m *model) restart() {
 		delete(m.dialogs, key)
 	}
 	clear(m.flying)
+	clear(m.twice)
 	for _, s := range m.sessions {
 		s.name(m.now) // the parts that end are told as ended by a crash
 		for _, p := range s.parties {
@@ -216,6 +217,9 @@ func (m *model) invite(s *modelSession, own *modelParty, monitored Ref, try int)
 			return
 		}
 		m.note("dialog %s up on device %d", key, own.device)
+		if m.dialogs[key] { // another one's INVITE, of a life before, came at the same time
+			m.twice[key]++
+		}
 		m.dialogs[key], s.heard = true, true
 		m.c.answered(m.now, s.id, party)
 		m.listen(s)
@@ -237,7 +241,11 @@ func (m *model) watch(s *modelSession, own *modelParty, key, party string) {
 		return
 	}
 	m.note("dialog %s down", key)
-	delete(m.dialogs, key)
+	if m.twice[key] > 0 {
+		m.twice[key]--
+	} else {
+		delete(m.dialogs, key)
+	}
 	own.dialog = false
 	s.name(m.now) // the recording's part says why its dialog ended
 	m.set(s, own, "Disconnected", "")

@@ -98,6 +98,7 @@ type model struct {
 	life     int             // of earshot: grows with each restart
 	flying   map[string]bool // requests under way, by session and party
 	dialogs  map[string]bool // up, by session and party
+	twice    map[string]int  // further dialogs of the same
 	places   map[string]int  // where a party was asked for last
 	named    map[string]string
 	excused  map[string]bool
@@ -111,7 +112,7 @@ type model struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{}, places: map[string]int{},
+	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{}, twice: map[string]int{}, places: map[string]int{},
 		named: map[string]string{}, excused: map[string]bool{}, moved: map[string]bool{}, reads: map[string]int{}, healthy: true}
 	m.mode = []string{ModeParty, ModeSession}[m.rnd.IntN(2)]
 	m.account = m.chance(50)
