@@ -108,6 +108,28 @@ func TestFiltersTakeTheFormThatRingCentralAllows(t *testing.T) {
 	}
 }
 
+func TestARefusedChangeOfFiltersKeepsTheFeedThatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, feed := newFake(t), newFakeFeed(t)
+		s, _, _ := fedBy(t, f, feed, nil)
+		eventually(t, 5*time.Second, "a live feed", live1(s))
+		feed.mu.Lock()
+		feed.denyChange = true
+		feed.mu.Unlock()
+		s.mu.Lock()
+		s.core.agents.add(extensionDoc{ID: "62295329016", Number: "110"})
+		s.mu.Unlock()
+		s.refilter()
+		pass(agentsEvery - time.Minute)
+		if open, all, _ := feed.count(); open != 1 || all != 1 || len(feed.requests) < 2 || len(feed.requests) > 8 {
+			t.Errorf("got %d connections, %d requests, want one, and a try a minute", all, len(feed.requests))
+		}
+		if st := s.Status(); st.Feed.State != FeedLive || st.Feed.Filters != 2 || !strings.Contains(fmt.Sprint(st.Errors), "SUB-406") {
+			t.Errorf("status: feed %+v, errors %q", st.Feed, st.Errors)
+		}
+	})
+}
+
 func TestChangedAgentsChangeTheSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, feed := newFake(t), newFakeFeed(t)
