@@ -35,7 +35,7 @@ type fakeFeed struct {
 	mute                     bool                     // no pongs
 	noRecover                bool
 	denyChange               bool // a PUT is answered 403
-	reject                   int // handshakes that are answered 401
+	reject                   int  // handshakes that are answered 401
 }
 
 // fakePlace is what survives a lost connection: the subscription and what was missed.
