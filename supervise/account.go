@@ -118,6 +118,32 @@ func ask[T any](ctx context.Context, a *Account, question string, load func(cont
 	return value, now, err
 }
 
+// keep takes an answer that somebody else has paid for; while one is being asked for it is not needed.
+func (a *Account) keep(question string, value any, at time.Time) {
+	a.mu.Lock()
+	known := a.known[question]
+	if known == nil {
+		known = &answer{turn: make(chan struct{}, 1)}
+		a.known[question] = known
+	}
+	a.mu.Unlock()
+	select {
+	case known.turn <- struct{}{}:
+		known.value, known.err, known.at = value, nil, at
+		<-known.turn
+	default:
+	}
+}
+
+// shown gives what a look of the daemon showed to those who ask for calls.
+func (s *Supervisor) shown(by *client, records []presenceRecord, taken time.Time) {
+	for i, l := range s.logins {
+		if l.client == by {
+			s.askers[i].keep("calls", accountCalls(records), taken)
+		}
+	}
+}
+
 // readList reads every page of a list.
 func readList[T any](ctx context.Context, a *Account, r request) ([]T, error) {
 	var all []T
