@@ -262,32 +262,26 @@ func TestTheScopeOfCallsIsAskedWithoutACall(t *testing.T) {
 	}
 }
 
-// TestALookOfTheDaemonServesWhoAsksForCalls: it costs one of ten requests a minute, and shows what the command would see.
-func TestALookOfTheDaemonServesWhoAsksForCalls(t *testing.T) {
+// TestLooksOfTheDaemonServeWhoAsksForCallsBesideAUsedBudget: the looks of a user who joins calls by hand use it up, for one.
+func TestLooksOfTheDaemonServeWhoAsksForCallsBesideAUsedBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
-		f.sessions[sess1] = twoParty()
 		s := mustNew(t, f.config())
 		if _, err := s.look(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		taken := time.Now()
-		pass(time.Second)
-		calls, at, err := s.Accounts()[0].Calls(t.Context())
-		if err != nil || len(calls) != 1 || !at.Equal(taken) {
-			t.Errorf("got %d calls of %v, %v, want the one of the look at %v", len(calls), at, err, taken)
-		}
-		// The looks of a user who joins calls by hand do so too, and where the budget forbids a new one an older one is given.
-		for range 3 {
+		f.set(func() { f.sessions[sess1] = twoParty() })
+		for range 4 {
 			pass(answerFresh)
 			if _, err := s.lookByHand(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		before := f.requests("/presence")
+		before, taken := f.requests("/presence"), time.Now()
 		pass(answerFresh)
-		if calls, _, err := s.Accounts()[0].Calls(t.Context()); err != nil || len(calls) != 1 || f.requests("/presence") != before {
-			t.Errorf("beside a used budget: got %d calls, %v, %d requests more", len(calls), err, f.requests("/presence")-before)
+		calls, at, err := s.Accounts()[0].Calls(t.Context())
+		if err != nil || len(calls) != 1 || !at.Equal(taken) || f.requests("/presence") != before {
+			t.Errorf("got %d calls of %v, %v, want the one of %v; %d requests more", len(calls), at, err, taken, f.requests("/presence")-before)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
