@@ -63,6 +63,7 @@ type core struct {
 	shortAt      time.Time
 	rescan       bool // this tick needs a second pass
 	views        map[string]*view
+	forgotAt     time.Time // when room for views was searched for last
 	sessions     map[string]*session
 	tombs        map[string]tomb
 	theirs       map[string]bool // sessions that another process hears
