@@ -129,6 +129,35 @@ func TestASealedFolderIsNeverReopened(t *testing.T) {
 	}
 }
 
+func TestWhatLiesBetweenAPartThatEndedAndTheNextIsNamed(t *testing.T) {
+	s, _ := start(t, recorder.Config{})
+	began := morning
+	for _, c := range []struct {
+		after time.Duration
+		want  []int64
+	}{{0, nil}, {7 * time.Second, []int64{56000}}, {500 * time.Millisecond, nil}} {
+		info := monoInfo("back")
+		info.Started = began.Add(c.after)
+		r, err := s.Open(info, recorder.Anchor{Wall: info.Started, Mono: anchor.Mono})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := newTalker(1, call.RoleMix, 0)
+		r.Write(batch(0, k.speaks(50), k))
+		_, m := seal(t, r)
+		var got []int64
+		for _, g := range m.Gaps {
+			if got = append(got, g.Samples); g.Channel != nil || g.Cause != hangup.Code || !strings.Contains(g.Text, hangup.Text) {
+				t.Errorf("%v later: got %+v, want the end of the part before", c.after, g)
+			}
+		}
+		if m.State != recorder.StateRecorded || !slices.Equal(got, c.want) {
+			t.Errorf("%v later: got %s, gaps of %v samples, want recorded, %v", c.after, m.State, got, c.want)
+		}
+		began = *m.Ended
+	}
+}
+
 func TestALiveRecordingIsRightAfterEachSync(t *testing.T) {
 	s, _ := start(t, recorder.Config{})
 	r := open(t, s, stereoInfo("live"))

@@ -200,9 +200,7 @@ func (s *Store) complete(folder string, m *Manifest) error {
 			return fmt.Errorf("repair: %w", err)
 		}
 	}
-	if m.Previous != nil {
-		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
-	}
+	s.link(m)
 	return s.putManifest(folder, m, true)
 }
 

@@ -78,9 +78,7 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 		}
 		m.Audio = a
 	}
-	if m.Previous != nil {
-		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
-	}
+	r.s.link(m)
 	if !w.renamed {
 		if err := r.s.putManifest(r.folder(), m, true); err != nil {
 			return m, err
@@ -134,16 +132,6 @@ func (s *Store) digest(name, format string) (*Audio, error) {
 		return nil, fmt.Errorf("hash audio: %w", err)
 	}
 	return &Audio{File: AudioName, Format: format, SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: n}, nil
-}
-
-// manifestHash is the SHA-256 of a sealed part's manifest, empty if there is none yet.
-func (s *Store) manifestHash(folder string) string {
-	b, err := s.root.ReadFile(inDay(folder, ManifestName))
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }
 
 // sealed takes a finished recording off the list, and tells of it.
