@@ -141,6 +141,9 @@ type loginError struct {
 func (e *loginError) Error() string { return e.err.Error() }
 func (e *loginError) Unwrap() error { return e.err }
 
+// Again is when a login is tried anew.
+func (e *loginError) Again() time.Time { return e.until }
+
 // drop forgets a token that was refused, unless a newer one is there already.
 func (l *login) drop(token string) {
 	l.mu.Lock()
