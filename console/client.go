@@ -71,9 +71,14 @@ func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
 	}
+	return whole("status", body)
+}
+
+// whole reads an answer of one piece, and closes it.
+func whole(what string, body io.ReadCloser) (json.RawMessage, error) {
 	b, err := io.ReadAll(io.LimitReader(body, maxStatus))
 	if err := errors.Join(err, body.Close()); err != nil {
-		return nil, fmt.Errorf("status: %w", err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return bytes.TrimSpace(b), nil
 }

@@ -158,11 +158,7 @@ func (c *Client) Release(ctx context.Context, req ReleaseRequest) (json.RawMessa
 	if err != nil {
 		return nil, fmt.Errorf("release: %w", err)
 	}
-	b, err := io.ReadAll(io.LimitReader(body, maxStatus))
-	if err := errors.Join(err, body.Close()); err != nil {
-		return nil, fmt.Errorf("release: %w", err)
-	}
-	return bytes.TrimSpace(b), nil
+	return whole("release", body)
 }
 
 // post sends a JSON body; see do.

@@ -25,14 +25,14 @@ const byeWithin = 5 * time.Second
 // Supervise joins an agent's call by hand, whatever policy says, and shows each step; see supervise.Supervisor.Supervise. It
 // gives the call's id.
 func (e *Endpoint) Supervise(ctx context.Context, w supervise.Wish, show func(supervise.Step)) (string, error) {
-	r := e.supervising(w.Agent)
+	p := e.supervising(w.Agent)
 	switch {
-	case r == nil:
+	case p == nil:
 		return "", ErrNoSupervisor
 	case e.shift.draining.Load():
 		return "", errDraining
 	}
-	session, err := r.sup.Supervise(ctx, w, func(st supervise.Step) {
+	session, err := p.sup.Supervise(ctx, w, func(st supervise.Step) {
 		if st.Name == "invite" && st.OK {
 			if st.Dialog = e.dialogOf(joinKey{st.Session, st.Party}); st.Dialog != "" {
 				st.Text += ", in dialog " + st.Dialog
@@ -46,23 +46,19 @@ func (e *Endpoint) Supervise(ctx context.Context, w supervise.Wish, show func(su
 	return session, err
 }
 
-// supervising gives the supervisor who is to hear an agent: the one who hears that agent already, else the first.
-func (e *Endpoint) supervising(agent string) *ear {
-	var first *ear
-	for _, r := range e.ears {
-		if r.sup == nil {
-			continue
-		}
-		if first == nil {
-			first = r
-		}
-		for _, c := range r.sup.Status().Calls {
+// supervising gives the pool that is to hear an agent: the one that hears that agent already, else the first; nil: none.
+func (e *Endpoint) supervising(agent string) *pool {
+	for _, p := range e.pools {
+		for _, c := range p.sup.Status().Calls {
 			if c.Agent == agent {
-				return r
+				return p
 			}
 		}
 	}
-	return first
+	if len(e.pools) == 0 {
+		return nil
+	}
+	return e.pools[0]
 }
 
 // dialogOf gives the SIP Call-ID of the dialog that answers a join.
@@ -110,12 +106,9 @@ type Released struct {
 func (e *Endpoint) Release(ctx context.Context, id, agent string) ([]Released, error) {
 	var out []Released
 	var heard []*Call
-	for _, r := range e.ears {
-		if r.sup == nil {
-			continue
-		}
-		calls := r.sup.Status().Calls
-		for _, session := range r.sup.Release(id, agent) {
+	for _, p := range e.pools {
+		calls := p.sup.Status().Calls
+		for _, session := range p.sup.Release(id, agent) {
 			done := Released{Call: session}
 			for _, c := range calls {
 				if c.Session == session {
@@ -135,6 +128,9 @@ func (e *Endpoint) Release(ctx context.Context, id, agent string) ([]Released, e
 		}
 	}
 	if len(out) == 0 {
+		if o := e.olderStatus(); o != nil && slices.Contains(o.Calls, id) {
+			return nil, fmt.Errorf("%s: the older process %d hears this call until it ends: %w here", id, o.PID, ErrNoCall)
+		}
 		if agent != "" {
 			return nil, fmt.Errorf("agent %s: %w", agent, ErrNoCall)
 		}

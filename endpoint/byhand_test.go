@@ -239,9 +239,7 @@ func TestReleaseGivesThePlaceToAHumanAndTakesItBackWhenHeLeaves(t *testing.T) {
 	if r := oracle.ByCall(t, dir)[id]; r.State != "recorded" || r.Cause != "released" || r.Samples <= 8000 {
 		t.Errorf("recording: %s, cause %s, %d samples, want it to end as released", r.State, r.Cause, r.Samples)
 	}
-	if s := waiting(ep, id); !strings.HasPrefix(s, "released") {
-		t.Errorf("status: got %q, want released", s)
-	}
+	oracle.Eventually(t, 5*time.Second, "released in the status", func() bool { return strings.HasPrefix(waiting(ep, id), "released") })
 	asked := sim.Requested("POST", superviseParty)
 	if err := c.Occupy("109"); err != nil {
 		t.Fatal(err)

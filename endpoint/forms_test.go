@@ -1,14 +1,11 @@
 package endpoint_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,12 +15,6 @@ import (
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 	"github.com/earshot/earshot/internal/ringsim/trunk"
-	"github.com/earshot/earshot/internal/secret"
-	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/sip"
-	"github.com/earshot/earshot/sip/offer"
-	"github.com/earshot/earshot/supervise"
 )
 
 func TestMain(m *testing.M) {
@@ -32,19 +23,6 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// agents are the default world's first extensions that may be monitored.
-var agents = []string{"108", "109", "110"} //nolint:gochecknoglobals // constant
-
-// dotEnv is what the simulator tells a client of it.
-func dotEnv(sim *ringsim.Sim) map[string]string {
-	env := map[string]string{}
-	for line := range strings.Lines(string(sim.DotEnv())) {
-		k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
-		env[k] = v
-	}
-	return env
 }
 
 // listening starts an endpoint that supervises the simulator's agents; stop ends it and waits. also takes its log too.
@@ -60,41 +38,11 @@ func listeningNotReady(
 	t *testing.T, sim *ringsim.Sim, transport, mode, dir string, check time.Duration, also ...io.Writer,
 ) (ep *endpoint.Endpoint, stop func()) {
 	t.Helper()
-	env := dotEnv(sim)
-	ep, err := endpoint.New(endpoint.Config{
-		Supervisors: []endpoint.Supervisor{{
-			RingCentral: supervise.Config{
-				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
-				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]),
-				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: agents, Mode: mode, Poll: 100 * time.Millisecond, Check: check,
-			},
-			Device: endpoint.Device{Account: sip.Config{
-				Transport: transport, TLS: sip.TLS{CAFile: sim.CAFile()}, Policy: offer.Policy{Codecs: []offer.Codec{offer.PCMU, offer.PCMA}},
-			}},
-		}},
-		Media:         media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
-		Record:        &recorder.Config{Dir: dir},
-		RejoinTimeout: 5 * time.Second,
-		Log:           slog.New(slog.NewTextHandler(io.MultiWriter(append(also, t.Output())...), &slog.HandlerOptions{Level: slog.LevelInfo})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- ep.Run(ctx) }()
-	stop = func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(15 * time.Second):
-			t.Error("Run did not end within 15 s")
-		}
-	}
-	return ep, stop
+	cfg := against(t, sim, transport, dir)
+	rc := &cfg.Supervisors[0].RingCentral
+	rc.Mode, rc.Poll, rc.Check = mode, 100*time.Millisecond, check
+	cfg.Log = slog.New(slog.NewTextHandler(io.MultiWriter(append(also, t.Output())...), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return started(t, cfg)
 }
 
 // rough is a way with everything that the path must stand: loss, disorder, duplicates, both wraps, a pause, a new SSRC.

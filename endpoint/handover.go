@@ -24,6 +24,7 @@ type Held struct {
 	Call     string   `json:"call"`               // as in the manifest
 	Sessions []string `json:"sessions,omitempty"` // the first one first; empty: RingCentral knows none
 	Dir      string   `json:"dir,omitempty"`      // of its recording
+	Given    bool     `json:"given,omitempty"`    // it is not heard: a user gave its place up
 }
 
 // The old process: GiveUp, then HandedOver or TakeBack.
@@ -82,7 +83,7 @@ func (e *Endpoint) HandedOver() {
 	e.log.Info("handed over: the end comes with the last call")
 }
 
-// Held lists the calls that are heard, or are being joined.
+// Held lists the calls that are heard, or are being joined, and those that a user gave up.
 func (e *Endpoint) Held() []Held {
 	e.mu.Lock()
 	all := make([]*Call, 0, len(e.calls))
@@ -110,6 +111,13 @@ func (e *Endpoint) Held() []Held {
 	for _, id := range e.pending() {
 		if !seen[id] {
 			out = append(out, Held{Call: id, Sessions: []string{id}})
+		}
+	}
+	for _, p := range e.pools {
+		for _, id := range p.sup.Given() {
+			if !seen[id] {
+				out = append(out, Held{Call: id, Sessions: []string{id}, Given: true})
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Held) int { return strings.Compare(a.Call, b.Call) })

@@ -1,9 +1,6 @@
 package endpoint_test
 
 import (
-	"context"
-	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,10 +13,7 @@ import (
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
-	"github.com/earshot/earshot/internal/secret"
 	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
 )
 
@@ -59,33 +53,11 @@ func (s *spy) of(id string) (heard, masked int64) {
 // listeningAs is listening over UDP, in party mode, with another configuration.
 func listeningAs(t *testing.T, sim *ringsim.Sim, dir string, change func(*endpoint.Config)) (ep *endpoint.Endpoint, stop func()) {
 	t.Helper()
-	env := dotEnv(sim)
-	cfg := endpoint.Config{
-		Supervisors: []endpoint.Supervisor{{
-			RingCentral: supervise.Config{
-				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
-				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]), Agents: agents,
-			},
-			Device: endpoint.Device{Account: sip.Config{Transport: "udp"}},
-		}},
-		Media: media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")}, Record: &recorder.Config{Dir: dir}, RejoinTimeout: 5 * time.Second,
-		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-	}
+	cfg := against(t, sim, "udp", dir)
 	change(&cfg)
-	ep, err := endpoint.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- ep.Run(ctx) }()
+	ep, stop = started(t, cfg)
 	oracle.Eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
-	return ep, func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
+	return ep, stop
 }
 
 // hook is a configuration whose hook says a word, and whose sink is the spy.

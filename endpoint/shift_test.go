@@ -228,6 +228,39 @@ func TestTakeOverLosesNoSample(t *testing.T) {
 	}
 }
 
+func TestAPlaceThatWasGivenUpStaysSoAfterATakeOver(t *testing.T) {
+	dir := t.TempDir()
+	sim := world(t)
+	first := work(t, sim, dir, false)
+	c := ring(t, sim, "108", ringsim.FormTwoDialogs)
+	said(t, c)
+	if _, err := first.Release(t.Context(), c.SessionID(), ""); err != nil {
+		t.Fatal(err)
+	}
+	oracle.Eventually(t, 10*time.Second, "sealed", func() bool { return len(first.Status().Calls) == 0 })
+	next := work(t, sim, dir, true)
+	first.handOver(next, 1)
+	first.ends("nothing is held")
+	next.OlderGone()
+	fresh := ring(t, sim, "109", ringsim.FormTwoDialogs) // what would be asked for, has been by then
+	said(t, fresh)
+	if w := next.Status().Waiting; len(w) != 1 || w[0].ID != c.SessionID() || w[0].State != "released" {
+		t.Errorf("waiting: %+v, want the released call", w)
+	}
+	if _, err := next.Release(t.Context(), c.SessionID(), ""); err != nil {
+		t.Errorf("released again: %v", err)
+	}
+	for _, c := range []*ringsim.Call{c, fresh} {
+		c.Hangup()
+		<-c.Done()
+	}
+	oracle.Eventually(t, 10*time.Second, "no call left", func() bool { return len(next.Status().Calls) == 0 })
+	next.stop()
+	if n := sim.Requested("POST", supervisePath); n != 4 {
+		t.Errorf("%d requests, want 4: two a call", n)
+	}
+}
+
 func TestWhatIsLeftOfACallAfterTheHandOverIsLeftToTheNextProcess(t *testing.T) {
 	dir := t.TempDir()
 	sim := world(t)

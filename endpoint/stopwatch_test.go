@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -12,14 +11,9 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
-	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
-	"github.com/earshot/earshot/internal/secret"
 	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/sip"
-	"github.com/earshot/earshot/supervise"
 )
 
 // stopwatch notes when what happened to each session: requests by the simulator's log, joins by the endpoint's, samples
@@ -166,33 +160,11 @@ func startSite(t *testing.T, agents int) site {
 	for i := range agents {
 		w.agents = append(w.agents, fmt.Sprint(ringsim.FirstAgentNumber+i))
 	}
-	env := dotEnv(w.sim)
-	ep, err := endpoint.New(endpoint.Config{
-		Supervisors: []endpoint.Supervisor{{
-			RingCentral: supervise.Config{
-				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
-				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]),
-				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: slices.Clone(w.agents), Poll: time.Hour,
-			},
-			Device: endpoint.Device{Account: sip.Config{Transport: "tls", TLS: sip.TLS{CAFile: w.sim.CAFile()}}},
-		}},
-		Media:  media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
-		Record: &recorder.Config{Dir: w.dir},
-		Sink:   w.watch.sink,
-		Log:    slog.New(w.watch),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- ep.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	cfg := against(t, w.sim, "tls", w.dir)
+	cfg.Sink, cfg.Log = w.watch.sink, slog.New(w.watch)
+	rc := &cfg.Supervisors[0].RingCentral
+	rc.Agents, rc.Poll = slices.Clone(w.agents), time.Hour
+	ep, _ := started(t, cfg)
 	oracle.Eventually(t, 10*time.Second, "registered, logged in and subscribed", func() bool { return ep.Ready() && w.sim.Subscribers() == 1 })
 	return w
 }

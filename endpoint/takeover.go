@@ -112,6 +112,15 @@ func (e *Endpoint) TakeOver(pid int, held []Held) error {
 	if err := e.Claim(); err != nil {
 		return err
 	}
+	var given []string
+	for _, h := range held {
+		if h.Given {
+			given = append(given, h.Sessions...)
+		}
+	}
+	for _, p := range e.pools {
+		p.sup.Give(given)
+	}
 	e.Older(pid, held)
 	e.turn.give()
 	return nil
@@ -137,6 +146,7 @@ func (e *Endpoint) Settle() { e.shift.trial.Store(false) }
 
 // Older tells which calls the older process holds. A call that it held and does not hold any more is asked for.
 func (e *Endpoint) Older(pid int, held []Held) {
+	held = slices.DeleteFunc(slices.Clone(held), func(h Held) bool { return h.Given }) // nobody holds it; told by TakeOver
 	e.mu.Lock()
 	before := e.older
 	e.older = older{pid, held}

@@ -3,25 +3,16 @@ package endpoint_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
-	"github.com/earshot/earshot/internal/secret"
-	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/sip"
-	"github.com/earshot/earshot/sip/offer"
-	"github.com/earshot/earshot/supervise"
 )
 
 // How calls become known.
@@ -68,55 +59,19 @@ func newLife(t *testing.T, s lifeSpec) *life {
 		}
 	}
 	w.sim = ringsim.Start(t, cfg)
-	env := dotEnv(w.sim)
-	mode := supervise.ModeParty
-	if s.mode != "" {
-		mode = s.mode
-	}
-	ec := endpoint.Config{
-		Supervisors: []endpoint.Supervisor{{
-			RingCentral: supervise.Config{
-				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
-				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]),
-				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: listened, Mode: mode, Poll: 200 * time.Millisecond, Check: 5 * time.Second,
-				NoFeed: s.known == byPresence, InviteWithin: 2 * time.Second,
-			},
-			Device: endpoint.Device{Account: sip.Config{
-				Transport: "udp", Policy: offer.Policy{Codecs: []offer.Codec{offer.PCMU, offer.PCMA}},
-			}},
-		}},
-		Media:         media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
-		Record:        &recorder.Config{Dir: w.dir},
-		RejoinTimeout: 10 * time.Second,
-		Log:           slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-	}
+	ec := against(t, w.sim, "udp", w.dir)
+	ec.RejoinTimeout = 10 * time.Second
+	rc := &ec.Supervisors[0].RingCentral
+	rc.Agents, rc.Mode, rc.Poll, rc.Check = listened, s.mode, 200*time.Millisecond, 5*time.Second
+	rc.NoFeed, rc.InviteWithin = s.known == byPresence, 2*time.Second
 	if s.rejoin != 0 {
 		ec.RejoinTimeout = s.rejoin
 	}
 	if s.change != nil {
 		s.change(&ec)
 	}
-	ep, err := endpoint.New(ec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.ep = ep
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- ep.Run(ctx) }()
-	w.end = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(15 * time.Second):
-			t.Error("Run did not end within 15 s")
-		}
-	})
-	t.Cleanup(w.end) // of a test that failed: nothing logs after its end
-	w.until("registered and logged in", ep.Ready)
+	w.ep, w.end = started(t, ec)
+	w.until("registered and logged in", w.ep.Ready)
 	if s.known != byPresence {
 		w.until("a feed", func() bool { return w.sim.Subscribers() == 1 })
 	}

@@ -201,6 +201,7 @@ func (p *placer) move(at time.Duration) {
 	if !p.resync(c.slots[0], at) {
 		p.newEpoch(&c, at)
 	}
+	p.losses.floor = p.seq.base
 	for _, s := range c.slots[:c.n] {
 		if ext, f := p.fits(&s.packet); f == fitYes {
 			p.accept(&s.packet, ext)
@@ -213,6 +214,7 @@ func (p *placer) move(at time.Duration) {
 
 // leave remembers the numbering and the clock that the track leaves at pos: their packets may still be on their way.
 func (p *placer) leave(pos int64, at time.Duration) {
+	p.watchLeave()
 	p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
 }
 
@@ -236,6 +238,7 @@ func (p *placer) resync(first *slot, at time.Duration) bool {
 	if step*p.lastSamples <= pos-p.front {
 		p.missing += step
 		p.state.Counts.LostPackets += step
+		p.losses.skipped = step
 	}
 	p.seq.restart(first.ssrc, p.seq.next+step)
 	p.ref.ext = p.seq.high
@@ -291,6 +294,8 @@ func (p *placer) begin(k *packet) {
 	p.ref = reference{ts: k.ts, ext: int64(k.seq)}
 	p.align.begin(k.arrival)
 	p.seq.mark(int64(k.seq), k)
+	p.seq.received = 1
+	p.align.jitter(k.arrival, 0)
 	p.hold(k, int64(k.seq), 0)
 	if p.liveWait == 0 && !p.started {
 		p.start()
@@ -310,7 +315,10 @@ func (p *placer) start() {
 		s.pos -= base
 	}
 	p.ref.pos -= base
+	p.align.jitterOf += base
 	p.seq.next = p.wait.slots[0].ext
+	p.seq.base = p.seq.next
+	p.losses.begin(p.seq.next, p.firstAt)
 	p.enter(Epoch{SSRC: p.seq.ssrc, Timestamp: p.ref.ts - uint32(p.ref.pos), Why: whyFirst}, p.firstAt)
 	p.release(p.firstAt + p.liveWait)
 }

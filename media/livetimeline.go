@@ -1,6 +1,8 @@
 package media
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +18,7 @@ type liveTimeline struct {
 	shard *shard
 	info  call.Info
 	zero  time.Duration // time of sample 0
+	cname [cnameOctets]byte
 
 	droppedEvents atomic.Int64 // by any goroutine
 
@@ -35,7 +38,11 @@ type liveTimeline struct {
 }
 
 func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline {
-	return &liveTimeline{shard: s, info: info, zero: zero}
+	l := &liveTimeline{shard: s, info: info, zero: zero}
+	var random [cnameOctets * 3 / 4]byte
+	_, _ = rand.Read(random[:]) // never fails
+	base64.StdEncoding.Encode(l.cname[:], random[:])
+	return l
 }
 
 // perform does what a post asks.

@@ -43,6 +43,7 @@ type liveTrack struct {
 	placer  *placer
 	silence *silencer
 	strays  strayReport
+	reports reporter
 	dirty   bool
 }
 
@@ -193,10 +194,13 @@ func (k *liveTrack) drain() {
 			break
 		}
 	}
-	if k.pair.rtcp != nil && s.rtcpTurn {
+	if k.pair.rtcp != nil && (s.rtcpTurn || !k.state.Placed) {
 		for range drainBatches {
 			n := k.pair.rtcp.readBatch(&s.batch)
-			k.state.Counts.RTCPPackets += int64(n) // read so that the buffer doesn't fill
+			for i := range n {
+				d := &s.batch.got[i]
+				k.rtcp(d.octets, d.source, s.arrival(d.stamp))
+			}
 			if n < batchSize {
 				break
 			}
@@ -210,7 +214,7 @@ func (k *liveTrack) drain() {
 func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 	c := &k.state.Counts
 	if isRTCP(b) {
-		c.RTCPPackets++
+		k.rtcp(b, from, at)
 		return
 	}
 	if k.gone(at) {
@@ -265,10 +269,7 @@ func (k *liveTrack) plain(b []byte, h *header, from netip.AddrPort, at time.Dura
 		if t.n == 1 {
 			k.dropTrial(at)
 		}
-		s := k.shard.pool.keep(&packet{octets: b, arrival: at})
-		s.header = *h
-		t.slots[t.held] = s
-		t.held++
+		k.holdTrial(b, h, at)
 		return
 	}
 	if verdict == verdictStray {
@@ -279,6 +280,33 @@ func (k *liveTrack) plain(b []byte, h *header, from netip.AddrPort, at time.Dura
 		k.endTrial(from, at)
 	}
 	k.packet(b, h, at)
+}
+
+// holdTrial keeps a packet until its source is believed; the oldest makes room.
+func (k *liveTrack) holdTrial(b []byte, h *header, at time.Duration) {
+	t := &k.latch.trial
+	if t.held == trialSlots {
+		k.stray(1, at)
+		k.shard.pool.release(t.slots[0])
+		copy(t.slots[:], t.slots[1:])
+		t.held--
+	}
+	s := k.shard.pool.keep(&packet{octets: b, arrival: at})
+	s.header = *h
+	t.slots[t.held] = s
+	t.held++
+}
+
+// ripenTrial takes the packets of a source whose time of probation is over.
+//
+//earshot:hot
+func (k *liveTrack) ripenTrial(now time.Duration, end bool) {
+	if l := &k.latch; l.ripe(now, end) {
+		from := l.trial.from
+		l.believe(from, l.trial.at)
+		k.endTrial(from, now)
+		k.dirty = true
+	}
 }
 
 // endTrial takes the packets of a source that is believed from now on.

@@ -45,6 +45,9 @@ type shard struct {
 	now      time.Duration
 	batch    batch
 	scratch  []byte
+	agenda   agenda
+	report   [reportOctets]byte
+	block    reportBlock
 	pool     slotPool
 	out      *output
 	serving  *liveTimeline // whose frames are in out
@@ -96,6 +99,7 @@ func (s *shard) sweep(now time.Time) {
 	for _, l := range s.lines { // takePosts may add to it; closing is done below
 		s.sweepLine(l)
 	}
+	s.reportDue()
 	s.removeClosed()
 }
 

@@ -36,7 +36,7 @@ type slot struct {
 }
 
 // slotPool is a shard's stock of slots. It grows when more packets wait at once than ever before, in chunks, and never
-// beyond what its tracks may hold together: waitSlots, candidateSlots, relatchPackets and keptPackets each.
+// beyond what its tracks may hold together: waitSlots, candidateSlots, trialSlots and keptPackets each.
 type slotPool struct{ free []*slot }
 
 const slotChunk = 64

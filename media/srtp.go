@@ -81,6 +81,12 @@ func (o *opener) open(dst, octets []byte) ([]byte, bool) {
 	return plain, true
 }
 
+// openRTCP does so with SRTCP.
+func (o *opener) openRTCP(dst, octets []byte) ([]byte, bool) {
+	plain, err := o.ctx.DecryptRTCP(dst[:0], octets, nil)
+	return plain, err == nil
+}
+
 // sealer protects what we send under one key.
 type sealer struct {
 	key Key
@@ -107,6 +113,15 @@ func sealerFor(k *Key, before *sealer) (*sealer, error) {
 // seal gives the protected packet, valid until the next call.
 func (s *sealer) seal(plain []byte) ([]byte, error) {
 	b, err := s.ctx.EncryptRTP(s.buf[:0], plain, nil)
+	if err != nil {
+		return nil, fmt.Errorf("protect: %w", err)
+	}
+	return b, nil
+}
+
+// sealRTCP does so with RTCP.
+func (s *sealer) sealRTCP(plain []byte) ([]byte, error) {
+	b, err := s.ctx.EncryptRTCP(s.buf[:0], plain, nil)
 	if err != nil {
 		return nil, fmt.Errorf("protect: %w", err)
 	}

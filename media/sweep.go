@@ -22,6 +22,7 @@ func (k *liveTrack) sweep() {
 //earshot:hot
 func (k *liveTrack) tick(now time.Duration) {
 	k.forsakeOld(now - k.shard.engine.cfg.ArchiveWindow/2) // what is opened later would come near Final
+	k.ripenTrial(now, false)
 	k.placer.tick(now)
 	if k.digits.tick(now) {
 		k.digit()
@@ -36,6 +37,9 @@ func (k *liveTrack) tick(now time.Duration) {
 func (k *liveTrack) place(now time.Duration, end bool) {
 	if !k.placer.align.place(&k.state, k.line.zero, now, end) {
 		return
+	}
+	if offset, ok := k.commonClock(); ok && offset >= 0 && max(offset-k.state.Offset, k.state.Offset-offset) <= clockReach {
+		k.state.Offset, k.state.OffsetEstimate, k.state.OffsetMethod = offset, offset, OffsetRTCP
 	}
 	k.dirty = true
 	k.shard.out.event(call.Event{
@@ -87,7 +91,9 @@ func (k *liveTrack) send(now time.Duration) {
 			b = sealed
 		}
 		if k.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
-			k.state.Counts.SentPackets++
+			if k.state.Counts.SentPackets++; k.reports.due == 0 {
+				k.arrange(now)
+			}
 		}
 		k.dirty = true
 	}
@@ -102,6 +108,7 @@ func (k *liveTrack) end(c call.Cause) {
 	if k.open() {
 		k.drain()
 	}
+	k.ripenTrial(now, true)
 	k.dropTrial(now)
 	k.forsakeOld(forever)
 	k.placer.flush(now)
@@ -111,6 +118,7 @@ func (k *liveTrack) end(c call.Cause) {
 	k.place(now, true)
 	k.strays.next = 0
 	k.tellStrays(now)
+	k.bye(now)
 	k.close(c)
 }
 

@@ -129,35 +129,6 @@ func TestASealedFolderIsNeverReopened(t *testing.T) {
 	}
 }
 
-func TestWhatLiesBetweenAPartThatEndedAndTheNextIsNamed(t *testing.T) {
-	s, _ := start(t, recorder.Config{})
-	began := morning
-	for _, c := range []struct {
-		after time.Duration
-		want  []int64
-	}{{0, nil}, {7 * time.Second, []int64{56000}}, {500 * time.Millisecond, nil}} {
-		info := monoInfo("back")
-		info.Started = began.Add(c.after)
-		r, err := s.Open(info, recorder.Anchor{Wall: info.Started, Mono: anchor.Mono})
-		if err != nil {
-			t.Fatal(err)
-		}
-		k := newTalker(1, call.RoleMix, 0)
-		r.Write(batch(0, k.speaks(50), k))
-		_, m := seal(t, r)
-		var got []int64
-		for _, g := range m.Gaps {
-			if got = append(got, g.Samples); g.Channel != nil || g.Cause != hangup.Code || !strings.Contains(g.Text, hangup.Text) {
-				t.Errorf("%v later: got %+v, want the end of the part before", c.after, g)
-			}
-		}
-		if m.State != recorder.StateRecorded || !slices.Equal(got, c.want) {
-			t.Errorf("%v later: got %s, gaps of %v samples, want recorded, %v", c.after, m.State, got, c.want)
-		}
-		began = *m.Ended
-	}
-}
-
 func TestALiveRecordingIsRightAfterEachSync(t *testing.T) {
 	s, _ := start(t, recorder.Config{})
 	r := open(t, s, stereoInfo("live"))
@@ -331,7 +302,7 @@ func TestSettingsAreCheckedByNew(t *testing.T) {
 	}{
 		{recorder.Config{}, "recorder: dir: empty, want a directory"},
 		{recorder.Config{Dir: "x", Format: "mp3"}, `recorder: format: got "mp3", want wav or mulaw`},
-		{recorder.Config{Dir: "x", Fill: "noise"}, `recorder: fill: got "noise", want silence`},
+		{recorder.Config{Dir: "x", Fill: "noise"}, `recorder: fill: got "noise", want silence or conceal`},
 		{recorder.Config{Dir: "x", Left: call.RoleAgent, Right: call.RoleAgent}, "recorder: channels: got agent left and agent right, want two different roles"},
 		{recorder.Config{Dir: "x", Sync: time.Hour}, "recorder: sync: got 1h0m0s, want 100ms to 5s"},
 		{recorder.Config{Dir: "x", Buffer: -1}, "recorder: buffer: got -1ns, want 1s to 1m0s"},

@@ -1,13 +1,9 @@
 package recorder
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 )
@@ -32,6 +28,7 @@ func (s *Store) nextPart(r *Recording, id string) error {
 				continue
 			}
 			r.part, r.previous = m.Part+1, inDay(day, base)
+			r.resume(m)
 		}
 	}
 	return nil
@@ -58,35 +55,3 @@ func (s *Store) names(folder string) ([]string, error) {
 	names, err := d.Readdirnames(-1)
 	return names, errors.Join(err, d.Close())
 }
-
-// link ties a finished manifest to the part before: by its hash, and by what lies between the two where no event of the call
-// has told, since the part before ended for itself: with its process, or as somebody wished.
-func (s *Store) link(m *Manifest) {
-	if m.Previous == nil {
-		return
-	}
-	b, err := s.root.ReadFile(inDay(m.Previous.Folder, ManifestName))
-	if err != nil {
-		return
-	}
-	sum := sha256.Sum256(b)
-	m.Previous.SHA256 = hex.EncodeToString(sum[:])
-	var before Manifest
-	if json.Unmarshal(b, &before) != nil || before.Ended == nil || slices.ContainsFunc(slices.Concat(m.Missing, m.Gaps), between) {
-		return
-	}
-	samples := int64(m.Started.Sub(*before.Ended) * rate / time.Second)
-	if samples < leastGap {
-		return
-	}
-	g := Missing{What: "gap", Samples: samples, Text: "before this part: the one before had ended"}
-	if c := before.EndCause; c != nil {
-		if g.Cause = c.Code; c.Text != "" {
-			g.Text += ": " + c.Text
-		}
-	}
-	m.Gaps = slices.Insert(m.Gaps, 0, g)
-}
-
-// between says whether x is the stretch between the part before and this one.
-func between(x Missing) bool { return x.What == "gap" && x.Channel == nil }

@@ -200,7 +200,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 			return fmt.Errorf("repair: %w", err)
 		}
 	}
-	s.link(m)
+	if m.Previous != nil {
+		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
+	}
 	return s.putManifest(folder, m, true)
 }
 

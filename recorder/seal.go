@@ -78,7 +78,9 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 		}
 		m.Audio = a
 	}
-	r.s.link(m)
+	if m.Previous != nil {
+		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
+	}
 	if !w.renamed {
 		if err := r.s.putManifest(r.folder(), m, true); err != nil {
 			return m, err
@@ -132,6 +134,16 @@ func (s *Store) digest(name, format string) (*Audio, error) {
 		return nil, fmt.Errorf("hash audio: %w", err)
 	}
 	return &Audio{File: AudioName, Format: format, SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: n}, nil
+}
+
+// manifestHash is the SHA-256 of a sealed part's manifest, empty if there is none yet.
+func (s *Store) manifestHash(folder string) string {
+	b, err := s.root.ReadFile(inDay(folder, ManifestName))
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // sealed takes a finished recording off the list, and tells of it.

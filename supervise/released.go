@@ -136,6 +136,32 @@ func (s *Supervisor) Release(session, agent string) []string {
 	return released
 }
 
+// Give is Release for sessions whose place another process of ours gave up: it holds also for those that are not known yet.
+func (s *Supervisor) Give(sessions []string) {
+	s.change(func(now time.Time) {
+		for _, id := range sessions {
+			if x := s.core.sessions[id]; x != nil && !x.released {
+				s.core.release(now, x)
+			} else if x == nil {
+				s.core.viewOf(now, id).will.place = placeGiven
+			}
+		}
+	})
+}
+
+// Given lists the sessions whose place a user gave up, and it is not ours again.
+func (s *Supervisor) Given() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for _, x := range s.core.sorted() {
+		if x.released && s.core.given(x.id) {
+			ids = append(ids, x.id)
+		}
+	}
+	return ids
+}
+
 // Released says whether a user has given up the call of a session, and the place is not ours again.
 func (s *Supervisor) Released(session string) bool {
 	s.mu.Lock()
