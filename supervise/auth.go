@@ -143,6 +143,9 @@ type loginError struct {
 func (e *loginError) Error() string { return e.err.Error() }
 func (e *loginError) Unwrap() error { return e.err }
 
+// Again is when a login is tried anew.
+func (e *loginError) Again() time.Time { return e.until }
+
 // drop forgets a token that was refused, unless a newer one is there already, and says whether to try again with another.
 // Where new tokens were refused as well it is not the token: it stays, or each request would cost a login.
 func (l *login) drop(token string, now time.Time) bool {
