@@ -3,6 +3,7 @@ package supervise
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +14,9 @@ func TestAnswerThatIsAlways401CostsNoLoginEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.sessions[sess1] = twoParty()
-		bad := true
+		var well atomic.Bool
 		f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
-			if !bad || !strings.HasSuffix(r.URL.Path, "/device") {
+			if well.Load() || !strings.HasSuffix(r.URL.Path, "/device") {
 				return false
 			}
 			refuse(w, 401, "OAU-129", "Access token corrupted", "", "")
@@ -23,16 +24,19 @@ func TestAnswerThatIsAlways401CostsNoLoginEach(t *testing.T) {
 		}
 		s, _, _ := running(t, f, nil)
 		pass(20 * time.Minute)
-		alive := 0
-		f.set(func() { alive = len(f.tokens) })
-		if f.logins > 8 || alive > 2 {
-			t.Errorf("20 minutes of 401: got %d logins, %d of them alive", f.logins, alive)
+		count := func() (logins, alive int) {
+			f.set(func() { logins, alive = f.logins, len(f.tokens) })
+			return logins, alive
 		}
-		logins := f.logins
-		f.set(func() { bad = false })
+		before, alive := count()
+		if before > 8 || alive > 2 {
+			t.Errorf("20 minutes of 401: got %d logins, %d of them alive", before, alive)
+		}
+		well.Store(true)
 		pass(2 * time.Minute)
-		if st := s.Status(); len(st.Errors) != 0 || f.logins > logins+1 {
-			t.Errorf("over: got %v, %d logins more", st.Errors, f.logins-logins)
+		after, _ := count()
+		if st := s.Status(); len(st.Errors) != 0 || after > before+1 {
+			t.Errorf("over: got %v, %d logins more", st.Errors, after-before)
 		}
 	})
 }
