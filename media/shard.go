@@ -33,6 +33,7 @@ type shard struct {
 
 	timelines atomic.Int64 // that were given to it and are not closed
 	sweptAt   atomic.Int64 // engine time of the newest sweep's beginning, ns; 0: none yet
+	worst     atomic.Int64 // longest time between two sweeps since it was last asked for, ns
 
 	mu sync.Mutex
 	// mu guards the fields below, and the timelines' pub. Written by Run's goroutine only.
@@ -73,7 +74,10 @@ func (s *shard) run(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			s.sweptAt.Store(int64(s.engine.Now()))
+			now := int64(s.engine.Now())
+			if before := s.sweptAt.Swap(now); before != 0 && now-before > s.worst.Load() {
+				s.worst.Store(now - before)
+			}
 			s.sweep(time.Now())
 		case <-ctx.Done():
 			s.shutDown(time.Now(), context.Cause(ctx))
