@@ -67,17 +67,17 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 	)
 	for _, s := range streams {
 		seen[s.Line] = true
-		t := l.tracks[s.Line]
+		t, remote := l.tracks[s.Line], resolve(s)
 		if t == nil {
 			var err error
-			if t, err = l.open(s); err != nil {
+			if t, err = l.open(s, remote); err != nil {
 				undo()
 				return nil, nil, nil, err
 			}
 			l.tracks[s.Line] = t
 			opened = append(opened, s.Line)
 		}
-		commit, back, err := t.Prepare(params(s, resolve(s)))
+		commit, back, err := t.Prepare(params(s, remote))
 		if err != nil {
 			undo()
 			return nil, nil, nil, fmt.Errorf("m= line %d: %w", s.Line, err)
@@ -102,13 +102,14 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 	return locals, commit, undo, nil
 }
 
-func (l *leg) open(s offer.Stream) (*media.Track, error) {
+func (l *leg) open(s offer.Stream, remote netip.AddrPort) (*media.Track, error) {
 	toward := s.Remote.Addr()
 	if !toward.IsValid() || toward.IsUnspecified() {
 		toward = l.toward
 	}
 	t, err := l.call.timeline.Open(media.Plan{
 		Leg: l.id, Line: s.Line, Party: l.party(s), IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
+		Remote: remote, Secure: s.RecvKey != nil,
 	})
 	switch {
 	case err == nil:

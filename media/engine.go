@@ -23,6 +23,7 @@ type Engine struct {
 	start  time.Time
 	shards []*shard
 	ports  *portPool
+	habits habits
 }
 
 // New checks the configuration. It starts nothing: nothing moves before Run.

@@ -29,6 +29,11 @@ type liveTimeline struct {
 	todo    []post
 	final   time.Duration // of the newest batch
 	wroteAt time.Duration
+	turned  time.Duration // its newest turn
+	due     time.Duration // when time alone asks for the next one
+	mailed  bool          // something came for its tracks
+	live    bool          // somebody can't wait for what comes
+	opening bool          // a track's way is being opened
 	dirty   bool
 	closed  bool
 	cause   call.Cause
@@ -50,14 +55,22 @@ func (l *liveTimeline) perform(p *post) {
 	case postTimeline:
 	case postOpen:
 		l.tracks = append(l.tracks, p.track)
+		s.join(p.track)
 	case postCommit:
 		if !p.track.state.Ended {
-			s.guard(p.track, func() { p.track.commit(p.agree, s.now) })
+			s.guard(p.track, func() {
+				p.track.commit(p.agree, s.now)
+				p.track.takeEarly()
+				if p.track.port.share == nil { // what waited in the kernel for the agreement
+					p.track.pull()
+				}
+			})
 		}
 	case postEnd:
 		s.guard(p.track, func() { p.track.end(call.Cause{Code: call.CodeHangup}) })
 	case postAttach:
 		l.seats = append(l.seats, p.seat)
+		l.need()
 	case postDetach:
 		l.detach(p.seat, p.cause)
 	case postEvent:
@@ -78,7 +91,7 @@ func (l *liveTimeline) perform(p *post) {
 func (l *liveTimeline) refuse(p *post) {
 	switch p.kind {
 	case postOpen:
-		l.shard.closePair(p.track.pair)
+		l.shard.refuse(p.track)
 	case postAttach:
 		l.shard.finish(p.seat, l.cause)
 	case postValve:
@@ -107,6 +120,7 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 	for i, have := range l.seats {
 		if have == st {
 			l.seats = append(l.seats[:i], l.seats[i+1:]...)
+			l.need()
 			l.shard.finish(st, c)
 			return
 		}
@@ -116,8 +130,8 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 // mask moves the valve.
 func (l *liveTimeline) mask(p *post) {
 	now := l.shard.now
-	// Between two batches Final stands still, and tracks forget at each sweep.
-	final := max(l.final, l.shard.clock.prev-l.shard.engine.cfg.ArchiveWindow)
+	// Between two batches Final stands still, and tracks forget at each turn.
+	final := max(l.final, l.turned-l.shard.engine.cfg.ArchiveWindow)
 	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, final, now)}
 	e := call.Event{Type: call.EventMaskOff}
 	if p.valve == ValveMasked {

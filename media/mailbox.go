@@ -44,6 +44,8 @@ type post struct {
 
 // mailbox is what other goroutines and a shard share.
 type mailbox struct {
+	wake chan struct{} // holds one: there is something that shouldn't wait for a slow sweep
+
 	mu sync.Mutex
 	// mu guards the fields below.
 	posts   []post
@@ -64,6 +66,12 @@ func (m *mailbox) put(p post) bool {
 		return false
 	}
 	m.posts = append(m.posts, p)
+	if p.kind != postEvent && p.kind != postParty {
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
 	return true
 }
 

@@ -84,6 +84,7 @@ func (f *fakePort) writeTo(b []byte, to netip.AddrPort) error {
 }
 func (f *fakePort) local() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.9:5000") }
 func (f *fakePort) kernelDrops() int64    { return 0 }
+func (f *fakePort) buffer() int           { return 0 }
 func (f *fakePort) Close() error          { f.closed++; return nil }
 
 // rig is one track on a shard that is swept by hand.
@@ -117,7 +118,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 
 func (r *rig) open() (*Track, *fakePort) {
 	port := &fakePort{start: r.e.start}
-	k := &Track{timeline: r.line, live: newLiveTrack(r.line.live, Plan{Leg: "leg"}, portPair{rtp: port})}
+	k := &Track{timeline: r.line, live: newLiveTrack(r.line.live, Plan{Leg: "leg"}, ownPort(portPair{rtp: port}))}
 	r.line.tracks++
 	k.id = TrackID(r.line.tracks)
 	k.live.state.ID = k.id

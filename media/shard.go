@@ -1,7 +1,6 @@
 package media
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -15,8 +14,6 @@ import (
 )
 
 const (
-	// rtcpSweeps: RTCP ports are read each so many sweeps.
-	rtcpSweeps = 10
 	// oldestStamp bounds how long before a sweep a packet may have come: from a commit back to the opening of its port.
 	oldestStamp = 10 * time.Second
 	// clockSlack is how far a stamp may lie after the sweep's beginning: the packets that came while it ran.
@@ -28,8 +25,9 @@ const (
 // shard is one goroutine with one ticker, and all timelines that it sweeps.
 type shard struct {
 	// Set by newShard, then constant.
-	engine *Engine
-	mail   mailbox
+	engine  *Engine
+	mail    mailbox
+	sharing sharing
 
 	timelines atomic.Int64 // that were given to it and are not closed
 	sweptAt   atomic.Int64 // engine time of the newest sweep's beginning, ns; 0: none yet
@@ -41,17 +39,23 @@ type shard struct {
 	ended Totals // of what is no longer in lines
 
 	// Owned by Run's goroutine.
-	clock    sweepClock
-	now      time.Duration
-	batch    batch
-	scratch  []byte
-	pool     slotPool
-	out      *output
-	serving  *liveTimeline // whose frames are in out
-	gift     Batch         // what its sinks get
-	spare    []post
-	rtcpTurn bool
-	sweeps   int
+	clock   sweepClock
+	now     time.Duration
+	batch   batch
+	scratch []byte
+	pool    slotPool
+	out     *output
+	serving *liveTimeline // whose frames are in out
+	gift    Batch         // what its sinks get
+	spare   []post
+	ports   []*port
+	intake  intake
+	// controlTurn: RTCP ports are read in this sweep; next at controlAt.
+	controlTurn bool
+	controlAt   time.Duration
+	// quick: somebody can't wait; slowAt is when those take their turn who can.
+	quick  bool
+	slowAt time.Duration
 }
 
 // sweepClock converts kernel stamps, which are wall time, to the engine's clock.
@@ -63,39 +67,9 @@ type sweepClock struct {
 
 func newShard(e *Engine) *shard {
 	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets)}
+	s.mail.wake = make(chan struct{}, 1)
 	s.out.full = func() { s.write(s.serving, s.serving.final) } // Final stays: the sweep isn't over
 	return s
-}
-
-// run sweeps until ctx ends, and then closes what is left.
-func (s *shard) run(ctx context.Context) {
-	tick := time.NewTicker(s.engine.cfg.Sweep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			now := int64(s.engine.Now())
-			if before := s.sweptAt.Swap(now); before != 0 && now-before > s.worst.Load() {
-				s.worst.Store(now - before)
-			}
-			s.sweep(time.Now())
-		case <-ctx.Done():
-			s.shutDown(time.Now(), context.Cause(ctx))
-			return
-		}
-	}
-}
-
-// sweep is one look at everything.
-//
-//earshot:hot
-func (s *shard) sweep(now time.Time) {
-	s.setClock(now)
-	s.takePosts(false)
-	for _, l := range s.lines { // takePosts may add to it; closing is done below
-		s.sweepLine(l)
-	}
-	s.removeClosed()
 }
 
 func (s *shard) setClock(now time.Time) {
@@ -107,8 +81,9 @@ func (s *shard) setClock(now time.Time) {
 	if c.stepped {
 		s.engine.cfg.Log.Warn("wall clock stepped", slog.Duration("by", step))
 	}
-	s.sweeps++
-	s.rtcpTurn = s.sweeps%rtcpSweeps == 0
+	if s.controlTurn = s.now >= s.controlAt; s.controlTurn {
+		s.controlAt = s.now + controlEvery
+	}
 }
 
 // arrival is the engine's time of a kernel stamp. In the sweep after a clock step nobody knows which of them were made before
@@ -148,34 +123,6 @@ func (s *shard) takePosts(last bool) {
 	s.spare = posts
 }
 
-// sweepLine is one timeline's turn: posts, tracks, batch.
-//
-//earshot:hot
-func (s *shard) sweepLine(l *liveTimeline) {
-	s.serve(l)
-	for i := range l.todo {
-		l.perform(&l.todo[i])
-	}
-	clear(l.todo)
-	l.todo = l.todo[:0]
-	if l.closed {
-		return
-	}
-	for _, k := range l.tracks {
-		if !k.state.Ended {
-			s.sweepTrack(k)
-		}
-		l.dirty = l.dirty || k.dirty
-		k.dirty = false
-	}
-	if l.droppedEvents.Load() > 0 {
-		l.tellDropped()
-	}
-	if l.dirty || len(s.out.frames) > 0 || len(s.out.events) > 0 || s.now-l.wroteAt >= idleBatch {
-		s.write(l, s.now-s.engine.cfg.ArchiveWindow)
-	}
-}
-
 // serve makes the output collect for a timeline.
 func (s *shard) serve(l *liveTimeline) {
 	o := s.out
@@ -206,6 +153,7 @@ func (s *shard) shutDown(now time.Time, why error) {
 	}
 	s.setClock(now)
 	s.takePosts(true)
+	s.readPorts()
 	for _, l := range s.lines {
 		s.serve(l)
 		for i := range l.todo {
@@ -236,12 +184,11 @@ func (s *shard) removeClosed() {
 	})
 }
 
-// closePair closes a track's sockets.
-func (s *shard) closePair(q portPair) {
-	s.mu.Lock()
-	s.ended.KernelDropPackets += q.rtp.kernelDrops()
-	s.mu.Unlock()
-	q.close(s.engine.ports, s.now)
+// refuse lets go of a track that came too late: its timeline is closed.
+func (s *shard) refuse(k *liveTrack) {
+	if k.port.share == nil || s.sharing.release(k.port.share, k.plan, s.now) {
+		s.shut(k.port)
+	}
 }
 
 // addTotals adds this shard's share.

@@ -6,13 +6,11 @@ import (
 	"github.com/earshot/earshot/call"
 )
 
-// sweep is a track's turn: read, decide what time decides, send.
+// sweep is a track's turn: take what came, decide what time decides, send.
 //
 //earshot:hot
 func (k *liveTrack) sweep() {
-	if k.open() {
-		k.drain()
-	}
+	k.drain()
 	k.tick(k.shard.now)
 	k.send(k.shard.now)
 }
@@ -86,7 +84,7 @@ func (k *liveTrack) send(now time.Duration) {
 			}
 			b = sealed
 		}
-		if k.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
+		if k.port.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
 			k.state.Counts.SentPackets++
 		}
 		k.dirty = true
@@ -99,9 +97,9 @@ func (k *liveTrack) end(c call.Cause) {
 		return
 	}
 	now := k.shard.now
-	if k.open() {
-		k.drain()
-	}
+	k.pull()
+	k.drain()
+	k.dropEarly()
 	k.dropTrial(now)
 	k.forsakeOld(forever)
 	k.placer.flush(now)
@@ -117,7 +115,7 @@ func (k *liveTrack) end(c call.Cause) {
 // close ends the track as it stands.
 func (k *liveTrack) close(c call.Cause) {
 	k.state.Ended, k.dirty = true, true
-	k.shard.closePair(k.pair)
+	k.shard.leave(k)
 	facts := map[string]any{"cause": string(c.Code)}
 	if c.Text != "" {
 		facts["text"] = c.Text

@@ -54,7 +54,10 @@ type inbox struct {
 	result   Result
 }
 
-var _ media.Sink = (*Recording)(nil)
+var (
+	_ media.Sink    = (*Recording)(nil)
+	_ media.Patient = (*Recording)(nil)
+)
 
 // Write copies the batch and returns. What finds no room, because the disk has been too slow for Config.Buffer, is
 // silence in the file and a span of kind disk in the manifest.
@@ -87,6 +90,9 @@ func (r *Recording) Write(b *media.Batch) {
 		r.s.enqueue(r)
 	}
 }
+
+// Patient tells that a file can wait: audio reaches it within media's SlowSweep.
+func (r *Recording) Patient() bool { return true }
 
 // End seals the recording in the background; Sealed tells when. Further calls do nothing.
 func (r *Recording) End(c call.Cause) {

@@ -39,6 +39,9 @@ func (c *checker) Write(b *media.Batch) {
 	}
 }
 
+// Patient tells that it can wait, as a file can.
+func (*checker) Patient() bool { return true }
+
 // End lets compare read the counts: the engine has let go of the sink.
 func (c *checker) End(call.Cause) { c.done = true }
 

@@ -85,6 +85,9 @@ func loadEngine(ctx context.Context, cfg Config, s *Step, audio pattern, c *chil
 // carry opens the calls, has them sent to, reads the meters, and closes them.
 func (r *rig) carry(ctx context.Context, audio pattern, c *child, sources []netip.AddrPort) error {
 	s := r.step
+	if err := r.introduce(ctx, c, sources[0]); err != nil {
+		return err
+	}
 	empty := heap()
 	if err := r.open(audio, sources); err != nil {
 		return err
@@ -141,6 +144,31 @@ func (r *rig) meter(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// introduce carries one track alone, for a moment: media lets plain tracks of an address share ports once it has seen that
+// the address sends from the ports that it names, which in life it learns from the first call.
+func (r *rig) introduce(ctx context.Context, c *child, from netip.AddrPort) error {
+	l, err := r.engine.NewTimeline(call.Info{ID: "introduction"})
+	if err != nil {
+		return err
+	}
+	k, err := r.openTrack(&line{timeline: l}, 0, 0, from)
+	if err != nil {
+		return err
+	}
+	at, _ := k.Local()
+	if _, err := c.ask(order{To: []netip.AddrPort{at}, SRTP: r.cfg.SRTP, Only: 1}); err != nil {
+		return err
+	}
+	for begun := time.Now(); k.State().Heard == 0 && ctx.Err() == nil; pause(ctx, packetTime) {
+		if time.Since(begun) > senderPatience {
+			return errors.New("no packets came")
+		}
+	}
+	_, err = c.ask(order{Stop: true})
+	<-l.Close(call.Cause{Code: call.CodeHangup})
+	return err
+}
+
 // open makes the calls.
 func (r *rig) open(audio pattern, sources []netip.AddrPort) error {
 	ports := map[netip.AddrPort]bool{}
@@ -152,10 +180,11 @@ func (r *rig) open(audio pattern, sources []netip.AddrPort) error {
 		r.lines = append(r.lines, l)
 		for j := range tracksPerCall {
 			track := i*tracksPerCall + j
-			at, err := r.openTrack(l, i, j, sources[track])
+			k, err := r.openTrack(l, i, j, sources[track])
 			if err != nil {
 				return err
 			}
+			at, _ := k.Local()
 			ports[at] = true
 			r.opened = append(r.opened, at)
 		}
@@ -195,14 +224,14 @@ func (r *rig) openLine(i int, audio pattern) (*line, error) {
 	return l, nil
 }
 
-func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (netip.AddrPort, error) {
+func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (*media.Track, error) {
 	track := i*tracksPerCall + j
 	k, err := l.timeline.Open(media.Plan{
 		Leg: fmt.Sprintf("bench-%d", i), Line: j, Party: call.Party{ID: roles[j].String(), Role: roles[j]},
-		IPv6: r.cfg.IP.Is6(), Toward: from.Addr(), Mux: true,
+		IPv6: r.cfg.IP.Is6(), Toward: from.Addr(), Remote: from, Secure: r.cfg.SRTP, Mux: true,
 	})
 	if err != nil {
-		return netip.AddrPort{}, err
+		return nil, err
 	}
 	p := media.Params{Remote: from, Mux: true, Receive: true, Payloads: []media.Payload{{Number: 0, Codec: media.CodecPCMU}}}
 	if r.cfg.SRTP {
@@ -210,11 +239,10 @@ func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (netip.AddrPort,
 	}
 	commit, _, err := k.Prepare(p)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return nil, err
 	}
 	commit()
-	at, _ := k.Local()
-	return at, nil
+	return k, nil
 }
 
 // close ends the calls and waits until their recordings are sealed.

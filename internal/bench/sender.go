@@ -19,6 +19,8 @@ type order struct {
 	// To begins to send: to one address per track, or to the same one if there is one only.
 	To   []netip.AddrPort `json:"to,omitempty"`
 	SRTP bool             `json:"srtp,omitempty"`
+	// Only so many of the sources send; 0: all.
+	Only int `json:"only,omitempty"`
 	// Stop ends the sending.
 	Stop bool `json:"stop,omitempty"`
 }
@@ -160,10 +162,13 @@ func (s *sender) close() {
 
 // begin makes the flows anew and points the sources at where they shall send.
 func (s *sender) begin(o order) error {
-	if len(o.To) != len(s.socks) && len(o.To) != 1 {
-		return fmt.Errorf("sender: to: got %d addresses, want 1 or %d", len(o.To), len(s.socks))
+	if o.Only == 0 {
+		o.Only = len(s.socks)
 	}
-	flows := make([]*flow, len(s.socks))
+	if len(o.To) != o.Only && len(o.To) != 1 || o.Only > len(s.socks) {
+		return fmt.Errorf("sender: to: got %d addresses for %d of %d sources", len(o.To), o.Only, len(s.socks))
+	}
+	flows := make([]*flow, o.Only)
 	for i := range flows {
 		var err error
 		if flows[i], err = newFlow(i, o.SRTP); err != nil {
