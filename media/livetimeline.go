@@ -55,7 +55,6 @@ func (l *liveTimeline) perform(p *post) {
 	case postTimeline:
 	case postOpen:
 		l.tracks = append(l.tracks, p.track)
-		s.join(p.track)
 	case postCommit:
 		if !p.track.state.Ended {
 			s.guard(p.track, func() {
@@ -91,7 +90,7 @@ func (l *liveTimeline) perform(p *post) {
 func (l *liveTimeline) refuse(p *post) {
 	switch p.kind {
 	case postOpen:
-		l.shard.refuse(p.track)
+		l.shard.leave(p.track)
 	case postAttach:
 		l.shard.finish(p.seat, l.cause)
 	case postValve:

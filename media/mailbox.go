@@ -2,6 +2,7 @@ package media
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -44,6 +45,7 @@ type post struct {
 
 // mailbox is what other goroutines and a shard share.
 type mailbox struct {
+	n    atomic.Int32  // of posts that wait
 	wake chan struct{} // holds one: there is something that shouldn't wait for a slow sweep
 
 	mu sync.Mutex
@@ -66,6 +68,7 @@ func (m *mailbox) put(p post) bool {
 		return false
 	}
 	m.posts = append(m.posts, p)
+	m.n.Store(int32(len(m.posts)))
 	if p.kind != postEvent && p.kind != postParty {
 		select {
 		case m.wake <- struct{}{}:
@@ -81,6 +84,7 @@ func (m *mailbox) take(spare []post, last bool) []post {
 	defer m.mu.Unlock()
 	got := m.posts
 	m.posts = spare[:0]
+	m.n.Store(0)
 	m.closed = m.closed || last
 	return got
 }

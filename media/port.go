@@ -43,7 +43,7 @@ func (s *shard) join(k *liveTrack) {
 
 // leave takes a track off its port, which is closed after the last.
 func (s *shard) leave(k *liveTrack) {
-	p := k.port
+	p := k.port // which it may never have joined
 	for i, have := range p.tracks {
 		if have == k {
 			p.tracks = append(p.tracks[:i], p.tracks[i+1:]...)
@@ -149,11 +149,23 @@ func (p *port) hand(s *shard, b []byte, from netip.AddrPort, at time.Duration) {
 	k, f := (*liveTrack)(nil), formMedia
 	if p.share == nil {
 		k = p.tracks[0]
-	} else if k, b, f = p.find(s, b, from, at); k == nil {
+	} else if k, b, f = p.find(s, b, from, at); k == nil && s.news() {
+		k, b, f = p.find(s, b, from, at)
+	}
+	if k == nil {
 		s.stray()
 		return
 	}
 	s.intake.add(k, b, from, at, f)
+}
+
+// news takes the posts that came since the sweep began: a track that was opened meanwhile may have a packet already.
+func (s *shard) news() bool {
+	if s.mail.n.Load() == 0 {
+		return false
+	}
+	s.takePosts(false)
+	return true
 }
 
 // handControl gives a datagram of the RTCP port to its track.

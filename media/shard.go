@@ -116,6 +116,9 @@ func (s *shard) takePosts(last bool) {
 		case l.closed:
 			l.refuse(p)
 		default:
+			if p.kind == postOpen { // before anything is read: its first packet may be there already
+				s.join(p.track)
+			}
 			l.todo = append(l.todo, *p)
 		}
 	}
@@ -182,13 +185,6 @@ func (s *shard) removeClosed() {
 		}
 		return l.closed
 	})
-}
-
-// refuse lets go of a track that came too late: its timeline is closed.
-func (s *shard) refuse(k *liveTrack) {
-	if k.port.share == nil || s.sharing.release(k.port.share, k.plan, s.now) {
-		s.shut(k.port)
-	}
 }
 
 // addTotals adds this shard's share.
