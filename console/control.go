@@ -73,6 +73,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /listen", c.listen)
+	mux.HandleFunc("GET /account/{question}", c.account)
 	// No ReadTimeout or WriteTimeout: net/http would end a listener with them. The socket is our own user's.
 	c.http = &http.Server{
 		Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,

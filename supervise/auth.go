@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -42,6 +43,8 @@ type login struct {
 	nextTry time.Time // no attempt before
 	fails   int
 	old     []oldToken // replaced by newer ones, at most maxOldTokens
+	scopes  []string   // of the newest login, as RingCentral spells them
+	owner   string     // extension id of its user
 }
 
 // oldToken is a token that a newer one replaced. Requests that are under way may still use it for a while.
@@ -108,6 +111,7 @@ func (l *login) settle(doc tokenDoc, err error, now time.Time) (string, error) {
 			l.old = append(l.old, oldToken{l.token, now})
 		}
 		l.token, l.err, l.fails, l.nextTry = string(doc.AccessToken), nil, 0, time.Time{}
+		l.scopes, l.owner = strings.Fields(string(doc.Scope)), string(doc.Owner)
 		l.endsAt = now.Add(life)
 		l.renewAt = l.endsAt.Add(-min(renewBefore, life/4))
 		return l.token, nil
@@ -188,6 +192,8 @@ func (l *login) revoke(ctx context.Context, token string) {
 type tokenDoc struct {
 	AccessToken text `json:"access_token"`
 	ExpiresIn   text `json:"expires_in"`
+	Scope       text `json:"scope"`
+	Owner       text `json:"owner_id"`
 }
 
 // life is how long the token lives; life times of 600 s to 24 h were seen, so nothing is assumed.

@@ -39,6 +39,7 @@ type client struct {
 	auth      *login
 
 	requests requestCounts
+	clock    clockOffset
 
 	legacy atomic.Bool // the session form works with the field names of 2019 only
 }
@@ -156,12 +157,14 @@ func (c *client) send(ctx context.Context, o op, path string, body []byte, kind,
 	if operations[o].verb == post {
 		req.Header.Set("Content-Type", kind)
 	}
+	sent := time.Now()
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.requests.note(0)
 		return nil, fmt.Errorf("%s: %w", o, c.transportError(ctx, err))
 	}
 	c.requests.note(resp.StatusCode)
+	c.clock.note(resp.Header, sent, time.Now())
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes+1))
 	now := time.Now()

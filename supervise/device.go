@@ -22,12 +22,12 @@ const fittingType = "OtherPhone"
 
 // Device is one device of the supervisor.
 type Device struct {
-	ID          string
-	Name        string
-	Type        string // OtherPhone is the one that can register from here
-	Status      string // Online or Offline
-	Extension   string // the owner's short number
-	ExtensionID string
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Type        string `json:"type"`         // OtherPhone is the one that can register from here
+	Status      string `json:"status"`       // Online or Offline
+	Extension   string `json:"extension"`    // the owner's short number
+	ExtensionID string `json:"extension_id"` // and id
 }
 
 // SIPInfo is the SIP account of a device.

@@ -18,6 +18,9 @@
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
 //
+// Those who only look have an [Account]: one login that shows calls, devices and groups, and that [Check] examines. It shares the
+// Supervisor's login and leaves the request budget to the joins. [Size] says how large a pool a load asks for.
+//
 // # Usage
 //
 //	s, err := supervise.New(supervise.Config{

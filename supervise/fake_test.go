@@ -170,6 +170,8 @@ func (f *fakeRC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rest == "extension":
 		fmt.Fprintf(w, `{"records":[{"id":62295327016,"extensionNumber":"108","name":"Bob Brown","permissions":{"admin":{"enabled":false}}},
 			{"id":62226587016,"extensionNumber":"101","name":"Supervisor ABC"}],"paging":{"page":1,"totalPages":1},"navigation":{}}`)
+	case rest == "extension/~":
+		fmt.Fprint(w, `{"id":62226587016,"extensionNumber":"101","name":"Supervisor ABC","permissions":{"admin":{"enabled":false}}}`)
 	case rest == "extension/~/device":
 		fmt.Fprintf(w, `{"records":[{"id":%q,"type":"OtherPhone","name":"Supervisor Existing Phone","status":"Online",
 			"extension":{"id":62226587016,"extensionNumber":"101"}},{"id":"52959004","type":"SoftPhone","status":"Offline"}]}`, deviceID)
@@ -204,7 +206,7 @@ func (f *fakeRC) oauth(w http.ResponseWriter, r *http.Request, body string) {
 		f.logins++
 		token := fmt.Sprintf("token-made-up-%d", f.logins)
 		f.tokens[token] = true
-		json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "bearer", "expires_in": f.expiresIn, "surprise": []int{1}})
+		json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "bearer", "expires_in": f.expiresIn, "owner_id": f.id(ownExt), "surprise": []int{1}})
 	}
 }
 

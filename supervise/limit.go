@@ -31,6 +31,7 @@ const (
 	shareAll   = 100
 	shareLook  = 80
 	shareRetry = 60
+	shareAsk   = 40 // of people who look while calls are being joined
 )
 
 const (
@@ -59,6 +60,7 @@ type purse struct {
 	sent    []time.Time // within the window, oldest first; at most limit
 	blocked time.Time   // a penalty lasts until then
 	strikes int         // penalties in a row without Retry-After
+	told    bool        // limit is what an answer's headers named
 	// others are requests that the server counts and we did not send: other programs of the same user and app. They
 	// count for a window from their newest telling on.
 	others   int
@@ -169,7 +171,7 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 	}
 	p := &l.purses[g]
 	if n, ok := headerInt(h, "X-Rate-Limit-Limit"); ok && n > 0 && n <= maxLimit {
-		p.limit, named = n, true
+		p.limit, p.told, named = n, true, true
 	}
 	if n, ok := headerInt(h, "X-Rate-Limit-Window"); ok && n > 0 && n <= 3600 {
 		p.window = time.Duration(n) * time.Second

@@ -30,7 +30,9 @@ const (
 	opLogin op = iota
 	opRevoke
 	opFeedToken
+	opOwnExtension
 	opDevices
+	opDevice
 	opSIPInfo
 	opExtensions
 	opGroups
@@ -57,7 +59,9 @@ var operations = [opCount]operation{
 	opLogin:            {"login", post, "/restapi/oauth/token", groupAuth},
 	opRevoke:           {"revoke login", post, "/restapi/oauth/revoke", groupAuth},
 	opFeedToken:        {"feed token", post, "/restapi/oauth/wstoken", groupAuth},
+	opOwnExtension:     {"read own extension", get, account + "extension/~", groupLight},
 	opDevices:          {"list devices", get, account + "extension/~/device", groupLight},
+	opDevice:           {"read device", get, account + "device/{}", groupLight},
 	opSIPInfo:          {"read sip-info", get, account + "device/{}/sip-info", groupLight},
 	opExtensions:       {"list extensions", get, account + "extension", groupMedium},
 	opGroups:           {"list call monitoring groups", get, account + "call-monitoring-groups", groupMedium},

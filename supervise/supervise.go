@@ -225,6 +225,7 @@ type Supervisor struct {
 	cfg     Config
 	logins  []*poolLogin  // at least one
 	devices []*poolDevice // at least one for each login
+	askers  []*Account    // the logins, for those who only look
 	feed    *feed
 	log     *repeats
 	wake    chan struct{} // size 1: the core has work for Run
@@ -259,6 +260,9 @@ func New(cfg Config) (*Supervisor, error) {
 	s.enter(cfg)
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
 	s.feed = newFeed(s)
+	for i, l := range s.logins {
+		s.askers = append(s.askers, newAccount(cfg, cfg.Logins[i], l.client, s))
+	}
 	return s, nil
 }
 

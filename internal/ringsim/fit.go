@@ -112,6 +112,9 @@ func (s *Sim) DotEnv() []byte {
 		"SIP_INFO_DOMAIN": Domain, "SIP_INFO_OUTBOUND_PROXY": proxy, "SIP_INFO_USERNAME": d.UserName,
 		"SIP_INFO_PASSWORD": d.Password, "SIP_INFO_AUTHORIZATION_ID": d.ID,
 	}
+	if s.trunk.Addr("tls") != "" {
+		env["EARSHOT_SIP_TLS_CA_FILE"] = s.caFile // who trusts the certificate's authority need not switch verification off
+	}
 	lines := make([]string, 0, len(env))
 	for k, v := range env {
 		lines = append(lines, k+"="+v)
