@@ -1,6 +1,10 @@
 package recorder
 
-import "github.com/zaf/g711"
+import (
+	"encoding/binary"
+
+	"github.com/zaf/g711"
+)
 
 // silenceOctet is zero in mu-law (ITU-T G.711 table 2a: +0 is 0xFF).
 const silenceOctet = 0xFF
@@ -56,8 +60,7 @@ func (p payload) toPCM(dst []byte, stride int) {
 	}
 	at := 0
 	for _, o := range p.data {
-		s := table[o]
-		dst[at], dst[at+1] = byte(s), byte(uint16(s)>>8)
+		binary.LittleEndian.PutUint16(dst[at:], uint16(table[o]))
 		at += stride
 	}
 }

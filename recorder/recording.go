@@ -46,6 +46,7 @@ type inbox struct {
 	cause  call.Cause
 	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
 	busy, again, wantSync bool
+	since                 time.Time // of the group sync, see job
 	// queued: it stands in the store's queue.
 	queued   bool
 	sealed   bool // done is closed

@@ -145,6 +145,9 @@ type Store struct {
 	// wrap puts something between us and audio.wav; tests only.
 	wrap func(name string, f blockFile) blockFile
 
+	// wholeAgain is when the whole file system may be synced again. Owned by syncAll.
+	wholeAgain time.Time
+
 	queue   chan *Recording
 	count   counters
 	closing atomic.Bool
