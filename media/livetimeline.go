@@ -1,6 +1,7 @@
 package media
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,8 @@ type liveTimeline struct {
 
 	// Owned by the shard.
 	tracks  []*liveTrack // Tracks[i] has ID i+1
+	states  []TrackState // theirs, in the same order
+	shownAt time.Duration
 	seats   []*seat
 	valve   valve
 	todo    []post
@@ -54,7 +57,7 @@ func (l *liveTimeline) perform(p *post) {
 	switch p.kind {
 	case postTimeline:
 	case postOpen:
-		l.tracks = append(l.tracks, p.track)
+		l.adopt(p.track)
 	case postCommit:
 		if !p.track.state.Ended {
 			s.guard(p.track, func() {
@@ -116,9 +119,14 @@ func (l *liveTimeline) event(e call.Event) {
 }
 
 func (l *liveTimeline) detach(st *seat, c call.Cause) {
-	for i, have := range l.seats {
+	for _, have := range l.seats {
 		if have == st {
-			l.seats = append(l.seats[:i], l.seats[i+1:]...)
+			l.show()
+			if len(l.shard.out.frames) > 0 {
+				l.shard.write(l, l.final)
+			}
+			l.shard.write(l, l.final) // its last batch, without frames: the states as they are
+			l.seats = slices.DeleteFunc(l.seats, func(have *seat) bool { return have == st })
 			l.need()
 			l.shard.finish(st, c)
 			return
@@ -156,6 +164,7 @@ func (l *liveTimeline) close(c call.Cause) {
 		s.guard(k, func() { k.end(c) })
 	}
 	l.tellDropped()
+	l.show()
 	s.write(l, s.now)
 	l.closed, l.cause = true, c
 	for _, st := range l.seats {
@@ -171,18 +180,38 @@ func (l *liveTimeline) tellDropped() {
 	}
 }
 
-// bringUp publishes the states of all tracks.
+// adopt takes a track onto the timeline: its state stands among those of the others from here on.
+func (l *liveTimeline) adopt(k *liveTrack) {
+	l.tracks = append(l.tracks, k)
+	l.states = append(l.states, *k.state)
+	for i, k := range l.tracks { // the slice may have moved
+		k.state = &l.states[i]
+		k.placer.state = k.state
+	}
+}
+
+// bringUp brings the states up to date. Those who look from outside see them a slow sweep late at most, and at once when
+// something happened.
+//
+//earshot:hot
 func (l *liveTimeline) bringUp() {
+	s := l.shard
+	for _, k := range l.tracks {
+		k.state.Length = k.placer.front
+	}
+	if len(s.out.events) == 0 && s.now-l.shownAt < s.engine.cfg.SlowSweep-s.engine.cfg.Sweep/2 {
+		return
+	}
+	l.show()
+}
+
+// show publishes the states.
+func (l *liveTimeline) show() {
+	l.shownAt = l.shard.now
 	for _, k := range l.tracks {
 		k.bringUp()
 	}
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
-	for i, k := range l.tracks {
-		if i == len(l.pub) {
-			l.pub = append(l.pub, k.state)
-		} else {
-			l.pub[i] = k.state
-		}
-	}
+	l.pub = append(l.pub[:0], l.states...)
 }

@@ -28,8 +28,8 @@ type liveTrack struct {
 	port  *port
 
 	// Owned by the shard.
-	state   TrackState
-	agree   *agreement // nil before the first commit
+	state   *TrackState // among its timeline's states, once it is on it
+	agree   *agreement  // nil before the first commit
 	latch   latch
 	kept    kept
 	old     *opener // the key before, until oldEnds
@@ -60,10 +60,10 @@ func newLiveTrack(l *liveTimeline, p Plan, at *port) *liveTrack {
 	s := l.shard
 	p.Remote = unmap(p.Remote)
 	k := &liveTrack{line: l, shard: s, plan: p, port: at, silence: newSilencer(s.engine.cfg.Keepalive)}
-	k.state = TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party}
+	k.state = &TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party}
 	k.placer = newPlacer(placerEnv{
 		liveWait: s.engine.cfg.LiveWait, archive: s.engine.cfg.ArchiveWindow,
-		state: &k.state, pool: &s.pool, valve: &l.valve, out: s.out,
+		state: k.state, pool: &s.pool, valve: &l.valve, out: s.out,
 	})
 	return k
 }

@@ -102,6 +102,7 @@ type rig struct {
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	cfg.Shards, cfg.Sweep = 1, orDefault(cfg.Sweep, 20*ms)
+	cfg.SlowSweep = orDefault(cfg.SlowSweep, -1)
 	e, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

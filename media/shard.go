@@ -131,6 +131,7 @@ func (s *shard) serve(l *liveTimeline) {
 	o := s.out
 	o.reset()
 	o.call = l.info.ID
+	o.samples = l.live
 	o.base, o.wall = s.now, time.Unix(0, s.clock.wall).UTC()
 	s.serving = l
 }
@@ -141,7 +142,7 @@ func (s *shard) serve(l *liveTimeline) {
 func (s *shard) write(l *liveTimeline, final time.Duration) {
 	l.bringUp()
 	l.final, l.wroteAt, l.dirty = max(l.final, final), s.now, false
-	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zero, Frames: s.out.frames, Events: s.out.events, Tracks: l.pub}
+	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zero, Frames: s.out.frames, Events: s.out.events, Tracks: l.states}
 	if len(l.seats) > 0 {
 		s.give(l, &s.gift)
 	}

@@ -32,7 +32,7 @@ func (k *liveTrack) tick(now time.Duration) {
 //
 //earshot:hot
 func (k *liveTrack) place(now time.Duration, end bool) {
-	if !k.placer.align.place(&k.state, k.line.zero, now, end) {
+	if !k.placer.align.place(k.state, k.line.zero, now, end) {
 		return
 	}
 	k.dirty = true
@@ -127,6 +127,5 @@ func (k *liveTrack) close(c call.Cause) {
 
 // bringUp brings the state up to date.
 func (k *liveTrack) bringUp() {
-	k.state.Length = k.placer.front
-	k.placer.align.estimate(&k.state, k.line.zero)
+	k.placer.align.estimate(k.state, k.line.zero)
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // Patient is a [Sink] that need not have everything at once: a file. Where all sinks of a timeline are patient it gets its batches every
-// Config.SlowSweep, else every Config.Sweep.
+// Config.SlowSweep, else every Config.Sweep, and frames that were received have octets and no PCM.
 type Patient interface{ Patient() bool }
 
 // run sweeps until ctx ends, and then closes what is left.

@@ -9,6 +9,9 @@ import (
 	"github.com/earshot/earshot/media"
 )
 
+// statesEvery is how often the tracks' states are looked at while nothing happens.
+const statesEvery = 500 * time.Millisecond
+
 // maxEpochs bounds the epochs of a track that a manifest names.
 const maxEpochs = 1000
 
@@ -41,9 +44,11 @@ type inbox struct {
 	info   call.Info
 	fresh  bool // info was updated
 	now    time.Duration
-	wrote  bool // now is set
-	ended  bool
-	cause  call.Cause
+	// statesAt is when states was copied.
+	statesAt time.Duration
+	wrote    bool // now is set
+	ended    bool
+	cause    call.Cause
 	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
 	busy, again, wantSync bool
 	since                 time.Time // of the group sync, see job
@@ -79,7 +84,11 @@ func (r *Recording) Write(b *media.Batch) {
 		x.in.event(b.Events[i])
 		data = true
 	}
-	copyStates(&x.states, b.Tracks)
+	// Nothing of them is needed with each batch: what matters at once comes with an event, the last batch has no frames.
+	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery {
+		copyStates(&x.states, b.Tracks)
+		x.statesAt = b.Now
+	}
 	x.now, x.wrote = b.Now, true
 	// Events are for people who look on; audio waits for the group sync unless it is much.
 	wake := (data || len(x.in.data) > r.s.wakeBytes || len(x.in.ops) > maxOps/4) && !x.queued && !x.busy

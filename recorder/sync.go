@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,7 +89,7 @@ func (s *Store) syncAll(stop <-chan struct{}) {
 	}
 }
 
-// syncGroup makes all open recordings durable, some at a time. It doesn't wait for the last: one file that hangs must
+// syncGroup makes all open recordings durable, some at a time; where there are many each goroutine takes several. It doesn't wait for the last: one file that hangs must
 // not keep the others from the next round, in which that one is passed over.
 func (s *Store) syncGroup(wg *sync.WaitGroup, wins chan []byte, stop <-chan struct{}) {
 	list := s.list()
@@ -99,7 +100,8 @@ func (s *Store) syncGroup(wg *sync.WaitGroup, wins chan []byte, stop <-chan stru
 	since := s.syncWhole(len(list))
 	var left atomic.Int64
 	left.Store(int64(len(list)))
-	for _, r := range list {
+	each := 1 + len(list)/wholeFiles
+	for group := range slices.Chunk(list, each) {
 		var win []byte
 		select {
 		case win = <-wins:
@@ -107,9 +109,11 @@ func (s *Store) syncGroup(wg *sync.WaitGroup, wins chan []byte, stop <-chan stru
 			return
 		}
 		wg.Go(func() {
-			s.process(r, win, true, since)
+			for _, r := range group {
+				s.process(r, win, true, since)
+			}
 			wins <- win
-			if left.Add(-1) == 0 {
+			if left.Add(-int64(len(group))) == 0 {
 				s.count.synced(time.Since(begun))
 			}
 		})
