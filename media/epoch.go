@@ -28,11 +28,11 @@ const (
 // candidate holds packets that fit nothing: of a new SSRC, or of the track's with a leap in number or timestamp. Two in
 // sequence with nothing of the track between them are believed (RFC 3550 appendix A.1), and then none of them is lost.
 type candidate struct {
-	slots  [candidateSlots]*slot // by ext
 	n      int
-	fresh  int           // packets since the last that fitted the track
-	newest time.Duration // arrival of the newest
-	due    time.Duration // it is believed, and moves the track then; 0: not yet
+	fresh  int                   // packets since the last that fitted the track
+	newest time.Duration         // arrival of the newest
+	due    time.Duration         // it is believed, and moves the track then; 0: not yet
+	slots  [candidateSlots]*slot // by ext
 }
 
 // goesWith tells whether a packet may be of the same source as those that wait.

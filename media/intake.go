@@ -21,22 +21,25 @@ const (
 	formOpened              // RTP that was found by its key, and is decrypted
 )
 
-// taken is a datagram that waits for its track's turn.
+// taken is a datagram that waits for its track's turn. It is small: a thousand tracks' of 100 ms are to stay in the cache.
 type taken struct {
-	octets []byte // in intake.data
-	from   netip.AddrPort
 	at     time.Duration
-	next   int32 // the track's next one, by index plus 1; 0: none
+	octets int32 // where they begin in intake.data
+	n      uint16
 	form   form
+	// from is the index plus 1 in intake.froms; 0: where the track's packets were found to come from.
+	from int32
+	next int32 // the track's next one, by index plus 1; 0: none
 }
 
 // intake is what one sweep took from all ports, in a list per track.
 //
-// Invariant: octets of list lie in data[:used]; both are empty once all tracks had their turn.
+// Invariant: what list names lies in data[:used] and froms; all are empty once all tracks had their turn.
 type intake struct {
-	list []taken
-	data []byte
-	used int
+	list  []taken
+	data  []byte
+	used  int
+	froms []netip.AddrPort
 }
 
 // begin makes room, once.
@@ -57,21 +60,25 @@ func (t *intake) room() bool {
 //
 //earshot:hot
 func (t *intake) add(k *liveTrack, b []byte, from netip.AddrPort, at time.Duration, f form) {
-	n := copy(t.data[t.used:], b)
-	t.list = append(t.list, taken{octets: t.data[t.used : t.used+n : t.used+n], from: from, at: at, form: f})
-	t.used += n
+	d := taken{at: at, octets: int32(t.used), n: uint16(copy(t.data[t.used:], b)), form: f}
+	t.used += int(d.n)
+	if from != k.found {
+		t.froms = append(t.froms, from) // as long as the list at most
+		d.from = int32(len(t.froms))
+	}
+	t.list = append(t.list, d)
 	i := int32(len(t.list))
 	if k.last == 0 {
 		k.first = i
+		k.line.mailed = true
 	} else {
 		t.list[k.last-1].next = i
 	}
 	k.last = i
-	k.line.mailed = true
 }
 
 //earshot:hot
-func (t *intake) reset() { t.list, t.used = t.list[:0], 0 }
+func (t *intake) reset() { t.list, t.used, t.froms = t.list[:0], 0, t.froms[:0] }
 
 // drain takes what came for the track.
 //
@@ -85,35 +92,39 @@ func (k *liveTrack) drain() {
 	if k.state.Ended {
 		return
 	}
-	list := k.shard.intake.list
+	t, found := &k.shard.intake, k.found
 	for i != 0 {
-		d := &list[i-1]
+		d := &t.list[i-1]
+		from := found
+		if d.from != 0 {
+			from = t.froms[d.from-1]
+		}
 		i = d.next
-		k.deliver(d)
+		k.deliver(d, t.data[d.octets:int(d.octets)+int(d.n)], from)
 	}
 	k.settle()
 }
 
 //earshot:hot
-func (k *liveTrack) deliver(d *taken) {
+func (k *liveTrack) deliver(d *taken, b []byte, from netip.AddrPort) {
 	switch {
 	case d.form == formControl:
 		k.state.Counts.RTCPPackets++ // read so that the buffer doesn't fill
 	case !k.open():
-		k.waitForCommit(d)
+		k.waitForCommit(b, from, d.at)
 	case d.form == formOpened:
-		if h, ok := parseHeader(d.octets); ok {
-			k.latch.believe(d.from, d.at)
-			k.opened(d.octets, &h, d.at)
+		if h, ok := parseHeader(b); ok {
+			k.latch.believe(from, d.at)
+			k.opened(b, &h, d.at)
 		}
 	default:
-		k.datagram(d.octets, d.from, d.at)
+		k.datagram(b, from, d.at)
 	}
 }
 
 // waitForCommit keeps what came to a shared port before the agreement is in force: the answer is on its way. The oldest
 // makes room.
-func (k *liveTrack) waitForCommit(d *taken) {
+func (k *liveTrack) waitForCommit(b []byte, from netip.AddrPort, at time.Duration) {
 	if k.early == nil {
 		k.early = new(early)
 	}
@@ -122,10 +133,10 @@ func (k *liveTrack) waitForCommit(d *taken) {
 		k.shard.pool.release(w.slots[0])
 		copy(w.slots[:], w.slots[1:])
 		w.n--
-		k.stray(1, d.at)
+		k.stray(1, at)
 	}
-	s := k.shard.pool.keep(&packet{octets: d.octets, arrival: d.at})
-	s.from = d.from
+	s := k.shard.pool.keep(&packet{octets: b, arrival: at})
+	s.from = from
 	w.slots[w.n] = s
 	w.n++
 }

@@ -13,6 +13,22 @@ const idleBatch = 500 * time.Millisecond
 
 // liveTimeline is a timeline as its shard sees it.
 type liveTimeline struct {
+	// Owned by the shard; what every turn needs stands together.
+	closed  bool
+	dirty   bool
+	mailed  bool          // something came for its tracks
+	live    bool          // somebody can't wait for what comes
+	opening bool          // a track's way is being opened
+	due     time.Duration // when time alone asks for the next turn
+	todo    []post
+	tracks  []*liveTrack // Tracks[i] has ID i+1
+	seats   []*seat
+	states  []TrackState  // the tracks', in the same order
+	turned  time.Duration // its newest turn
+	wroteAt time.Duration
+	final   time.Duration // of the newest batch
+	shownAt time.Duration
+
 	// Set by newLiveTimeline, then constant.
 	shard *shard
 	info  call.Info
@@ -24,22 +40,8 @@ type liveTimeline struct {
 	pub []TrackState
 
 	// Owned by the shard.
-	tracks  []*liveTrack // Tracks[i] has ID i+1
-	states  []TrackState // theirs, in the same order
-	shownAt time.Duration
-	seats   []*seat
-	valve   valve
-	todo    []post
-	final   time.Duration // of the newest batch
-	wroteAt time.Duration
-	turned  time.Duration // its newest turn
-	due     time.Duration // when time alone asks for the next one
-	mailed  bool          // something came for its tracks
-	live    bool          // somebody can't wait for what comes
-	opening bool          // a track's way is being opened
-	dirty   bool
-	closed  bool
-	cause   call.Cause
+	valve valve
+	cause call.Cause
 }
 
 func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline {

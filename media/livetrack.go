@@ -27,26 +27,25 @@ type liveTrack struct {
 	plan  Plan
 	port  *port
 
-	// Owned by the shard.
-	state   *TrackState // among its timeline's states, once it is on it
-	agree   *agreement  // nil before the first commit
-	latch   latch
-	kept    kept
-	old     *opener // the key before, until oldEnds
-	oldEnds time.Duration
-	types   [128]Codec // payload types agreed before, until typesEnd
-	typesEnd,
-	removedAt time.Duration // when the line was taken away, if agree says so
-	digits  digits
-	placer  *placer
-	silence *silencer
-	strays  strayReport
-	dirty   bool
-
-	first, last int32            // of what waits in the intake, by index plus 1; 0: nothing
-	early       *early           // what came before the commit; nil: nothing
+	// Owned by the shard; what every packet needs stands together.
+	first, last int32       // of what waits in the intake, by index plus 1; 0: nothing
+	state       *TrackState // among its timeline's states, once it is on it
+	agree       *agreement  // nil before the first commit
+	old         *opener     // the key before, until oldEnds
+	placer      *placer
+	silence     *silencer
+	early       *early // what came before the commit; nil: nothing
+	dirty       bool
+	strays      strayReport
+	found       netip.AddrPort // the latch's source, as the port knows it
+	latch       latch
+	digits      digits
+	oldEnds     time.Duration
+	removedAt   time.Duration // when the line was taken away, if agree says so
+	typesEnd    time.Duration
+	types       [128]Codec       // payload types agreed before, until typesEnd
 	sources     []netip.AddrPort // known as its own on a shared port
-	found       netip.AddrPort   // the latch's source, as the port knows it
+	kept        kept
 }
 
 // strayReport bounds the events about strays.

@@ -24,10 +24,10 @@ type given struct {
 //
 // Invariant: holes lie in Pos order and don't overlap.
 type past struct {
-	holes [maxHoles]hole
 	n     int
 	given []given // a ring
 	next  int     // number of entries ever made in given
+	holes [maxHoles]hole
 }
 
 // add remembers a hole; nearly always the newest.

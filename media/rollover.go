@@ -92,8 +92,8 @@ func (o *opener) try(dst, octets []byte, h *header, roc uint32) bool {
 
 // kept are datagrams that could not be opened yet.
 type kept struct {
-	slots [keptPackets]*slot
 	n     int
+	slots [keptPackets]*slot
 }
 
 // keep keeps a datagram whose source's roll-over counter may still be found; the oldest makes room.

@@ -265,11 +265,11 @@ func (p *port) ofSender(b []byte, from netip.AddrPort) *liveTrack {
 //
 //earshot:hot
 func (k *liveTrack) settle() {
-	if k.port.share == nil || k.latch.source == k.found {
+	if k.latch.source == k.found {
 		return
 	}
 	k.found = k.latch.source
-	if k.found.IsValid() {
+	if k.found.IsValid() && k.port.share != nil {
 		k.port.meet(k, k.found)
 		if !k.keyed() {
 			k.shard.engine.habits.note(k.latch.offered, k.found, k.shard.now)

@@ -62,7 +62,7 @@ func (k *liveTrack) tellStrays(now time.Duration) {
 //earshot:hot
 func (k *liveTrack) send(now time.Duration) {
 	a := k.agree
-	if a == nil || k.state.Ended {
+	if a == nil || k.state.Ended || k.silence.next == 0 || now < k.silence.next {
 		return
 	}
 	to, ok := a.sendTo(k.latch.sendTo())

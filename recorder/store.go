@@ -179,7 +179,7 @@ func New(cfg Config) (*Store, error) {
 		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), open: make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
-	s.wakeBytes = int(s.bufferSamples) / 4
+	s.wakeBytes = int(s.bufferSamples) / 2
 	if s.lock, err = s.takeLock(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
