@@ -30,6 +30,7 @@ type portPair struct {
 type portPool struct {
 	// Set once, then constant.
 	min, max int // of even ports; 0: the kernel chooses
+	listen   func(at netip.AddrPort, buffer int) (receiver, error)
 
 	mu sync.Mutex
 	// mu guards the fields below, by even port.
@@ -39,7 +40,7 @@ type portPool struct {
 }
 
 func newPortPool(lo, hi uint16) *portPool {
-	p := &portPool{taken: map[int]bool{}, freed: map[int]time.Duration{}}
+	p := &portPool{listen: listen, taken: map[int]bool{}, freed: map[int]time.Duration{}}
 	if lo != 0 {
 		p.min, p.max = evenPort(lo), (int(hi)-1)&^1
 		// Somewhere in the range: after a crash the far side goes on sending to the ports that the dead process had.
@@ -111,7 +112,7 @@ func (p *portPool) bindRange(at netip.Addr, mux bool, buffer int, now time.Durat
 			if !ok {
 				continue
 			}
-			pair, err := bindPair(at, port, mux, buffer)
+			pair, err := p.bindPair(at, port, mux, buffer)
 			if err == nil {
 				return pair, nil
 			}
@@ -159,7 +160,7 @@ func (p *portPool) bindAny(at netip.Addr, mux bool, buffer int, now time.Duratio
 		}
 	}()
 	for try := range kernelTries {
-		r, err := listen(netip.AddrPortFrom(at, 0), buffer)
+		r, err := p.listen(netip.AddrPortFrom(at, 0), buffer)
 		if err != nil {
 			return portPair{}, err
 		}
@@ -171,7 +172,7 @@ func (p *portPool) bindAny(at netip.Addr, mux bool, buffer int, now time.Duratio
 		if mux {
 			return portPair{rtp: r}, nil
 		}
-		other, err := listen(netip.AddrPortFrom(at, uint16(port^1)), buffer)
+		other, err := p.listen(netip.AddrPortFrom(at, uint16(port^1)), buffer)
 		if err != nil {
 			unfit = append(unfit, r)
 			continue
@@ -197,12 +198,12 @@ func (p *portPool) rests(port int, now time.Duration) bool {
 	return ok
 }
 
-func bindPair(at netip.Addr, port int, mux bool, buffer int) (portPair, error) {
-	rtp, err := listen(netip.AddrPortFrom(at, uint16(port)), buffer)
+func (p *portPool) bindPair(at netip.Addr, port int, mux bool, buffer int) (portPair, error) {
+	rtp, err := p.listen(netip.AddrPortFrom(at, uint16(port)), buffer)
 	if err != nil || mux {
 		return portPair{rtp: rtp}, err
 	}
-	rtcp, err := listen(netip.AddrPortFrom(at, uint16(port+1)), buffer)
+	rtcp, err := p.listen(netip.AddrPortFrom(at, uint16(port+1)), buffer)
 	if err != nil {
 		_ = rtp.Close()
 		return portPair{}, err

@@ -63,6 +63,8 @@ type fakePort struct {
 	sent   [][]byte
 	sentTo []netip.AddrPort
 	closed int
+	self   netip.AddrPort
+	room   int
 }
 
 func (f *fakePort) readBatch(b *batch) (n int) {
@@ -82,10 +84,16 @@ func (f *fakePort) writeTo(b []byte, to netip.AddrPort) error {
 	f.sentTo = append(f.sentTo, to)
 	return nil
 }
-func (f *fakePort) local() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.9:5000") }
-func (f *fakePort) kernelDrops() int64    { return 0 }
-func (f *fakePort) buffer() int           { return 0 }
-func (f *fakePort) Close() error          { f.closed++; return nil }
+func (f *fakePort) local() netip.AddrPort {
+	if f.self.IsValid() {
+		return f.self
+	}
+	return netip.MustParseAddrPort("192.0.2.9:5000")
+}
+
+func (f *fakePort) kernelDrops() int64 { return 0 }
+func (f *fakePort) buffer() int        { return f.room }
+func (f *fakePort) Close() error       { f.closed++; return nil }
 
 // rig is one track on a shard that is swept by hand.
 type rig struct {
