@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Patient is a [Sink] that need not have everything at once: a file. Where all sinks of a timeline are patient it gets its batches every
-// Config.SlowSweep, else every Config.Sweep, and frames that were received have octets and no PCM.
+// Patient is a [Sink] that need not have everything at once: a file. Where all sinks of a timeline are patient it gets a batch for every second
+// Config.SlowSweep, else for every Config.Sweep, and frames that were received have octets and no PCM.
 type Patient interface{ Patient() bool }
 
 // run sweeps until ctx ends, and then closes what is left.
@@ -46,6 +46,10 @@ func (s *shard) pace() time.Duration {
 	return s.engine.cfg.SlowSweep
 }
 
+// patientSweeps is how many slow sweeps go into one batch for patient sinks: a track's turn costs as much as a few packets, for it
+// begins with a cold cache.
+const patientSweeps = 2
+
 // sweep is one look at everything.
 //
 //earshot:hot
@@ -55,7 +59,7 @@ func (s *shard) sweep(now time.Time) {
 	s.readPorts()
 	slow := s.now+s.engine.cfg.Sweep/2 >= s.slowAt
 	if slow {
-		s.slowAt = s.now + s.engine.cfg.SlowSweep
+		s.slowAt = s.now + patientSweeps*s.engine.cfg.SlowSweep
 	}
 	s.turns(slow)
 	s.removeClosed()
