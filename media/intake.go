@@ -1,15 +1,20 @@
 package media
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 )
 
 const (
-	// intakeDatagrams and intakeOctets are what a shard takes from the kernel before it hands it to the tracks: 100 ms of a
-	// thousand tracks. What is more makes the tracks take their turn early.
-	intakeDatagrams = 8192
-	intakeOctets    = 2 << 20
+	// intakeSlabs of slabChunks each are what a shard takes from the kernel at most before it hands it to the tracks. What is
+	// more makes the tracks take their turn early.
+	intakeSlabs = 32
+	slabChunks  = 128
+	// chunkOctets is what a chunk holds: 20 packets of G.711, and the largest datagram.
+	chunkOctets = 4096
+	// chunkHeader stands before each datagram: arrival (8), length (2), form (1), index plus 1 in froms (4).
+	chunkHeader = 16
 )
 
 // form says what a datagram was found to be on its way from port to track.
@@ -21,64 +26,77 @@ const (
 	formOpened              // RTP that was found by its key, and is decrypted
 )
 
-// taken is a datagram that waits for its track's turn. It is small: a thousand tracks' of 100 ms are to stay in the cache.
-type taken struct {
-	at     time.Duration
-	octets int32 // where they begin in intake.data
-	n      uint16
-	form   form
-	// from is the index plus 1 in intake.froms; 0: where the track's packets were found to come from.
-	from int32
-	next int32 // the track's next one, by index plus 1; 0: none
+// chunk is a row of datagrams of one track: what its turn reads lies together, and the processor sees it coming.
+type chunk struct {
+	used int
+	next int32 // the track's next chunk, by index plus 1; 0: none
+	data [chunkOctets]byte
+	// Without it all chunks would begin at the same places in the caches.
+	_ [64 - 16]byte
 }
 
-// intake is what one sweep took from all ports, in a list per track.
+// intake is what the sweeps took from all ports since the tracks' last turn. It grows when more waits than ever before.
 //
-// Invariant: what list names lies in data[:used] and froms; all are empty once all tracks had their turn.
+// Invariant: chunks below used are on one track's list each; there are none once all tracks had their turn.
 type intake struct {
-	list  []taken
-	data  []byte
+	slabs []*[slabChunks]chunk
 	used  int
 	froms []netip.AddrPort
 }
 
-// begin makes room, once.
-func (t *intake) begin() {
-	if t.data == nil {
-		t.list, t.data = make([]taken, 0, intakeDatagrams), make([]byte, intakeOctets)
-	}
-}
-
-// room tells whether a whole batch fits.
+// room tells whether a whole batch fits, whoever it is for.
 //
 //earshot:hot
-func (t *intake) room() bool {
-	return len(t.list)+batchSize <= cap(t.list) && t.used+batchSize*datagramOctets <= len(t.data)
-}
+func (t *intake) room() bool { return t.used+batchSize <= intakeSlabs*slabChunks }
 
-// add copies a datagram and hangs it on its track's list.
+// chunk is the one with an index plus 1.
+//
+//earshot:hot
+func (t *intake) chunk(i int32) *chunk { return &t.slabs[uint(i-1)/slabChunks][uint(i-1)%slabChunks] }
+
+// add copies a datagram to the end of its track's list.
 //
 //earshot:hot
 func (t *intake) add(k *liveTrack, b []byte, from netip.AddrPort, at time.Duration, f form) {
-	d := taken{at: at, octets: int32(t.used), n: uint16(copy(t.data[t.used:], b)), form: f}
-	t.used += int(d.n)
-	if from != k.found {
-		t.froms = append(t.froms, from) // as long as the list at most
-		d.from = int32(len(t.froms))
+	if k.last == 0 || t.chunk(k.last).used+chunkHeader+len(b) > chunkOctets {
+		t.grow(k)
 	}
-	t.list = append(t.list, d)
-	i := int32(len(t.list))
+	c := t.chunk(k.last)
+	d := c.data[c.used : c.used+chunkHeader+len(b)]
+	who := 0
+	if from != k.found {
+		t.froms = append(t.froms, from)
+		who = len(t.froms)
+	}
+	binary.NativeEndian.PutUint64(d, uint64(at))
+	binary.NativeEndian.PutUint16(d[8:], uint16(len(b)))
+	d[10] = byte(f)
+	binary.NativeEndian.PutUint32(d[12:], uint32(who))
+	copy(d[chunkHeader:], b)
+	c.used += (chunkHeader + len(b) + 7) &^ 7
+}
+
+// grow hangs an empty chunk on a track's list.
+//
+//earshot:hot
+func (t *intake) grow(k *liveTrack) {
+	if t.used == len(t.slabs)*slabChunks {
+		t.slabs = append(t.slabs, new([slabChunks]chunk))
+	}
+	t.used++
+	c := t.chunk(int32(t.used))
+	c.used, c.next = 0, 0
 	if k.last == 0 {
-		k.first = i
+		k.first = int32(t.used)
 		k.line.mailed = true
 	} else {
-		t.list[k.last-1].next = i
+		t.chunk(k.last).next = int32(t.used)
 	}
-	k.last = i
+	k.last = int32(t.used)
 }
 
 //earshot:hot
-func (t *intake) reset() { t.list, t.used, t.froms = t.list[:0], 0, t.froms[:0] }
+func (t *intake) reset() { t.used, t.froms = 0, t.froms[:0] }
 
 // drain takes what came for the track.
 //
@@ -94,31 +112,35 @@ func (k *liveTrack) drain() {
 	}
 	t, found := &k.shard.intake, k.found
 	for i != 0 {
-		d := &t.list[i-1]
-		from := found
-		if d.from != 0 {
-			from = t.froms[d.from-1]
+		c := t.chunk(i)
+		for d := c.data[:c.used]; len(d) >= chunkHeader; {
+			at, n := time.Duration(binary.NativeEndian.Uint64(d)), int(binary.NativeEndian.Uint16(d[8:]))
+			from := found
+			if who := binary.NativeEndian.Uint32(d[12:]); who != 0 {
+				from = t.froms[who-1]
+			}
+			k.deliver(form(d[10]), d[chunkHeader:chunkHeader+n], from, at)
+			d = d[min(len(d), (chunkHeader+n+7)&^7):]
 		}
-		i = d.next
-		k.deliver(d, t.data[d.octets:int(d.octets)+int(d.n)], from)
+		i = c.next
 	}
 	k.settle()
 }
 
 //earshot:hot
-func (k *liveTrack) deliver(d *taken, b []byte, from netip.AddrPort) {
+func (k *liveTrack) deliver(f form, b []byte, from netip.AddrPort, at time.Duration) {
 	switch {
-	case d.form == formControl:
+	case f == formControl:
 		k.state.Counts.RTCPPackets++ // read so that the buffer doesn't fill
 	case !k.open():
-		k.waitForCommit(b, from, d.at)
-	case d.form == formOpened:
+		k.waitForCommit(b, from, at)
+	case f == formOpened:
 		if h, ok := parseHeader(b); ok {
-			k.latch.believe(from, d.at)
-			k.opened(b, &h, d.at)
+			k.latch.believe(from, at)
+			k.opened(b, &h, at)
 		}
 	default:
-		k.datagram(b, from, d.at)
+		k.datagram(b, from, at)
 	}
 }
 

@@ -32,7 +32,6 @@ func ownPort(pair portPair) *port { return &port{pair: pair} }
 func (s *shard) join(k *liveTrack) {
 	p := k.port
 	if len(p.tracks) == 0 {
-		s.intake.begin()
 		s.ports = append(s.ports, p)
 	}
 	p.tracks = append(p.tracks, k)
