@@ -26,6 +26,11 @@ var suites = map[Suite]srtp.ProtectionProfile{
 	SuiteAEADAES256GCM:   srtp.ProtectionProfileAeadAes256Gcm,
 }
 
+// counterTags are the suites in counter mode, with the length of their tags in octets.
+var counterTags = map[Suite]int{
+	SuiteAESCM128SHA1x80: 10, SuiteAESCM128SHA1x32: 4, SuiteAESCM256SHA1x80: 10, SuiteAESCM256SHA1x32: 4,
+}
+
 // newContext makes one direction's context. Replay protection is off in pion unless asked for.
 func newContext(k Key) (*srtp.Context, error) {
 	profile, ok := suites[Suite(strings.ToUpper(string(k.Suite)))]
@@ -46,7 +51,8 @@ func newContext(k Key) (*srtp.Context, error) {
 // opener opens what comes under one key. After the commit it is the shard's; its key never changes.
 type opener struct {
 	key Key
-	ctx *srtp.Context
+	cm  *aesCM        // of the suites in counter mode; nil: ctx opens them
+	ctx *srtp.Context // of all others, and SRTCP
 
 	header rtp.Header // reused: pion parses into it
 	opened bool       // anything
@@ -66,13 +72,24 @@ func openerFor(k *Key, before *opener) (*opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opener{key: own, ctx: ctx}, nil
+	o := &opener{key: own, ctx: ctx}
+	if tag := counterTags[Suite(strings.ToUpper(string(own.Suite)))]; tag > 0 {
+		if o.cm, err = newAESCM(own, tag); err != nil {
+			return nil, fmt.Errorf("%s: %w", own.Suite, err)
+		}
+	}
+	return o, nil
 }
 
-// open authenticates and decrypts a packet into dst. pion's errors are not looked at: they say no more than no.
+// open authenticates and decrypts a packet: where it stands, or into dst, which is overwritten in any case. pion's errors are not looked at: they say no more than no.
 //
 //earshot:hot
 func (o *opener) open(dst, octets []byte) ([]byte, bool) {
+	if o.cm != nil {
+		plain, ok := o.cm.open(dst, octets)
+		o.opened = o.opened || ok
+		return plain, ok
+	}
 	plain, err := o.ctx.DecryptRTP(dst[:0], octets, &o.header)
 	if err != nil {
 		return nil, false
