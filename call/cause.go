@@ -17,6 +17,8 @@ const (
 	CodeOccupied       Code = "occupied"        // another supervisor holds the call's only place
 	CodeSessionExpired Code = "session_expired" // RFC 4028: nobody refreshed the dialog
 	CodeFlowLost       Code = "flow_lost"       // signalling is gone and the dialog could not be healed
+	CodeAgentLeft      Code = "agent_left"      // no monitored agent was in the call: there was nothing to listen to
+	CodeReplan         Code = "replan"          // the call is heard in another form, as its next part
 	CodeReplaced       Code = "replaced"        // another dialog took its place (RFC 3891, transfer)
 	CodeCrash          Code = "crash"           // earshot ended without sealing; finished at the next start
 	CodeDisk           Code = "disk"            // the recording could not be written
@@ -42,6 +44,6 @@ func (c Cause) String() string {
 func Codes() []Code {
 	return []Code{
 		CodeHangup, CodeReleased, CodeShutdown, CodeCancelled, CodeNoACK, CodeNoMedia, CodeNoInvite, CodeRefused, CodeNoCapacity,
-		CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
+		CodeOccupied, CodeAgentLeft, CodeReplan, CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
 	}
 }

@@ -13,6 +13,13 @@ type Type string
 const (
 	EventCallStarted   Type = "call_started"
 	EventCallMoved     Type = "call_moved"    // goes on in another telephony session; facts: session
+	EventCallMasked    Type = "call_masked"   // its audio is held back from now on, for good; facts: masked (on whose word)
+	EventPartStarted   Type = "part_started"  // a folder more; facts: part, mode, streams, text
+	EventPartEnded     Type = "part_ended"    // the part before takes nothing more; facts: part
+	EventAgentTalks    Type = "agent_talks"   // a monitored agent took the call, or took it up again; facts: agent, party_id
+	EventAgentHolds    Type = "agent_holds"   // RingCentral shows the agent's party on hold; facts: agent, party_id
+	EventAgentLeft     Type = "agent_left"    // no monitored agent is in the call; facts: agent, party_id, reason
+	EventJoinFailed    Type = "join_failed"   // a stream does not come, or not yet; facts: role, party_id, cause, text
 	EventLegAnswered   Type = "leg_answered"  // our 200 went out; facts: sip_call_id, source
 	EventTrackOpened   Type = "track_opened"  // facts: party_id, role, codec, srtp
 	EventTrackStarted  Type = "track_started" // the first packet came

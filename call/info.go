@@ -15,8 +15,14 @@ type Info struct {
 	// Expected are the streams that the plan or the offer promises, in channel order where roles are unknown. Two or
 	// more make a stereo recording; a promised one that never comes is a silent channel.
 	Expected []Party
+	// Earlier are calls that this one goes on from, where that was known too late to make one call of both.
+	Earlier []string
+	// Part is which part of the call this is, from 1: the number of its folder. 0 is not known.
+	Part int
 	// Agent is the monitored agent's extension number, empty on a plain registrar.
 	Agent string
 	// Mode is how RingCentral was asked: "party", "session", or "" on a plain registrar.
 	Mode string
+	// Masked says on whose word the audio is held back from the first sample on, such as "hook"; empty: it is not.
+	Masked string
 }

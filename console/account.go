@@ -1,12 +1,9 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -54,9 +51,5 @@ func (c *Client) Account(ctx context.Context, question string, params url.Values
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", question, err)
 	}
-	b, err := io.ReadAll(io.LimitReader(body, maxStatus))
-	if err := errors.Join(err, body.Close()); err != nil {
-		return nil, fmt.Errorf("%s: %w", question, err)
-	}
-	return bytes.TrimSpace(b), nil
+	return whole(question, body)
 }

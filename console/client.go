@@ -41,6 +41,7 @@ func (e *NotRunningError) Hint() string {
 // Client talks to the daemon over its control socket. It may be used by many goroutines.
 type Client struct {
 	http *http.Client
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Dial checks that a daemon serves the socket; if none does, the error is a *NotRunningError.
@@ -59,7 +60,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	default:
 		return nil, &NotRunningError{Socket: socket, Err: err}
 	}
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	return &Client{dial: dial, http: &http.Client{Transport: &http.Transport{
 		DialContext: dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 	}}}, nil
 }
@@ -70,9 +71,14 @@ func (c *Client) Status(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
 	}
+	return whole("status", body)
+}
+
+// whole reads an answer of one piece, and closes it.
+func whole(what string, body io.ReadCloser) (json.RawMessage, error) {
 	b, err := io.ReadAll(io.LimitReader(body, maxStatus))
 	if err := errors.Join(err, body.Close()); err != nil {
-		return nil, fmt.Errorf("status: %w", err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return bytes.TrimSpace(b), nil
 }
@@ -105,12 +111,21 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// get gives the body of a good answer; the text of another is the error.
+// get asks; see do.
 func (c *Client) get(ctx context.Context, path string, q url.Values) (io.ReadCloser, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://earshot"+path+"?"+q.Encode(), nil)
+	return c.ask(ctx, http.MethodGet, path, q)
+}
+
+func (c *Client) ask(ctx context.Context, method, path string, q url.Values) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://earshot"+path+"?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
+	return c.do(r)
+}
+
+// do gives the body of a good answer; the text of another is the error.
+func (c *Client) do(r *http.Request) (io.ReadCloser, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return nil, err
@@ -122,17 +137,21 @@ func (c *Client) get(ctx context.Context, path string, q url.Values) (io.ReadClo
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusNotFound {
-		return nil, &remoteError{text: strings.TrimSpace(string(text)), is: ErrNoCall}
-	}
-	return nil, &remoteError{text: strings.TrimSpace(string(text))}
+	return nil, &remoteError{text: strings.TrimSpace(string(text)), is: meaning[resp.StatusCode]}
 }
+
+// meaning is what a status of the daemon stands for.
+var meaning = map[int]error{http.StatusNotFound: ErrNoCall, http.StatusUnprocessableEntity: ErrBadConfig} //nolint:gochecknoglobals // constant
 
 // remoteError is what the daemon answered.
 type remoteError struct {
 	text string
+	hint string
 	is   error
 }
 
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.is }
+
+// Hint gives the daemon's, if it had one.
+func (e *remoteError) Hint() string { return e.hint }

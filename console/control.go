@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/earshot/earshot/internal/attr"
@@ -44,6 +45,8 @@ type ControlConfig struct {
 	// Socket is the path of the unix socket; its directory is made if need be, with mode 0700.
 	Socket  string
 	Backend Backend
+	// Operator reloads, drains and hands over; nil: nobody does.
+	Operator Operator
 	// Log; nil discards.
 	Log *slog.Logger
 }
@@ -51,9 +54,14 @@ type ControlConfig struct {
 // Control serves the control socket.
 type Control struct {
 	// Set by NewControl, then constant.
-	cfg    ControlConfig
-	http   *http.Server
-	socket *socket
+	cfg   ControlConfig
+	http  *http.Server
+	door  *door
+	links sync.WaitGroup // connections that became a Link
+
+	// mu guards the field below.
+	mu     sync.Mutex
+	socket *socket // nil: given up
 }
 
 // NewControl takes the socket: what a dead process left is removed, of a living one is told with ErrRunning. Who doesn't
@@ -69,10 +77,14 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{cfg: cfg, socket: s}
+	c := &Control{cfg: cfg, socket: s, door: newDoor(limit(s.listener, maxConns))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /listen", c.listen)
+	c.byHand(mux)
+	if cfg.Operator != nil {
+		c.operate(mux)
+	}
 	mux.HandleFunc("GET /account/{question}", c.account)
 	// No ReadTimeout or WriteTimeout: net/http would end a listener with them. The socket is our own user's.
 	c.http = &http.Server{
@@ -85,11 +97,42 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 // Run serves until ctx ends, then ends the listeners and removes the socket.
 func (c *Control) Run(ctx context.Context) error {
 	c.http.BaseContext = func(net.Listener) context.Context { return ctx }
-	return errors.Join(serve(ctx, c.http, limit(c.socket.listener, maxConns)), c.Close())
+	err := serve(ctx, c.http, c.door)
+	c.links.Wait()
+	return errors.Join(err, c.Close())
 }
 
 // Close removes the socket of a Control that never ran.
-func (c *Control) Close() error { return c.socket.close() }
+func (c *Control) Close() error { return c.GiveUp() }
+
+// GiveUp leaves the socket to another process; requests under way go on.
+func (c *Control) GiveUp() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.socket
+	if s == nil {
+		return nil
+	}
+	c.socket = nil
+	c.door.set(nil)
+	return s.close()
+}
+
+// TakeBack takes the socket again; ErrRunning: another process has it.
+func (c *Control) TakeBack() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket != nil {
+		return nil
+	}
+	s, err := takeSocket(c.cfg.Socket)
+	if err != nil {
+		return err
+	}
+	c.socket = s
+	c.door.set(limit(s.listener, maxConns))
+	return nil
+}
 
 func (c *Control) status(w http.ResponseWriter, _ *http.Request) {
 	b, err := json.Marshal(c.cfg.Backend.Status())

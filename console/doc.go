@@ -1,8 +1,13 @@
 // Package console shows what earshot does: [Server] answers health checks and Prometheus over HTTP, [Control] answers the
 // command line over a unix socket, and [Client] is the command line's side of that.
 //
+// A Backend that is a [ByHand], too, joins and releases calls by hand; a join is answered with a line of JSON for each step.
+//
 // It decides nothing and knows no room but call: what it shows comes from a [Source] and a [Backend], which endpoint
-// implements.
+// implements; what it is told to do goes to an [Operator].
+//
+// Socket and port can be given up while it runs, for another process that takes over ([Control.GiveUp], [Server.GiveUp]): who
+// was connected stays so. The two processes talk over a [Link], lines of JSON on a connection of the control socket.
 //
 // # Usage
 //
@@ -16,13 +21,13 @@
 //
 // # Concurrency
 //
-// [New] and [NewControl] open their sockets; Run serves until its context ends and awaits every request. [Source] and
-// [Backend] are called from many goroutines.
+// [New] and [NewControl] open their sockets; Run serves until its context ends and awaits every request and link. [Source],
+// [Backend] and [Operator] are called from many goroutines.
 //
 // # Limits
 //
 // 64 connections each, 8 KiB of request header within 5 s; HTTP answers have 10 s to go out, a listener's audio has no
-// limit but its ring.
+// limit but its ring. A line of a Link has 8 MiB at most and 5 s to go out.
 //
 // # Standards
 //

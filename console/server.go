@@ -39,8 +39,9 @@ type Config struct {
 // Server answers /livez, /readyz and /metrics.
 type Server struct {
 	// Set by New, then constant.
-	http     *http.Server
-	listener net.Listener
+	http *http.Server
+	addr net.Addr
+	door *door
 }
 
 // New opens the port. Who doesn't Run it must Close it.
@@ -55,7 +56,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	s := &Server{listener: limit(l, maxConns)}
+	s := &Server{addr: l.Addr(), door: newDoor(limit(l, maxConns))}
 	s.http = &http.Server{
 		Handler: handler(cfg), ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
@@ -64,38 +65,24 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Run serves until ctx ends and returns nil, or the error that ended it.
-func (s *Server) Run(ctx context.Context) error { return serve(ctx, s.http, s.listener) }
+func (s *Server) Run(ctx context.Context) error { return serve(ctx, s.http, s.door) }
 
 // Addr is where it listens.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+func (s *Server) Addr() net.Addr { return s.addr }
 
 // Close closes the port of a server that never ran.
-func (s *Server) Close() error {
-	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("console: %w", err)
-	}
-	return nil
-}
+func (s *Server) Close() error { return s.door.shut() }
 
-// serve serves until ctx ends, then lets the requests under way end, but not for long.
-func serve(ctx context.Context, s *http.Server, l net.Listener) error {
-	done := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-		defer cancel()
-		err := s.Shutdown(end)
-		if err != nil {
-			err = s.Close()
-		}
-		done <- err
-	})
-	err := s.Serve(l)
-	if !stop() {
-		err = <-done
-	}
-	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+// GiveUp leaves the port to another process; requests under way go on.
+func (s *Server) GiveUp() error { return s.door.shut() }
+
+// TakeBack opens the same port again.
+func (s *Server) TakeBack() error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr.String())
+	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
+	s.door.set(limit(l, maxConns))
 	return nil
 }
 

@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/stream"
 )
 
 // State is where a call stands.
@@ -37,7 +36,6 @@ const lookEvery = 200 * time.Millisecond
 type Call struct {
 	// Set by newCall, then constant.
 	id      string
-	agent   string // extension number
 	mode    string // as call.Info.Mode
 	e       *Endpoint
 	ear     *ear
@@ -49,16 +47,22 @@ type Call struct {
 	started  time.Time
 	err      error // why it could not be made
 
+	// parting is held while a part is being made. Lock order: parting, then mu.
+	parting sync.Mutex
+
 	// mu guards the fields below. Nothing is called with it held.
 	mu      sync.Mutex
 	info    call.Info
-	rec     *recorder.Recording // nil: not recorded
-	recErr  error               // why not
+	agent   string // extension number of who has the call
+	parts   []*part
 	legs    []*leg
 	tracks  []*media.Track // all that ever were
 	holders int            // legs that are being made
 	closing bool
-	cause   call.Cause // of the newest leg that ended
+	cause   call.Cause    // of the newest leg that ended
+	down    time.Duration // when the last leg ended, on the engine's clock; 0: there is one, or there was none
+	left    bool          // the agent has left since
+	broken  time.Time     // when a leg ended that this process can't ask for again; zero: none has
 	silent  map[media.TrackID]silence
 }
 
@@ -86,42 +90,10 @@ func (c *Call) make(info call.Info) error {
 	zero := tl.Zero()
 	info.Started = c.e.engine.Wall(zero)
 	c.timeline, c.started, c.info = tl, info.Started, info
-	c.record(info)
-	tl.Attach(c.e.hub.Open(info, stream.Options{Notify: func(ev call.Event) { tl.Post(ev) }}))
-	if c.e.cfg.Sink != nil {
-		if s := c.e.cfg.Sink(info); s != nil {
-			tl.Attach(s)
-		}
-	}
+	c.begin(info, zero, 0)
 	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
+	c.shut(info.Masked)
 	return nil
-}
-
-// diskHint is what to do when a recording can't be opened.
-const diskHint = "look at record.dir: free space, permissions, the disk itself"
-
-// record attaches the recording. A disk that can't take it costs the recording, not the call: streams and sinks still hear
-// it, and run tries again.
-func (c *Call) record(info call.Info) {
-	if c.e.store == nil {
-		return
-	}
-	rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: c.timeline.Zero()})
-	c.mu.Lock()
-	c.rec, c.recErr = rec, err
-	c.mu.Unlock()
-	if err != nil {
-		c.e.log.Error("call not recorded", attr.Err(err), "hint", diskHint)
-		return
-	}
-	c.timeline.Attach(rec)
-}
-
-// recording gives the recording, or why there is none.
-func (c *Call) recording() (*recorder.Recording, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rec, c.recErr
 }
 
 // ready tells whether the call is made, and so may be looked at.
@@ -152,15 +124,14 @@ func (c *Call) add(l *leg, sessions []string) {
 	}
 	c.mu.Lock()
 	c.holders--
-	c.legs = append(c.legs, l)
-	if !slices.Contains(c.info.SIPCallIDs, l.id) {
-		c.info.SIPCallIDs = append(c.info.SIPCallIDs, l.id)
+	c.legs, c.broken = append(c.legs, l), time.Time{}
+	c.down, c.left = 0, false
+	if l.agent != "" {
+		c.agent = l.agent
 	}
-	info, rec := c.info, c.rec
+	l.part.dialog(l.id)
 	c.mu.Unlock()
-	if rec != nil {
-		rec.Update(info)
-	}
+	c.tell()
 	c.wake()
 }
 
@@ -168,8 +139,17 @@ func (c *Call) add(l *leg, sessions []string) {
 func (c *Call) remove(l *leg, cause call.Cause) {
 	c.mu.Lock()
 	c.legs = slices.DeleteFunc(c.legs, func(o *leg) bool { return o == l })
-	c.cause = cause
+	pt := l.part
+	if len(c.legs) == 0 {
+		c.down = c.e.engine.Now()
+	}
+	c.cause, pt.cause = cause, cause
+	pt.legs--
+	if c.broken.IsZero() && c.e.shift.lent.Load() {
+		c.broken = time.Now()
+	}
 	c.mu.Unlock()
+	c.retire(pt)
 	c.wake()
 }
 
@@ -213,11 +193,11 @@ func (c *Call) run(ctx context.Context) {
 			}
 		case <-c.changed:
 		case <-retry.C:
-			if _, err := c.recording(); err != nil {
-				c.record(c.description())
-			}
+			c.recordAgain()
 		case now := <-tick.C:
 			c.watchMedia(now)
+			c.endDeserted(ctx)
+			c.letGo(ctx, now)
 		}
 		if c.lonely() {
 			done = c.over(ctx)
@@ -238,7 +218,7 @@ func (c *Call) over(ctx context.Context) bool {
 	deadline := time.Now().Add(c.e.cfg.RejoinTimeout)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil && c.shown() && time.Now().Before(deadline) {
+	for ctx.Err() == nil && !c.e.shift.over.Load() && c.shown() && time.Now().Before(deadline) {
 		select {
 		case <-c.changed:
 			if !c.lonely() {
@@ -251,6 +231,7 @@ func (c *Call) over(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = len(c.legs) == 0 && c.holders == 0
+	c.e.shift.nudge()
 	return c.closing
 }
 
@@ -267,13 +248,24 @@ func (c *Call) goesOn(session string) {
 		return
 	}
 	c.info.Sessions = append(slices.Clone(c.info.Sessions), session)
-	info, rec := c.info, c.rec
 	c.mu.Unlock()
-	if rec != nil {
-		rec.Update(info)
-	}
+	c.tell()
 	c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": session}})
 	c.wake()
+}
+
+// comesFrom notes the call that this one goes on from, heard as another.
+func (c *Call) comesFrom(id string) {
+	c.mu.Lock()
+	known := slices.Contains(c.info.Earlier, id)
+	if !known {
+		c.info.Earlier = append(slices.Clone(c.info.Earlier), id)
+	}
+	c.mu.Unlock()
+	if !known {
+		c.tell()
+		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"from": id, "session": c.id}})
+	}
 }
 
 func (c *Call) close() {
@@ -283,23 +275,19 @@ func (c *Call) close() {
 	if cause.Code == call.CodeHangup {
 		cause = c.unheard(cause)
 	}
-	if _, err := c.recording(); err != nil {
-		c.record(c.description()) // a record without audio is better than none
-	}
+	c.recordAgain() // a record without audio is better than none
+	parts := c.allParts()
+	last := len(parts) - 1
+	states := c.sealed(parts[:last]) // in order: each manifest holds the hash of the one before
 	c.post(call.Event{Type: call.EventCallEnded, Facts: map[string]any{"cause": string(cause.Code), "text": cause.Text}})
 	<-c.timeline.Close(cause)
-	state, dir := unrecorded, ""
-	rec, err := c.recording()
-	switch {
-	case rec != nil:
-		<-rec.Sealed()
-		res := rec.Result()
-		state, dir = string(res.State), res.Dir
-	case err == nil: // nothing is to be recorded
-		state = ""
+	states = append(states, c.sealed(parts[last:])...)
+	dir := ""
+	if rec, _ := c.recording(parts[last]); rec != nil {
+		dir = rec.Result().Dir
 	}
-	c.e.forget(c, cause, state)
-	c.e.log.Info("call ended", attr.Call(c.id), attr.Cause(cause), "state", state, "dir", dir,
+	c.e.forget(c, cause, states)
+	c.e.log.Info("call ended", attr.Call(c.id), attr.Cause(cause), "state", strings.Join(states, ","), "dir", dir,
 		"duration", time.Since(c.started).Round(time.Millisecond))
 }
 
@@ -319,7 +307,7 @@ func (c *Call) unheard(cause call.Cause) call.Cause {
 		n.StrayPackets += t.Counts.StrayPackets
 		n.UnknownPTPackets += t.Counts.UnknownPTPackets
 		n.MalformedPackets += t.Counts.MalformedPackets
-		n.ReceivedSamples += t.Counts.ReceivedSamples
+		n.ReceivedSamples += t.Counts.ReceivedSamples + t.Counts.MaskedSamples // masked audio came all the same
 	}
 	if n.ReceivedSamples > 0 {
 		return cause

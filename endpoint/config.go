@@ -36,6 +36,9 @@ type Config struct {
 	NoMediaTimeout time.Duration
 	// RejoinTimeout is how long a call without legs stays open while RingCentral still shows it; default 30 s.
 	RejoinTimeout time.Duration
+	// Standby: another process works with the same devices and records to the same directory. Run logs in and looks at the
+	// calls, and neither registers nor asks for anything until TakeOver.
+	Standby bool
 	// Log takes what happens; nil discards.
 	Log *slog.Logger
 }

@@ -28,6 +28,7 @@ type ear struct {
 	mu      sync.Mutex
 	account *sip.Account // nil until its credentials are known
 	why     string       // why there is none
+	runs    bool         // the account does
 }
 
 // infoEvery are the waits between tries to read the device's SIP account from RingCentral.
@@ -61,6 +62,10 @@ func (r *ear) run(ctx context.Context) {
 	if r.sip() == nil && !r.learnAccount(ctx) {
 		return
 	}
+	if !r.e.turn.await(ctx) {
+		return
+	}
+	r.setRuns()
 	if err := r.sip().Run(ctx); err != nil && ctx.Err() == nil {
 		r.log.Error("device ended", "err", err)
 	}
@@ -134,14 +139,28 @@ func withInfo(cfg sip.Config, info supervise.SIPInfo) sip.Config {
 // Invited takes a new INVITE: it finds the call that it belongs to, or makes one. See sip.Handler.
 func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error) {
 	p := r.plan(ctx, inv)
+	if p.refused {
+		return nil, r.refuse(inv, p)
+	}
+	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
+		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
+	}
 	c, err := r.e.open(r, p.info)
 	if err != nil {
 		r.log.Error("call refused", "call", p.info.ID, "leg", inv.CallID, "err", err)
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable", RetryAfter: 5 * time.Second}
 	}
+	if p.info.Masked != "" {
+		c.mask(p.info.Masked)
+	}
 	source, _ := netip.ParseAddrPort(inv.Source)
 	l := newLeg(c, r, inv, p, source.Addr())
+	l.part = c.seat(p)
 	c.add(l, p.info.Sessions)
+	if r.givenUp(p.joins) { // in this moment: the release may not have seen the leg
+		c.remove(l, releasedByHand)
+		return nil, r.refuse(inv, p)
+	}
 	return l, nil
 }
 

@@ -30,6 +30,8 @@ type Endpoint struct {
 	fresh   chan *Call      // calls that Run has to take over
 	missed  chan missedCall // calls that were never heard
 	started time.Time
+	turn    turn // of the devices to register
+	shift   shift
 
 	// mu guards the fields below. Nothing is called with it held.
 	mu     sync.Mutex
@@ -39,6 +41,7 @@ type Endpoint struct {
 	states map[string]int64  // recordings by state
 	wanted map[string]wanted // calls that supervise asks for, by session
 	owed   []missedCall      // records of missed calls that the disk did not take yet
+	older  older             // the process that we took over from
 }
 
 // New checks the configuration and opens what it owns: the recordings' folder and its lock.
@@ -51,6 +54,10 @@ func New(cfg Config) (*Endpoint, error) {
 		calls: map[string]*Call{}, ended: map[call.Code]int64{}, states: map[string]int64{}, wanted: map[string]wanted{},
 	}
 	e.joined = sync.NewCond(&e.mu)
+	e.shift.changed = make(chan struct{}, 1)
+	if e.shift.trial.Store(cfg.Standby); !cfg.Standby {
+		e.turn.give()
+	}
 	cfg.Media.Log = cfg.Log
 	engine, err := media.New(cfg.Media)
 	if err != nil {
@@ -66,7 +73,7 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	if cfg.Record != nil {
 		rc := *cfg.Record
-		rc.Log = cfg.Log
+		rc.Log, rc.Standby = cfg.Log, cfg.Standby
 		if e.store, err = recorder.New(rc); err != nil {
 			return nil, errors.Join(err, e.Close())
 		}
@@ -93,7 +100,8 @@ func (e *Endpoint) addEars(cfg Config) error {
 }
 
 // Run works until ctx ends, then takes everything down in order: no new calls, BYE to each dialog, un-registered; calls
-// closed and sealed; media and recorder ended. It returns the first failure that ended it, or nil.
+// closed and sealed; media and recorder ended. It ends by itself with the last call after Drain or HandedOver. It returns the
+// first failure that ended it, or nil.
 func (e *Endpoint) Run(ctx context.Context) error {
 	below, stopBelow := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopBelow(nil)
@@ -127,6 +135,11 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		ears.Wait()
 		for _, p := range e.pools {
 			p.giveUp()
+		}
+	})
+	base.Go(func() {
+		if e.awaitEnd(up) {
+			stopEars(errLast)
 		}
 	})
 
@@ -192,6 +205,7 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		if c.err != nil {
 			return nil, c.err
 		}
+		e.hears(info.Sessions)
 		return c, nil
 	}
 	c.err = c.make(info)
@@ -202,17 +216,22 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		e.mu.Unlock()
 		return nil, c.err
 	}
+	e.hears(info.Sessions)
+	e.fresh <- c
+	return c, nil
+}
+
+// hears notes that the call of these sessions is heard: also a session in which one goes on that is heard already.
+func (e *Endpoint) hears(sessions []string) {
 	e.mu.Lock()
-	for _, id := range info.Sessions {
+	defer e.mu.Unlock()
+	for _, id := range sessions {
 		if w, ok := e.wanted[id]; ok {
 			w.heard = true
 			e.wanted[id] = w
 		}
 	}
 	e.joined.Broadcast()
-	e.mu.Unlock()
-	e.fresh <- c
-	return c, nil
 }
 
 // claim gives the call of that id, held once more; mine: it is new, and the caller has to make it.
@@ -231,15 +250,15 @@ func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
 const unrecorded = "unrecorded"
 
 // forget counts a call that has ended.
-func (e *Endpoint) forget(c *Call, cause call.Cause, state string) {
+func (e *Endpoint) forget(c *Call, cause call.Cause, states []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.calls[c.id] == c {
 		delete(e.calls, c.id)
 	}
 	e.ended[cause.Code]++
-	if state != "" {
-		e.states[state]++
+	for _, s := range states {
+		e.states[s]++
 	}
 }
 

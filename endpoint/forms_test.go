@@ -1,11 +1,11 @@
 package endpoint_test
 
 import (
-	"context"
+	"flag"
 	"fmt"
+	"io"
 	"log/slog"
-	"net/netip"
-	"strings"
+	"runtime"
 	"testing"
 	"time"
 
@@ -15,68 +15,34 @@ import (
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 	"github.com/earshot/earshot/internal/ringsim/trunk"
-	"github.com/earshot/earshot/internal/secret"
-	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/sip"
-	"github.com/earshot/earshot/sip/offer"
-	"github.com/earshot/earshot/supervise"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// agents are the default world's first extensions that may be monitored.
-var agents = []string{"108", "109", "110"} //nolint:gochecknoglobals // constant
-
-// dotEnv is what the simulator tells a client of it.
-func dotEnv(sim *ringsim.Sim) map[string]string {
-	env := map[string]string{}
-	for line := range strings.Lines(string(sim.DotEnv())) {
-		k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
-		env[k] = v
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // calls are mostly waited for, whatever the number of cores
+		panic(err)
 	}
-	return env
+	goleak.VerifyTestMain(m)
 }
 
-// listening starts an endpoint that supervises the simulator's agents; stop ends it and waits.
-func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string) (ep *endpoint.Endpoint, stop func()) {
+// listening starts an endpoint that supervises the simulator's agents; stop ends it and waits. also takes its log too.
+func listening(t *testing.T, sim *ringsim.Sim, transport, mode, dir string, also ...io.Writer) (ep *endpoint.Endpoint, stop func()) {
 	t.Helper()
-	env := dotEnv(sim)
-	ep, err := endpoint.New(endpoint.Config{
-		Supervisors: []endpoint.Supervisor{{
-			RingCentral: supervise.Config{
-				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
-				ClientSecret: secret.Text(env["RINGCENTRAL_CLIENT_SECRET"]), JWT: secret.Text(env["RINGCENTRAL_JWT"]),
-				DeviceID: env["SIP_INFO_AUTHORIZATION_ID"], Agents: agents, Mode: mode, Poll: 100 * time.Millisecond,
-			},
-			Device: endpoint.Device{Account: sip.Config{
-				Transport: transport, TLS: sip.TLS{CAFile: sim.CAFile()}, Policy: offer.Policy{Codecs: []offer.Codec{offer.PCMU, offer.PCMA}},
-			}},
-		}},
-		Media:         media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
-		Record:        &recorder.Config{Dir: dir},
-		RejoinTimeout: 5 * time.Second,
-		Log:           slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- ep.Run(ctx) }()
-	stop = func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(15 * time.Second):
-			t.Error("Run did not end within 15 s")
-		}
-	}
+	ep, stop = listeningNotReady(t, sim, transport, mode, dir, 0, also...)
 	oracle.Eventually(t, 10*time.Second, "registered and logged in", ep.Ready)
 	return ep, stop
+}
+
+// listeningNotReady does not wait until all is well. check is how often the calls are looked at beside the feed; 0: the default.
+func listeningNotReady(
+	t *testing.T, sim *ringsim.Sim, transport, mode, dir string, check time.Duration, also ...io.Writer,
+) (ep *endpoint.Endpoint, stop func()) {
+	t.Helper()
+	cfg := against(t, sim, transport, dir)
+	rc := &cfg.Supervisors[0].RingCentral
+	rc.Mode, rc.Poll, rc.Check = mode, 100*time.Millisecond, check
+	cfg.Log = slog.New(slog.NewTextHandler(io.MultiWriter(append(also, t.Output())...), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return started(t, cfg)
 }
 
 // rough is a way with everything that the path must stand: loss, disorder, duplicates, both wraps, a pause, a new SSRC.
@@ -99,9 +65,12 @@ func TestEverySampleOfEveryFormIsInItsPlace(t *testing.T) {
 		{"tls", true, trunk.PCMU}, {"tls", true, trunk.PCMA}, {"tcp", false, trunk.PCMU}, {"tcp", true, trunk.PCMA},
 		{"udp", false, trunk.PCMA}, {"udp", true, trunk.PCMU}, {"udp", false, trunk.PCMU}, {"tls", false, trunk.PCMA},
 	}
+	cores := make(chan struct{}, runtime.GOMAXPROCS(0)) // parties are in step as far as the simulator has the time to send in time
 	for _, w := range worlds {
 		t.Run(fmt.Sprintf("%s/srtp=%v/%s", w.transport, w.srtp, w.law), func(t *testing.T) {
 			t.Parallel()
+			cores <- struct{}{}
+			defer func() { <-cores }()
 			dir := t.TempDir()
 			sim := ringsim.Start(t, ringsim.Config{Limits: ringsim.Limits{Light: 10000, Medium: 10000, Heavy: 10000, Auth: 10000}, Trunk: func(c *trunk.Config) { c.Strict = true }})
 			_, stop := listening(t, sim, w.transport, "party", dir)

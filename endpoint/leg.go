@@ -25,9 +25,14 @@ type leg struct {
 	source string
 	party  func(offer.Stream) call.Party
 	joins  []joinKey
+	agent  string        // extension number
 	wanted time.Time     // since when it is waited for; zero: nobody did
 	hurdle string        // what kept it from coming at once
 	born   time.Duration // on the engine's clock
+
+	// Call.mu guards the fields below.
+	part    *part
+	parties []call.Party // of its lines
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -55,6 +60,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		commits, undos []func()
 		seen           = map[int]bool{}
 		opened         []int
+		wider          = l.widens(streams)
 		undo           = func() {
 			for _, f := range undos {
 				f()
@@ -70,7 +76,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		t, remote := l.tracks[s.Line], resolve(s)
 		if t == nil {
 			var err error
-			if t, err = l.open(s, remote); err != nil {
+			if t, err = l.open(s, remote, wider); err != nil {
 				undo()
 				return nil, nil, nil, err
 			}
@@ -94,6 +100,9 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		}
 	}
 	commit := func() {
+		if wider {
+			l.widen(streams)
+		}
 		for _, f := range commits {
 			f()
 		}
@@ -102,13 +111,18 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 	return locals, commit, undo, nil
 }
 
-func (l *leg) open(s offer.Stream, remote netip.AddrPort) (*media.Track, error) {
+// open opens a line's track; what a later offer adds to a part with one channel belongs to none until it is agreed.
+func (l *leg) open(s offer.Stream, remote netip.AddrPort, wider bool) (*media.Track, error) {
+	part := l.current().n
+	if wider {
+		part = 0
+	}
 	toward := s.Remote.Addr()
 	if !toward.IsValid() || toward.IsUnspecified() {
 		toward = l.toward
 	}
 	t, err := l.call.timeline.Open(media.Plan{
-		Leg: l.id, Line: s.Line, Party: l.party(s), IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
+		Leg: l.id, Line: s.Line, Party: l.party(s), Part: part, IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
 		Remote: remote, Secure: s.RecvKey != nil,
 	})
 	switch {
@@ -172,6 +186,9 @@ func (l *leg) Established(d *sip.Dialog) {
 
 // Digit hands a digit that came by INFO on as an event.
 func (l *leg) Digit(digit string, d time.Duration) {
+	if l.call.description().Masked != "" {
+		return // no event sees what the valve holds
+	}
 	l.call.post(call.Event{Type: call.EventDTMF, Leg: l.id, Facts: map[string]any{
 		"digit": digit, "duration_samples": d.Milliseconds() * media.SampleRate / 1000, "by": "info",
 	}})

@@ -31,7 +31,7 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 	if err := c.has(cfg.Track); err != nil {
 		return err
 	}
-	detach := c.timeline.Attach(l)
+	detach := c.timeline.Attach(&follower{sink: l})
 	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // it has nothing to say
 	defer stop()
 	_, err = l.WriteTo(w)
@@ -92,7 +92,7 @@ func (e *Endpoint) pickLocked(id, agent string) (*Call, error) {
 	}
 	var found *Call
 	for _, c := range e.calls {
-		if !c.ready() || agent != "" && c.agent != agent {
+		if !c.ready() || agent != "" && c.who() != agent {
 			continue
 		}
 		if found != nil && agent == "" {

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ type plan struct {
 	info    call.Info
 	parties map[int]call.Party // by m= line
 	joins   []joinKey          // the requests that it answers
+	refused bool               // a user gave the call up
 	wanted  time.Time          // since when it is waited for; zero: nobody did
 	hurdle  string             // what kept it from coming at once; empty: nothing
 }
@@ -35,7 +37,9 @@ func (r *ear) plan(ctx context.Context, inv *sip.Invitation) plan {
 		}
 		r.log.Warn("invite nobody asked for", "leg", inv.CallID, "session", inv.Own.Session, "party", inv.Own.Party)
 	}
-	return unasked(inv)
+	p := unasked(inv)
+	p.info.Masked = r.maskedBy(inv.Own.Session)
+	return p
 }
 
 // joined plans for an INVITE that answers a supervise request.
@@ -45,7 +49,10 @@ func (r *ear) joined(inv *sip.Invitation, j supervise.Join) plan {
 			ID: j.Session, Sessions: []string{j.Session}, Expected: j.Expected,
 			Agent: j.Agent.Extension, Mode: j.Mode,
 		},
-		parties: map[int]call.Party{}, wanted: j.Wanted, hurdle: j.Obstacle,
+		parties: map[int]call.Party{}, wanted: j.Wanted, hurdle: j.Obstacle, refused: j.Released,
+	}
+	if j.Masked {
+		p.info.Masked = byHook
 	}
 	if len(j.Chain) > 0 { // a transfer or a pick-up: the call keeps the name it began with
 		p.info.ID, p.info.Sessions = j.Chain[0], slices.Clone(j.Chain)
@@ -134,13 +141,13 @@ func unasked(inv *sip.Invitation) plan {
 
 func newLeg(c *Call, r *ear, inv *sip.Invitation, p plan, toward netip.Addr) *leg {
 	return &leg{
-		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, born: r.e.engine.Now(),
+		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, agent: p.info.Agent, born: r.e.engine.Now(),
 		party: func(s offer.Stream) call.Party {
 			if party, ok := p.parties[s.Line]; ok {
 				return party
 			}
 			return call.Party{ID: s.Party, IdentifiedBy: call.ByMediaTitle} // a line that a later offer added
 		},
-		tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
+		parties: slices.Collect(maps.Values(p.parties)), tracks: map[int]*media.Track{}, held: map[int]bool{}, oneWay: map[int]bool{},
 	}
 }

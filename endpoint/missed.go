@@ -42,7 +42,11 @@ func (e *Endpoint) miss(m missedCall) {
 
 // recordMissed leaves a record without audio, so that no wanted call is silently missing.
 func (e *Endpoint) recordMissed(m missedCall) {
-	e.log.Error("call missed", attr.Call(m.call.Session), attr.Agent(m.call.Agent.Extension), attr.Cause(m.cause))
+	if m.cause.Code == call.CodeReleased {
+		e.log.Info("call not heard", attr.Call(m.call.Session), attr.Agent(m.call.Agent.Extension), attr.Cause(m.cause)) // as a user wanted
+	} else {
+		e.log.Error("call missed", attr.Call(m.call.Session), attr.Agent(m.call.Agent.Extension), attr.Cause(m.cause))
+	}
 	e.mu.Lock()
 	e.ended[m.cause.Code]++
 	e.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,11 @@ type pool struct {
 	ears []*ear // by place in the pool
 
 	probed []atomic.Int64 // ns, since the endpoint's start, of the newest probe; by place
+
+	// mu guards the fields below.
+	mu    sync.Mutex
+	hush  func() // ends the supervisors alone; nil: they do not run
+	quiet bool   // that was done
 }
 
 // probeEvery is the least time between two probes of a device's flow: many calls may miss their INVITEs at once.
@@ -81,6 +87,11 @@ var errOneAccount = errors.New("endpoint: one SIP account for several devices: l
 
 // run supervises until ctx ends.
 func (p *pool) run(ctx context.Context) {
+	ctx, hush := context.WithCancel(ctx)
+	defer hush()
+	p.mu.Lock()
+	p.hush = hush
+	p.mu.Unlock()
 	if err := p.sup.Run(ctx); err != nil && ctx.Err() == nil {
 		p.log.Error("supervision ended", "err", err)
 	}
@@ -105,6 +116,7 @@ func (p *pool) Wanted(c supervise.Call) {
 	w, known := p.e.wanted[c.Session]
 	if known || len(p.e.wanted) < maxWanted {
 		w.call, w.pool = c, p
+		w.heard = w.heard || p.e.older.hears(c.Session)
 		p.e.wanted[c.Session] = w
 	}
 }
@@ -133,12 +145,22 @@ func (p *pool) Gone(session string) {
 	}
 }
 
-// Moved tells a live call that it goes on in another session; see supervise.MoveHandler.
+// Moved tells a live call that it goes on in another session, and the call that this one is already, if it is heard apart,
+// which one it goes on from; see supervise.MoveHandler.
 func (p *pool) Moved(from, to string) {
-	for _, c := range p.e.live() {
-		if slices.Contains(c.description().Sessions, from) {
-			c.goesOn(to)
-		}
+	c, later := p.e.ofSession(from), p.e.ofSession(to)
+	switch {
+	case c == later:
+	case later == nil:
+		c.goesOn(to)
+	case c == nil:
+		later.comesFrom(from)
+	default:
+		later.comesFrom(c.id)
+		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": to, "call_id": later.id}})
+	}
+	if later != nil && p.sup.Masked(to) {
+		later.mask(byHook) // heard under its own name until now
 	}
 }
 
@@ -151,6 +173,9 @@ func (p *pool) giveUp() {
 			continue
 		}
 		delete(p.e.wanted, id)
+		if p.e.shift.over.Load() || p.e.shift.trial.Load() {
+			continue // it is another process's
+		}
 		if w.cause.Code == "" {
 			w.cause = call.Cause{Code: call.CodeShutdown, Text: "earshot stopped before the call could be heard"}
 		}

@@ -1,10 +1,7 @@
 package endpoint_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -12,9 +9,6 @@ import (
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 	"github.com/earshot/earshot/internal/secret"
-	"github.com/earshot/earshot/media"
-	"github.com/earshot/earshot/recorder"
-	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
 )
 
@@ -45,27 +39,9 @@ func pooled(t *testing.T, sim *ringsim.Sim, dir string, ready int, change func(*
 	if change != nil {
 		change(&cfg)
 	}
-	ep, err := endpoint.New(endpoint.Config{
-		Supervisors: []endpoint.Supervisor{{
-			RingCentral: cfg,
-			Device:      endpoint.Device{Account: sip.Config{Transport: "tls", TLS: sip.TLS{CAFile: sim.CAFile()}, InstanceID: endpoint.NewInstanceID()}},
-		}},
-		Media:  media.Config{ListenIP: netip.MustParseAddr("127.0.0.1")},
-		Record: &recorder.Config{Dir: dir}, RejoinTimeout: 5 * time.Second,
-		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- ep.Run(ctx) }()
-	stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
+	all := against(t, sim, "tls", dir)
+	all.Supervisors[0].RingCentral = cfg
+	ep, stop = started(t, all)
 	oracle.Eventually(t, 20*time.Second, fmt.Sprintf("%d devices registered", ready), func() bool {
 		n := 0
 		for _, d := range ep.Status().Devices {
@@ -144,7 +120,7 @@ func TestPoolHearsMoreCallsThanOneDeviceTakes(t *testing.T) {
 	stop()
 	rec := oracle.ByCall(t, dir)
 	for _, c := range calls {
-		oracle.CompareCall(t, c, rec[c.SessionID()])
+		oracle.Compare(t, "call "+c.SessionID(), c.Streams(), rec[c.SessionID()], oracle.Limits{ApartSamples: apart}) // many calls at once
 	}
 	if n := sim.Requested("POST", "/restapi/v1.0/account/{account}/telephony/sessions/{session}/parties/{party}/supervise"); n != 18 {
 		t.Errorf("%d requests, want two for each call", n)
@@ -182,5 +158,5 @@ func TestDeviceThatTakesNoCallsIsGoneRound(t *testing.T) {
 	c.Hangup()
 	<-c.Done()
 	stop()
-	oracle.CompareCall(t, c, oracle.ByCall(t, dir)[c.SessionID()])
+	oracle.Compare(t, "call "+c.SessionID(), c.Streams(), oracle.ByCall(t, dir)[c.SessionID()], oracle.Limits{ApartSamples: apart})
 }

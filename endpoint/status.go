@@ -25,6 +25,10 @@ type Status struct {
 	Samples map[string]int64    `json:"samples"` // by kind
 	Drops   map[string]int64    `json:"drops"`
 	SIP     map[string]int64    `json:"sip"`
+	// Draining: no new calls, and the end with the last one.
+	Draining bool `json:"draining,omitempty"`
+	// Older is the process that this one took over from, while it still has calls.
+	Older *OlderStatus `json:"older,omitempty"`
 }
 
 // Check is one thing that must hold for calls to be heard.
@@ -53,7 +57,7 @@ type DeviceStatus struct {
 // WaitingStatus is a wanted call that is not heard.
 type WaitingStatus struct {
 	ID    string    `json:"id"`
-	State string    `json:"state"` // as supervise.CallStatus.State; excused: policy leaves it alone
+	State string    `json:"state"` // as supervise.CallStatus.State; excused: policy leaves it alone; released: a user gave it up
 	Agent string    `json:"agent"`
 	Mode  string    `json:"mode"`
 	Since time.Time `json:"since"`
@@ -65,6 +69,7 @@ type CallStatus struct {
 	ID      string        `json:"id"`
 	State   string        `json:"state"`
 	Agent   string        `json:"agent,omitempty"`
+	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back
 	Started time.Time     `json:"started"`
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
@@ -120,6 +125,7 @@ func (e *Endpoint) Status() Status {
 	if e.store != nil {
 		s.Checks = append(s.Checks, e.diskCheck(s.Calls))
 	}
+	e.shiftStatus(&s)
 	t := e.engine.Totals()
 	s.Samples, s.Drops = samples(t.Counts), drops(t)
 	s.Ready = true
@@ -220,7 +226,7 @@ func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
 		}
 	}
 	for _, c := range st.Calls {
-		if !heard[c.Session] {
+		if !heard[c.Session] && !p.e.isElsewhere(c.Session) {
 			s.Waiting = append(s.Waiting, WaitingStatus{ID: c.Session, State: c.State, Agent: c.Agent, Mode: c.Mode, Since: c.Since, Cause: c.Cause})
 		}
 	}
@@ -229,7 +235,7 @@ func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
 func (c *Call) status() CallStatus {
 	held := c.heldLines()
 	c.mu.Lock()
-	s := CallStatus{ID: c.id, Agent: c.info.Agent, Started: c.started, Legs: len(c.legs)}
+	s := CallStatus{ID: c.id, Agent: c.agent, Masked: c.info.Masked, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
 	live, onHold := 0, 0
 	for _, t := range c.states() {
@@ -250,7 +256,7 @@ func (c *Call) status() CallStatus {
 	default:
 		s.State = StateJoining.String()
 	}
-	switch rec, err := c.recording(); {
+	switch rec, err := c.recording(c.newest()); {
 	case rec != nil:
 		s.Dir = rec.Result().Dir
 	case err != nil:

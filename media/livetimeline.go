@@ -85,6 +85,8 @@ func (l *liveTimeline) perform(p *post) {
 		if i := int(p.from) - 1; i >= 0 && i < len(l.tracks) {
 			l.tracks[i].state.Party = p.party
 		}
+	case postMove:
+		p.track.move(p.part, p.party)
 	case postClose:
 		l.close(p.cause)
 		close(p.done)
@@ -102,7 +104,7 @@ func (l *liveTimeline) refuse(p *post) {
 		close(p.reply)
 	case postClose:
 		close(p.done)
-	case postTimeline, postCommit, postEnd, postDetach, postEvent, postParty:
+	case postTimeline, postCommit, postEnd, postDetach, postEvent, postParty, postMove:
 	}
 }
 

@@ -59,7 +59,7 @@ func newLiveTrack(l *liveTimeline, p Plan, at *port) *liveTrack {
 	s := l.shard
 	p.Remote = unmap(p.Remote)
 	k := &liveTrack{line: l, shard: s, plan: p, port: at, silence: newSilencer(s.engine.cfg.Keepalive)}
-	k.state = &TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party}
+	k.state = &TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party, Part: p.Part}
 	k.placer = newPlacer(placerEnv{
 		liveWait: s.engine.cfg.LiveWait, archive: s.engine.cfg.ArchiveWindow,
 		state: k.state, pool: &s.pool, valve: &l.valve, out: s.out,

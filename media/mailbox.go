@@ -24,16 +24,18 @@ const (
 	postEvent
 	postValve
 	postParty
+	postMove
 	postClose
 )
 
-// post is one thing that is asked of a shard. It takes effect at the next sweep.
+// post is one thing that is asked of a shard. It takes effect at the next sweep; a commit, and what was asked before it, at once.
 type post struct {
 	kind  postKind
 	line  *liveTimeline
 	track *liveTrack
 	agree *agreement
 	party call.Party
+	part  uint16
 	seat  *seat
 	cause call.Cause
 	event call.Event

@@ -11,6 +11,8 @@ type Plan struct {
 	Leg   string // SIP Call-ID
 	Line  int    // index of the m= line
 	Party call.Party
+	// Part is which part of the call the track belongs to: a number of the caller's, which its sinks find in TrackState.
+	Part uint16
 	// IPv6 asks for a socket of that family.
 	IPv6 bool
 	// Toward is where packets will go, as far as it is known: with a zero Config.ListenIP the address of the route to it

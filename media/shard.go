@@ -28,6 +28,7 @@ type shard struct {
 	engine  *Engine
 	mail    mailbox
 	sharing sharing
+	wake    chan struct{} // size 1: an agreement wants to be in force before the next sweep
 
 	timelines atomic.Int64 // that were given to it and are not closed
 	sweptAt   atomic.Int64 // engine time of the newest sweep's beginning, ns; 0: none yet
@@ -66,7 +67,7 @@ type sweepClock struct {
 }
 
 func newShard(e *Engine) *shard {
-	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets)}
+	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1)}
 	s.mail.wake = make(chan struct{}, 1)
 	s.out.full = func() { s.write(s.serving, s.serving.final) } // Final stays: the sweep isn't over
 	return s
@@ -80,9 +81,6 @@ func (s *shard) setClock(now time.Time) {
 	c.stepped = c.before != 0 && (step > clockStep || step < -clockStep)
 	if c.stepped {
 		s.engine.cfg.Log.Warn("wall clock stepped", slog.Duration("by", step))
-	}
-	if s.controlTurn = s.now >= s.controlAt; s.controlTurn {
-		s.controlAt = s.now + controlEvery
 	}
 }
 

@@ -18,8 +18,13 @@ type TrackState struct {
 	Leg   string // SIP Call-ID of its dialog
 	Line  int    // index of its m= line
 	Party call.Party
-	Law   Law  // of the newest audio packet; LawNone before the first
-	SRTP  bool // keys were agreed
+	// Part is the part of the call that the track belongs to, as Plan and Move said. A track that moved belongs to it from
+	// position From on; Before is its state when it moved, and nobody changes it.
+	Part   uint16
+	From   int64
+	Before *TrackState
+	Law    Law  // of the newest audio packet; LawNone before the first
+	SRTP   bool // keys were agreed
 	// OpenedAt is when the track became live, since the engine's start.
 	OpenedAt time.Duration
 	// Length is the number of samples from Pos 0 to the end of what was given out.

@@ -127,5 +127,6 @@ func (k *liveTrack) close(c call.Cause) {
 
 // bringUp brings the state up to date.
 func (k *liveTrack) bringUp() {
+	k.state.Length = k.placer.front
 	k.placer.align.estimate(k.state, k.line.zero)
 }

@@ -42,3 +42,31 @@ func (c *Counts) add(o *Counts) {
 	c.SSRCChanges += o.SSRCChanges
 	c.SentPackets += o.SentPackets
 }
+
+// Since gives what was counted after o, of the same track.
+func (c Counts) Since(o *Counts) Counts {
+	c.Packets -= o.Packets
+	c.Octets -= o.Octets
+	c.ReceivedSamples -= o.ReceivedSamples
+	c.LateSamples -= o.LateSamples
+	c.LostSamples -= o.LostSamples
+	c.GapSamples -= o.GapSamples
+	c.MaskedSamples -= o.MaskedSamples
+	c.DuplicatePackets -= o.DuplicatePackets
+	c.ReorderedPackets -= o.ReorderedPackets
+	c.LostPackets -= o.LostPackets
+	c.LatePackets -= o.LatePackets
+	c.TooLatePackets -= o.TooLatePackets
+	c.AuthFailedPackets -= o.AuthFailedPackets
+	c.StrayPackets -= o.StrayPackets
+	c.MalformedPackets -= o.MalformedPackets
+	c.UnknownPTPackets -= o.UnknownPTPackets
+	c.OverlapPackets -= o.OverlapPackets
+	c.ImplausiblePackets -= o.ImplausiblePackets
+	c.EventPackets -= o.EventPackets
+	c.ComfortPackets -= o.ComfortPackets
+	c.RTCPPackets -= o.RTCPPackets
+	c.SSRCChanges -= o.SSRCChanges
+	c.SentPackets -= o.SentPackets
+	return c
+}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"github.com/earshot/earshot/call"
 )
 
 // Track is one party's audio: one m= line of one dialog. Its methods are safe for concurrent use and don't block.
@@ -29,7 +31,7 @@ func (k *Track) ID() TrackID { return k.id }
 func (k *Track) Local() (rtp, rtcp netip.AddrPort) { return k.rtp, k.rtcp }
 
 // Prepare checks what an offer/answer exchange agreed and builds all of it that can fail. Call one of commit and undo: commit, when
-// the answer goes out, never fails and takes effect at the next sweep; undo drops it. A key that was agreed before keeps
+// the answer goes out, never fails and takes effect at once, in a sweep of its own; undo drops it. A key that was agreed before keeps
 // its SRTP context, and with it the roll-over counter (RFC 3711 section 3.3.1); a new one is in force at once, and the old
 // one for 2 s more, as are payload types whose number has no other meaning. Inactive without payloads takes the line away.
 func (k *Track) Prepare(p Params) (commit, undo func(), err error) {
@@ -61,6 +63,7 @@ func (k *Track) commit(a *agreement) {
 	}
 	a.at = k.timeline.engine.Now()
 	k.timeline.shard.mail.put(post{kind: postCommit, line: k.timeline.live, track: k.live, agree: a})
+	k.timeline.shard.nudge()
 }
 
 // State is what was known of the track at the newest sweep.
@@ -70,7 +73,13 @@ func (k *Track) State() TrackState {
 	if pub := k.timeline.live.pub; int(k.id) <= len(pub) {
 		return pub[k.id-1]
 	}
-	return TrackState{ID: k.id, Leg: k.plan.Leg, Line: k.plan.Line, Party: k.plan.Party}
+	return TrackState{ID: k.id, Leg: k.plan.Leg, Line: k.plan.Line, Party: k.plan.Party, Part: k.plan.Part}
+}
+
+// Move gives the track to another part of the call: what is given out from the next sweep on belongs to that, and party is
+// whose audio it is there. What still comes late for what lies before is in the batches as always.
+func (k *Track) Move(part uint16, party call.Party) {
+	k.timeline.shard.mail.put(post{kind: postMove, line: k.timeline.live, track: k.live, part: part, party: party})
 }
 
 // End tells that the track's dialog has ended: what came in is given out, and its ports are closed. The timeline goes on.

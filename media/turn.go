@@ -21,6 +21,8 @@ func (s *shard) run(ctx context.Context) {
 			last = time.Now()
 			s.sweep(last)
 			timer.Reset(time.Until(last.Add(s.pace())))
+		case <-s.wake:
+			s.attend(time.Now())
 		case <-s.mail.wake:
 			timer.Reset(time.Until(last.Add(s.engine.cfg.Sweep)))
 		case <-ctx.Done():
@@ -46,6 +48,31 @@ func (s *shard) pace() time.Duration {
 	return s.engine.cfg.SlowSweep
 }
 
+// nudge asks for attend. It never blocks.
+func (s *shard) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// attend is a sweep of the timelines that have posts, and of no others. RingCentral sends nothing before our first packet: a
+// new agreement that waited for the sweep would lose half of one on average.
+func (s *shard) attend(now time.Time) {
+	s.setClock(now)
+	s.takePosts(false)
+	if s.clock.stepped { // the older stamps can be told in this sweep only
+		s.readPorts()
+		s.turns(true)
+	}
+	for _, l := range s.lines {
+		if len(l.todo) > 0 {
+			s.turn(l)
+		}
+	}
+	s.removeClosed()
+}
+
 // patientSweeps is how many slow sweeps go into one batch for patient sinks: a track's turn costs as much as a few packets, for it
 // begins with a cold cache.
 const patientSweeps = 2
@@ -56,7 +83,11 @@ const patientSweeps = 2
 func (s *shard) sweep(now time.Time) {
 	s.setClock(now)
 	s.takePosts(false)
+	if s.controlTurn = s.now >= s.controlAt; s.controlTurn {
+		s.controlAt = s.now + controlEvery
+	}
 	s.readPorts()
+	s.controlTurn = false
 	slow := s.now+s.engine.cfg.Sweep/2 >= s.slowAt
 	if slow {
 		s.slowAt = s.now + patientSweeps*s.engine.cfg.SlowSweep

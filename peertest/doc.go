@@ -1,8 +1,8 @@
 // Package peertest runs the earshot binary against programs that we did not write. It has tests only.
 //
 // Kamailio is the registrar, over UDP, TCP and TLS with digest; baresip and sipp call through it, with known audio, and the
-// recording is compared with what was sent, sample by sample. RingCentral's published SDKs (npm @rc-ex/core and
-// ringcentral-softphone) are the judges of the simulator, `earshot sim`.
+// recording is compared with what was sent, sample by sample. RingCentral's published SDKs (npm @rc-ex/core, @rc-ex/ws,
+// @ringcentral/sdk, ringcentral-call-control and ringcentral-softphone) are the judges of the simulator, `earshot sim`.
 //
 // # Usage
 //

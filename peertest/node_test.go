@@ -34,10 +34,10 @@ type simFile struct {
 }
 
 // startSim runs `earshot sim` and reads what it prints.
-func startSim(t *testing.T) simFile {
+func startSim(t *testing.T, args ...string) (simFile, *process) {
 	t.Helper()
 	dir := t.TempDir()
-	p := start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), "sim", "--every", "5s")
+	p := start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), append([]string{"sim"}, args...)...)
 	var f simFile
 	eventually(t, 15*time.Second, "earshot sim has printed its configuration", func() bool {
 		if p.ended() {
@@ -50,7 +50,22 @@ func startSim(t *testing.T) simFile {
 	if !filepath.IsAbs(f.SIP.TLS.CAFile) {
 		f.SIP.TLS.CAFile = filepath.Join(dir, f.SIP.TLS.CAFile)
 	}
-	return f
+	return f, p
+}
+
+// needModules skips the test, or fails it in CI, without node or one of RingCentral's SDKs.
+func needModules(t *testing.T, names ...string) {
+	t.Helper()
+	need(t, "node")
+	for _, n := range names {
+		switch {
+		case isFile(filepath.Join(judgesDir, "node_modules", filepath.FromSlash(n), "package.json")):
+		case ci():
+			t.Fatalf("CI=true, and the npm module %s is missing; run scripts/peers.sh install", n)
+		default:
+			t.Skipf("the npm module %s is missing; run scripts/peers.sh install", n)
+		}
+	}
 }
 
 // judge runs a script with the simulator's credentials and extra variables.
@@ -96,15 +111,9 @@ func events(t *testing.T, p *process, event string) []heard {
 }
 
 func TestRingCentralSDKsWorkWithTheSimulator(t *testing.T) {
-	need(t, "node")
-	if !isFile(filepath.Join(judgesDir, "node_modules", "ringcentral-softphone", "package.json")) {
-		if ci() {
-			t.Fatal("CI=true, and the npm modules are missing; run scripts/peers.sh install")
-		}
-		t.Skip("the npm modules are missing; run scripts/peers.sh install")
-	}
+	needModules(t, "@rc-ex/core", "ringcentral-softphone")
 	t.Parallel()
-	sim := startSim(t)
+	sim, _ := startSim(t, "--every", "5s")
 	var device struct {
 		DeviceID string
 		SIPInfo  struct {

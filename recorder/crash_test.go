@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	childEnv   = "EARSHOT_RECORDER_CHILD" // the directory to record to
+	childEnv   = "EARSHOT_RECORDER_CHILD"   // the directory to record to
+	releaseEnv = "EARSHOT_RECORDER_RELEASE" // not empty: the directory's lock is given up
 	childCalls = 10
 	// childStep is how much audio the child writes at a time: as in life, 20 ms each 20 ms.
 	childStep = 20 * time.Millisecond
@@ -46,6 +47,12 @@ func child() {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
+		}
+		if os.Getenv(releaseEnv) != "" {
+			if err := s.Release(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
 		}
 		calls = append(calls, live{r, [2]*talker{newTalker(1, call.RoleCustomer, 0), newTalker(2, call.RoleAgent, 400)}})
 	}

@@ -15,13 +15,13 @@ func (r *Recording) describe() *Manifest {
 		Version: manifestVersion, Software: r.s.cfg.Software, Part: r.part, State: StatePartial,
 		Call: ManifestCall{
 			ID: w.info.ID, Sessions: w.info.Sessions, SIPCallIDs: w.info.SIPCallIDs, Agent: w.info.Agent, Mode: w.info.Mode,
-			Expected: w.info.Expected,
+			Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
 		},
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
 		Rate: rate, Samples: w.samples(), Channels: r.labels(),
 	}
 	if r.previous != "" {
-		m.Previous = &Previous{Folder: r.previous}
+		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}
 	}
 	for _, t := range w.tracks {
 		m.Tracks = append(m.Tracks, w.describe(t))
@@ -112,7 +112,9 @@ func (r *Recording) conclude(m *Manifest, cause call.Cause, ended time.Time) {
 		}
 		return
 	}
-	m.Missing = r.missing(m.Channels)
+	var gaps []Missing
+	m.Gaps, gaps = r.gaps(m.Channels)
+	m.Missing = append(r.missing(m.Channels), gaps...)
 	if len(m.Missing) == 0 {
 		m.State, m.Cause, m.CauseText = StateRecorded, cause.Code, cause.Text
 		return
@@ -147,7 +149,8 @@ func (r *Recording) missing(labels []string) (out []Missing) {
 	}
 	for ch := range labels {
 		if !w.spoken(ch) {
-			out = append(out, Missing{What: "stream", Channel: &ch, Cause: call.CodeNoMedia})
+			c := w.absent(ch, labels[ch])
+			out = append(out, Missing{What: "stream", Channel: &ch, Cause: c.Code, Text: c.Text})
 		}
 	}
 	return out
@@ -191,7 +194,13 @@ func (x Missing) text(labels []string) string {
 	case "overlap":
 		return fmt.Sprintf("track %d: %d samples are not in the audio, as another track was on its channel", x.Track, x.Samples)
 	case "stream":
-		return fmt.Sprintf("channel %d (%s): not one sample came", *x.Channel, labels[*x.Channel])
+		return fmt.Sprintf("channel %d (%s): not one sample came: %s", *x.Channel, labels[*x.Channel], x.Text)
+	case "gap":
+		if x.Channel == nil {
+			return fmt.Sprintf("%.1f s %s", float64(x.Samples)/rate, x.Text)
+		}
+		return fmt.Sprintf("channel %d (%s): %.1f s from %.1f s on: %s", *x.Channel, labels[*x.Channel],
+			float64(x.Samples)/rate, float64(x.Pos)/rate, x.Text)
 	}
 	return "earshot ended without sealing; finished at the next start"
 }

@@ -35,7 +35,8 @@
 //
 // A kill -9 costs what was not handed to the kernel, at most two [Config].Sync; a power loss what was not made durable,
 // the same. A recording has at most 256 tracks; a loss map 100,000 spans, then totals; a file 4 GiB (37 h of stereo
-// PCM). A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
+// PCM). An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
+// ([Store.Release], [Store.Claim]) leaves it alone. A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
 // two for a million.
 //
 // # Standards
@@ -53,8 +54,10 @@
 //	    the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
 //	    after the last manifest of a process that was killed: in the file as far as it was received; or a hole that media left). No spans touch that
 //	    are of one kind. All but late and unknown are silence in the file.
-//	  - cause is, of a partial recording, why: disk, crash, no_media (a promised stream never came), protocol (more parties
-//	    at a time than channels), internal. end_cause is why the call ended. missing lists everything that is missing.
+//	  - cause is, of a partial recording, why: disk, crash, no_media, no_invite or refused (a promised stream never came),
+//	    protocol (more parties at a time than channels), internal, or the end of a dialog that left a gap. end_cause is why the
+//	    call ended. missing lists everything that is missing, gaps the stretches of a channel in which nobody could listen; both
+//	    come from the events of the call.
 //	  - Channels are fixed when the part opens: two if two streams or more are expected. Left is the customer, right the
 //	    agent, where roles are known when a track's place is fixed; else by m= line, else by order. A later track of a party goes on
 //	    its channel; where two overlap the newer is heard, the older's overlaps say so. A third party at a time has channel -1

@@ -169,7 +169,7 @@ func TestAPromisedStreamThatNeverCameIsASilentChannelAndMarked(t *testing.T) {
 	k := newTalker(1, call.RoleAgent, 0)
 	r.Write(batch(0, k.speaks(30), k))
 	res, m := seal(t, r)
-	if m.State != recorder.StatePartial || m.Cause != call.CodeNoMedia || len(m.Missing) != 1 || m.Missing[0].What != "stream" || *m.Missing[0].Channel != 0 {
+	if m.State != recorder.StatePartial || m.Cause != call.CodeNoInvite || len(m.Missing) != 1 || m.Missing[0].What != "stream" || *m.Missing[0].Channel != 0 {
 		t.Errorf("got %s, %s, %+v, want partial for channel 0", m.State, m.Cause, m.Missing)
 	}
 	if m.EndCause == nil || *m.EndCause != hangup {

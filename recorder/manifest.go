@@ -45,8 +45,10 @@ type Manifest struct {
 	Samples   int64       `json:"samples"`  // of each channel
 	Channels  []string    `json:"channels"` // roles, left first
 	Missing   []Missing   `json:"missing,omitempty"`
-	Audio     *Audio      `json:"audio,omitempty"` // only when sealed, and only if there is one
-	Tracks    []Track     `json:"tracks"`
+	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
+	Gaps   []Missing `json:"gaps,omitempty"`
+	Audio  *Audio    `json:"audio,omitempty"` // only when sealed, and only if there is one
+	Tracks []Track   `json:"tracks"`
 }
 
 // ManifestCall is who was recorded.
@@ -56,13 +58,16 @@ type ManifestCall struct {
 	SIPCallIDs []string     `json:"sip_call_ids"`
 	Agent      string       `json:"agent,omitempty"`
 	Mode       string       `json:"mode,omitempty"`
+	Masked     string       `json:"masked,omitempty"` // on whose word the audio is held back; empty: it is not
 	Expected   []call.Party `json:"expected,omitempty"`
+	Earlier    []string     `json:"earlier,omitempty"` // calls that this one goes on from, recorded apart
 }
 
 // Previous names the part before: SHA256 is of its recording.json.
 type Previous struct {
 	Folder string `json:"folder"`
 	SHA256 string `json:"sha256,omitempty"`
+	Text   string `json:"text,omitempty"` // why another part began, other than a restart
 }
 
 // ClockPoint ties the media engine's clock to the wall.
@@ -73,11 +78,13 @@ type ClockPoint struct {
 
 // Missing is one thing that a partial recording lacks.
 type Missing struct {
-	What    string    `json:"what"` // stream, track, overlap, samples, mask, tail
+	What    string    `json:"what"` // stream, track, overlap, samples, mask, gap, tail
 	Channel *int      `json:"channel,omitempty"`
 	Track   uint32    `json:"track,omitempty"`
+	Pos     int64     `json:"pos,omitempty"` // of a gap: its index in audio.wav
 	Samples int64     `json:"samples,omitempty"`
 	Cause   call.Code `json:"cause"`
+	Text    string    `json:"text,omitempty"`
 }
 
 // Audio is audio.wav as it was sealed.

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type Recording struct {
 	at       Anchor
 	seating  seating
 	done     chan struct{}
+	lock     *os.File // of the folder, until it is sealed
 
 	inbox inbox
 	// w is owned by the worker that is busy with the recording.
@@ -160,6 +162,7 @@ func copyStates(dst *[]media.TrackState, src []media.TrackState) {
 
 func cloneInfo(i call.Info) call.Info {
 	i.Sessions = append([]string(nil), i.Sessions...)
+	i.Earlier = append([]string(nil), i.Earlier...)
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
 	return i

@@ -69,13 +69,26 @@ func (s *Store) isDir(name string) bool {
 	return err == nil && fi.IsDir()
 }
 
-// repairAll finishes what was left. Nothing of it is ever deleted; what can't be finished stays for the next start.
-func (s *Store) repairAll(ctx context.Context) {
-	for _, l := range s.unfinished {
+// repairAll finishes what was left, and gives back what another process still writes. Nothing of it is ever deleted; what
+// can't be finished stays for the next start.
+func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover) {
+	for _, l := range left {
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
-		res := s.repair(l)
+		lock, err := s.takeFolder(inDay(l.day, l.name))
+		switch {
+		case errors.Is(err, errHeld):
+			held = append(held, l)
+			continue
+		case errors.Is(err, fs.ErrNotExist): // who wrote it has sealed it
+			continue
+		}
+		res := Result{Dir: l.name, Err: err}
+		if err == nil {
+			res = s.repair(l)
+			_ = lock.Close() // nothing was written to it
+		}
 		if res.Err != nil {
 			s.log.Error("recording not finished", attr.Call(res.CallID), slog.String("folder", l.name), attr.Err(res.Err))
 			s.count.errors.Add(1)
@@ -89,6 +102,7 @@ func (s *Store) repairAll(ctx context.Context) {
 		s.repaired = append(s.repaired, res)
 		s.mu.Unlock()
 	}
+	return held
 }
 
 // repair finishes one folder.

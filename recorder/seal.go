@@ -40,6 +40,7 @@ func (r *Recording) seal(j job) {
 	if err != nil {
 		r.fail(err)
 	} else {
+		_ = r.lock.Close() // nothing was written to it
 		r.s.sealed(r, res)
 	}
 	x.mu.Lock()

@@ -37,6 +37,9 @@ type Config struct {
 	Sync time.Duration
 	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s.
 	Buffer time.Duration
+	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
+	// finished, until Claim.
+	Standby bool
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
 	// Log takes what goes wrong; nil discards.
@@ -137,24 +140,28 @@ type Store struct {
 	// Set by New, then constant.
 	cfg           Config
 	root          *os.Root
-	lock          *os.File
 	log           *slog.Logger
 	bufferSamples int64
 	wakeBytes     int
-	unfinished    []leftover
+	unfinished    []leftover // what was found at the start
 	// wrap puts something between us and audio.wav; tests only.
 	wrap func(name string, f blockFile) blockFile
+	// leftovers is leftoversEvery; tests shorten it.
+	leftovers time.Duration
 
 	// wholeAgain is when the whole file system may be synced again. Owned by syncAll.
 	wholeAgain time.Time
 
 	queue   chan *Recording
+	looks   chan struct{} // size 1: there may be something to be finished
+	folders sync.Mutex    // held while a folder is made or taken, so that nobody finishes one that is just being made
 	count   counters
 	closing atomic.Bool
 	gripe   gripe
 
 	// mu guards the fields below.
 	mu       sync.Mutex
+	lock     *os.File // nil: not ours
 	open     map[*Recording]struct{}
 	repaired []Result
 	ran      bool
@@ -176,10 +183,14 @@ func New(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("recorder: dir: %w", err)
 	}
 	s := &Store{
-		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), open: make(map[*Recording]struct{}),
+		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery,
+		open:          make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
+	if cfg.Standby {
+		return s, nil
+	}
 	if s.lock, err = s.takeLock(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -189,30 +200,10 @@ func New(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// takeLock keeps two processes from finishing each other's live recordings.
-func (s *Store) takeLock() (*os.File, error) {
-	f, err := s.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, fileMode)
-	if err != nil {
-		return nil, fmt.Errorf("recorder: lock: %w", err)
-	}
-	if err := lockFile(f); err != nil {
-		err = errors.Join(err, f.Close())
-		if errors.Is(err, errHeld) {
-			return nil, fmt.Errorf("recorder: %s: %w", s.cfg.Dir, ErrInUse)
-		}
-		return nil, fmt.Errorf("recorder: %s: lock: %w", s.cfg.Dir, err)
-	}
-	return f, nil
-}
-
 // Close gives the directory back. Run does it at its end; call it only if Run was never called. It is safe twice.
 func (s *Store) Close() error {
 	s.closing.Store(true)
-	err := s.lock.Close()
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
-	}
-	return errors.Join(err, s.root.Close())
+	return errors.Join(s.Release(), s.root.Close())
 }
 
 // Open makes the folder of a call's next part and its first manifest. It makes files, so a disk that stands still holds it
@@ -252,22 +243,22 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 func (s *Store) begin(r *Recording) error {
 	f, err := s.root.OpenFile(r.file(EventsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, fileMode)
 	if err != nil {
-		return errors.Join(err, s.root.RemoveAll(r.folder()))
+		return errors.Join(err, r.discard())
 	}
 	r.w.log.f = f
 	if err := r.showLive(time.Now(), false); err != nil {
-		return errors.Join(err, f.Close(), s.root.RemoveAll(r.folder()))
+		return errors.Join(err, f.Close(), r.discard())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing.Load() {
-		return errors.Join(ErrClosed, f.Close(), s.root.RemoveAll(r.folder()))
+		return errors.Join(ErrClosed, f.Close(), r.discard())
 	}
 	s.open[r] = struct{}{}
 	return nil
 }
 
-// makeFolder makes the recording's folder under a name that nothing has.
+// makeFolder makes the recording's folder under a name that nothing has, and takes it for us.
 func (s *Store) makeFolder(r *Recording, id string) error {
 	if err := s.root.MkdirAll(r.day, dirMode); err != nil {
 		return err
@@ -277,12 +268,13 @@ func (s *Store) makeFolder(r *Recording, id string) error {
 		if _, err := s.root.Lstat(inDay(r.day, base)); err == nil {
 			continue
 		}
-		err := s.root.Mkdir(inDay(r.day, base+partialSuffix), dirMode)
-		if err == nil {
-			r.base = base
+		lock, err := s.newFolder(inDay(r.day, base+partialSuffix))
+		switch {
+		case err == nil:
+			r.base, r.lock = base, lock
 			return nil
-		}
-		if !errors.Is(err, fs.ErrExist) {
+		case errors.Is(err, errHeld), errors.Is(err, fs.ErrNotExist): // another process took it for a leftover
+		case !errors.Is(err, fs.ErrExist):
 			return err
 		}
 	}
@@ -316,6 +308,9 @@ func (s *Store) Run(ctx context.Context) error {
 		return ErrClosed
 	}
 	s.loop(ctx)
+	for _, r := range s.list() {
+		_ = r.lock.Close() // it could not be sealed: the next start may finish it
+	}
 	return s.Close()
 }
 

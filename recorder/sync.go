@@ -49,7 +49,7 @@ func (s *Store) loop(ctx context.Context) {
 		wg.Go(func() { s.write(stop) })
 	}
 	wg.Go(func() { s.syncAll(stop) })
-	wg.Go(func() { s.repairAll(ctx) })
+	wg.Go(func() { s.finishLeftovers(ctx) })
 	<-ctx.Done()
 	s.windUp()
 	close(stop)

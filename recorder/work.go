@@ -28,6 +28,7 @@ type work struct {
 	img      image
 	log      eventLog
 	fault    fault
+	notes    notes
 	unmasked []piece // masks that could not be written
 	spans    []span  // scratch
 	shown    shown
@@ -160,6 +161,7 @@ func (w *work) lowest(in *buffer) int64 {
 func (r *Recording) events(j job) {
 	w := &r.w
 	for _, e := range j.in.events {
+		r.note(e)
 		w.log.add(e)
 	}
 	if n := j.in.lostEvents; n > 0 {

@@ -41,6 +41,8 @@ type Account struct {
 	realm      atomic.Pointer[string] // under which the registrar asked for a digest
 	draining   atomic.Bool
 	heals      chan struct{}  // slots of re-INVITEs after a new flow
+	orders     chan order     // to the registrar loop, which may be busy for a while
+	regDone    chan struct{}  // closed when that loop has ended
 	probes     chan struct{}  // size 1: the registrar is to be asked out of turn
 	wg         sync.WaitGroup // what Run started
 
@@ -50,6 +52,7 @@ type Account struct {
 	auth     digestAuth
 	regSeq   uint32
 	lastHeal flowIdentity
+	obeyed   chan<- struct{} // of the newest order
 
 	// mu guards the fields below.
 	mu    sync.Mutex
@@ -63,7 +66,7 @@ type State struct {
 	// Registered: the registrar holds our binding and the flow to it lives.
 	Registered bool
 	// Status is idle, registering, registered, degraded (a refresh was refused, the binding still holds), backoff,
-	// rejected (a person must act), unregistering or unregistered.
+	// rejected (a person must act), unregistering, unregistered or released (see Account.Release).
 	Status string
 	// Code and Reason are the registrar's last answer, or the error that kept us from it.
 	Code   int
@@ -98,6 +101,7 @@ func New(cfg Config) (*Account, error) {
 		state: State{Status: regIdle.String()},
 	}
 	a.heals = make(chan struct{}, maxHeals)
+	a.orders, a.regDone = make(chan order), make(chan struct{})
 	a.probes = make(chan struct{}, 1)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
@@ -169,9 +173,8 @@ func (a *Account) Run(ctx context.Context) error {
 			_ = a.srv.ServeTCP(a.listener)
 		})
 	}
-	regDone := make(chan struct{})
 	a.wg.Go(func() {
-		defer close(regDone)
+		defer close(a.regDone)
 		a.register(stop)
 	})
 	<-ctx.Done()
@@ -180,7 +183,7 @@ func (a *Account) Run(ctx context.Context) error {
 	a.endAll(call.Cause{Code: call.CodeShutdown})
 	a.gate.quiet(quietLimit) // answers that are on their way need the flow
 	close(stop)
-	<-regDone
+	<-a.regDone
 	_ = a.listener.Close()
 	if a.socket != nil {
 		a.socket.shut(net.ErrClosed)

@@ -21,6 +21,7 @@
 //	registering --408, 5xx, no answer, no connection--> backoff --wait is over--> registering
 //	registering --403, wrong password--> rejected --5 min doubling to 1 h--> registering
 //	registered --flow dead--> backoff (first wait under 2 s) --> registering; then a re-INVITE on every dialog
+//	any --Release--> released (no REGISTER; the flow is kept for its dialogs) --Resume--> registering
 //	any --stop--> unregistered
 //
 // # Concurrency

@@ -40,6 +40,7 @@ func (a *Account) register(stop <-chan struct{}) {
 			a.setFlow(nil)
 		}
 		a.publish(&r, before, act, reason)
+		a.obey()
 		switch act.do {
 		case doEnd:
 			return
@@ -50,7 +51,7 @@ func (a *Account) register(stop <-chan struct{}) {
 		case doUnregister:
 			last, reason = a.askRegistrar(context.WithoutCancel(ctx), 0)
 		case doWait:
-			if r.status == regRegistered {
+			if r.status == regRegistered || r.status == regReleased {
 				a.healAll()
 			}
 			var why string
@@ -86,6 +87,9 @@ func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) 
 	case <-down:
 		a.counters.add(cntFlowsLost, 1)
 		return regEvent{kind: regFlowDown, others: true}, f.cause.Error()
+	case o := <-a.orders:
+		a.obeyed = o.done
+		return regEvent{kind: o.kind}, ""
 	case <-ctx.Done():
 		return regEvent{kind: regStop}, ""
 	}
@@ -361,7 +365,7 @@ func values(m headerer, name string) []string {
 // publish makes a change of the registration visible: state, callback, one log line.
 func (a *Account) publish(r *registrar, before regStatus, act regAction, reason string) {
 	s := State{Status: r.status.String(), Code: r.code, Reason: reason, Registered: r.status == regRegistered || r.status == regDegraded}
-	if act.do == doWait {
+	if act.do == doWait && r.status != regReleased {
 		s.NextTry = act.wake
 	}
 	a.mu.Lock()
@@ -388,7 +392,9 @@ func (a *Account) logState(r *registrar, before regStatus, s State) {
 	switch {
 	case r.status == regRegistered && before != regRegistered:
 		a.log.Info("registered", slog.String("proxy", s.Proxy), slog.String("local", s.Local.String()), slog.Duration("expires", time.Until(r.ends).Round(time.Second)))
-	case r.status == regUnregistered && before != regUnregistered:
+	case r.status == regReleased && before != regReleased:
+		a.log.Info("registration released", slog.String("local", s.Local.String()))
+	case r.status == regUnregistered && before != regUnregistered && !r.released:
 		a.log.Info("unregistered")
 	case r.status == regRejected && !s.NextTry.IsZero():
 		a.log.Error("registration rejected: check user name, authorization id and password of the device, and that no other program uses it",

@@ -16,9 +16,10 @@ const (
 	regRejected // the registrar does not want us: a person must act
 	regUnregistering
 	regUnregistered
+	regReleased // another process registers; the flow stays, for its dialogs
 )
 
-var regStatusNames = [...]string{"idle", "registering", "registered", "degraded", "backoff", "rejected", "unregistering", "unregistered"}
+var regStatusNames = [...]string{"idle", "registering", "registered", "degraded", "backoff", "rejected", "unregistering", "unregistered", "released"}
 
 // String gives the name that stands in State.Status.
 func (s regStatus) String() string { return regStatusNames[s] }
@@ -36,6 +37,8 @@ const (
 	regWake             // the waiting time of the last step is over
 	regProbe            // somebody doubts that the flow lives
 	regStop
+	regRelease // another process is about to register
+	regResume  // and did not
 )
 
 // regEvent is one event, with its time and a random number: the machine has neither clock nor dice.
@@ -125,6 +128,7 @@ type registrar struct {
 	refresh  time.Time
 	wake     time.Time
 	stopping bool
+	released bool // nothing is registered, nor un-registered
 }
 
 func newRegistrar(ring bool, t tuning) registrar {
@@ -143,6 +147,9 @@ func (r *registrar) step(ev regEvent) regAction {
 		return r.dial()
 	case regFlowUp:
 		r.flowUp, r.moved = true, false
+		if r.released {
+			return r.park(ev)
+		}
 		return r.register()
 	case regNoFlow:
 		r.flowUp, r.code = false, 0
@@ -168,6 +175,10 @@ func (r *registrar) step(ev regEvent) regAction {
 		return r.wait()
 	case regStop:
 		return r.stop(ev)
+	case regRelease:
+		return r.release(ev)
+	case regResume:
+		return r.resume(ev)
 	}
 	return r.wait()
 }
@@ -191,6 +202,9 @@ func (r *registrar) wait() regAction { return regAction{do: doWait, wake: r.wake
 func (r *registrar) woken(ev regEvent) regAction {
 	if !r.flowUp {
 		return r.dial()
+	}
+	if r.released {
+		return r.park(ev)
 	}
 	if r.status == regRegistered && ev.judged && ev.now.Before(r.refresh) {
 		r.wake = r.refresh
@@ -329,7 +343,7 @@ func (r *registrar) backoff(ev regEvent, held bool) time.Duration {
 }
 
 func (r *registrar) stop(ev regEvent) regAction {
-	bound := r.flowUp && ev.now.Before(r.ends)
+	bound := r.flowUp && ev.now.Before(r.ends) && !r.released // the binding that holds is another's
 	if !bound {
 		r.status = regUnregistered
 		return regAction{do: doEnd, closeFlow: true}

@@ -167,6 +167,28 @@ var scripts = map[string]script{
 		{ev: answer(401, auth), do: doUnregister, status: regUnregistering, wait: -1},
 		{ev: answer(200), do: doEnd, status: regUnregistered, wait: -1, closes: true},
 	}},
+	"released: no REGISTER, none at the end": {ring: true, lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{ev: regEvent{kind: regRelease}, do: doWait, status: regReleased, wait: parkedFor},
+		{after: parkedFor, ev: wake, do: doWait, status: regReleased, wait: parkedFor},
+		{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true},
+	}},
+	"released: a dead flow is made anew, without a REGISTER": {ring: true, lines: []line{
+		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
+		{ev: regEvent{kind: regRelease}, do: doWait, status: regReleased, wait: parkedFor},
+		{after: time.Minute, ev: down, do: doWait, status: regBackoff, wait: 0, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1},
+		{ev: up, do: doWait, status: regReleased, wait: parkedFor},
+		{ev: regEvent{kind: regResume}, do: doRegister, status: regRegistering, wait: -1}, ok,
+	}},
+	"released while it waits for the registrar": {lines: []line{
+		{ev: answer(503, retry(120)), do: doWait, status: regBackoff, wait: 120 * time.Second, closes: true},
+		{ev: regEvent{kind: regRelease}, do: doWait, status: regBackoff, wait: 120 * time.Second},
+		{ev: regEvent{kind: regResume}, do: doDial, status: regRegistering, wait: -1}, begin[1], ok,
+	}},
+	"resume without a release changes nothing": {lines: []line{
+		ok, {after: time.Minute, ev: regEvent{kind: regResume}, do: doWait, status: regRegistered, wait: 3000 * time.Second},
+	}},
 	"stop without a binding": {lines: []line{{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true}}},
 	"stop, and nobody answers": {lines: []line{
 		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},

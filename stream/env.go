@@ -31,6 +31,7 @@ type facts struct {
 
 type callFacts struct {
 	ID         string       `json:"id"`
+	Part       int          `json:"part,omitempty"`
 	Sessions   []string     `json:"sessions,omitempty"`
 	SIPCallIDs []string     `json:"sip_call_ids,omitempty"`
 	Started    string       `json:"started,omitempty"`
@@ -65,6 +66,7 @@ func environ(c *Consumer, info call.Info, track *media.TrackState, channels int)
 		vars["CALL_ROLE"] = track.Party.Role.String()
 	}
 	vars["CALL_ID"] = info.ID
+	vars["CALL_PART"] = strconv.Itoa(max(1, info.Part))
 	vars["CALL_RATE"] = strconv.Itoa(c.Rate)
 	vars["CALL_CHANNELS"] = strconv.Itoa(channels)
 	if b, err := json.Marshal(f); err == nil && len(b) <= maxValue {
@@ -77,7 +79,7 @@ func environ(c *Consumer, info call.Info, track *media.TrackState, channels int)
 
 func factsOf(info call.Info) callFacts {
 	f := callFacts{
-		ID: info.ID, Sessions: info.Sessions, SIPCallIDs: info.SIPCallIDs, Agent: info.Agent, Mode: info.Mode, Expected: info.Expected,
+		ID: info.ID, Part: info.Part, Sessions: info.Sessions, SIPCallIDs: info.SIPCallIDs, Agent: info.Agent, Mode: info.Mode, Expected: info.Expected,
 	}
 	if !info.Started.IsZero() {
 		f.Started = info.Started.UTC().Format(time.RFC3339Nano)

@@ -10,6 +10,7 @@ import (
 // feed is the sink of one call's consumers. The shard's goroutine owns it.
 type feed struct {
 	hub    *Hub
+	all    []Consumer // what there was when the call was opened; never changed
 	info   call.Info
 	opt    Options
 	calls  []*outlet // of consumers per call
@@ -30,10 +31,10 @@ type outlet struct {
 	told int64
 }
 
-func newFeed(h *Hub, info call.Info, o Options) *feed {
-	f := &feed{hub: h, info: info, opt: o}
-	for i := range h.cfg.Consumers {
-		c := &h.cfg.Consumers[i]
+func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
+	f := &feed{hub: h, all: consumers, info: info, opt: o}
+	for i := range consumers {
+		c := &consumers[i]
 		if c.Per != PerCall {
 			continue
 		}
@@ -120,8 +121,8 @@ func (f *feed) meet(b *media.Batch) {
 			continue
 		}
 		f.known[id-1] = true
-		for c := range f.hub.cfg.Consumers {
-			if c := &f.hub.cfg.Consumers[c]; c.Per == PerTrack {
+		for c := range f.all {
+			if c := &f.all[c]; c.Per == PerTrack {
 				f.tracks = append(f.tracks, f.open(c, laneConfig{channels: 1, track: id}, &b.Tracks[id-1]))
 			}
 		}

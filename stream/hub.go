@@ -33,11 +33,13 @@ type Config struct {
 // Hub starts the configured consumers for calls.
 type Hub struct {
 	// Set by New, then constant.
-	cfg    Config
+	cfg    Config // without Consumers
 	log    *slog.Logger
 	pace   pace
 	starts chan *program
 	closed atomic.Bool
+	// consumers are those of calls to come.
+	consumers atomic.Pointer[[]Consumer]
 
 	count counters
 
@@ -71,24 +73,43 @@ type Options struct {
 
 // New checks the configuration. The hub needs no Close: it owns nothing before Run.
 func New(cfg Config) (*Hub, error) {
-	consumers := make([]Consumer, len(cfg.Consumers))
-	var errs []error
-	for i, c := range cfg.Consumers {
-		if err := c.check(); err != nil {
-			errs = append(errs, fmt.Errorf("stream[%d]: %w", i, err))
-		}
-		consumers[i] = c
-	}
-	if err := errors.Join(append(errs, checkWait(&cfg.Wait))...); err != nil {
+	consumers, err := checked(cfg.Consumers)
+	if err := errors.Join(err, checkWait(&cfg.Wait)); err != nil {
 		return nil, err
 	}
-	cfg.Consumers = consumers
+	cfg.Consumers = nil
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{
+	h := &Hub{
 		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan *program, maxWaiting), running: map[*program]struct{}{},
-	}, nil
+	}
+	h.consumers.Store(&consumers)
+	return h, nil
+}
+
+// checked gives consumers that are complete, or all that is wrong with them.
+func checked(in []Consumer) ([]Consumer, error) {
+	out := make([]Consumer, len(in))
+	var errs []error
+	for i, c := range in {
+		if err := c.check(); err != nil {
+			errs = append(errs, fmt.Errorf("stream[%d]: %w", i, err))
+		}
+		out[i] = c
+	}
+	return out, errors.Join(errs...)
+}
+
+// Reload changes the consumers of calls to come; those of calls that are opened stay. On an error nothing changes. Safe from
+// anywhere.
+func (h *Hub) Reload(consumers []Consumer) error {
+	list, err := checked(consumers)
+	if err != nil {
+		return err
+	}
+	h.consumers.Store(&list)
+	return nil
 }
 
 // Run starts programs as calls need them, until ctx ends; then it treats every call as ended, awaits the programs (1.2 s for
@@ -141,13 +162,14 @@ func (h *Hub) tell() {
 
 // Open gives the sink that feeds all consumers of a call. It is attached before the call's first audio. Safe from anywhere.
 func (h *Hub) Open(info call.Info, o Options) media.Sink {
-	if len(h.cfg.Consumers) == 0 || h.closed.Load() {
+	consumers := *h.consumers.Load()
+	if len(consumers) == 0 || h.closed.Load() {
 		return discard{}
 	}
 	if o.Notify == nil {
 		o.Notify = func(call.Event) {}
 	}
-	return newFeed(h, info, o)
+	return newFeed(h, consumers, info, o)
 }
 
 // Totals gives the counters; safe from anywhere.

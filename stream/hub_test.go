@@ -1,6 +1,9 @@
 package stream_test
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +81,36 @@ func TestWriteAllocatesNothing(t *testing.T) {
 	}
 	s.End(call.Cause{})
 	l.End(call.Cause{})
+}
+
+func TestReloadedConsumersAreThoseOfCallsToCome(t *testing.T) {
+	dir := t.TempDir()
+	into := func(name string) stream.Consumer {
+		return stream.Consumer{Command: sh("cat >" + filepath.Join(dir, name) + "; : >" + filepath.Join(dir, name+".end")), Per: stream.PerCall}
+	}
+	h, _ := start(t, into("before"))
+	first := h.Open(info(), stream.Options{})
+	feed(first, 2, 0, 10)
+	if err := h.Reload([]stream.Consumer{into("after"), {Command: []string{"no-such-program"}}}); err == nil {
+		t.Error("a consumer that can't be started: got no error")
+	}
+	kept := h.Open(info(), stream.Options{})
+	kept.End(call.Cause{})
+	if err := h.Reload([]stream.Consumer{into("after")}); err != nil {
+		t.Fatal(err)
+	}
+	feed(first, 2, 10, 20)
+	first.End(call.Cause{})
+	second := h.Open(info(), stream.Options{})
+	feed(second, 2, 0, 20)
+	second.End(call.Cause{})
+	for _, name := range []string{"before", "after"} {
+		waitFor(t, name+" has ended", func() bool {
+			_, err := os.Stat(filepath.Join(dir, name+".end"))
+			return err == nil
+		})
+		if got := read(t, filepath.Join(dir, name)); !bytes.Equal(got, wanted(20*ptime, 2, 1)) {
+			t.Errorf("%s: %d bytes, want the call's %d", name, len(got), 20*ptime*4)
+		}
+	}
 }

@@ -33,7 +33,7 @@ func (l *limiter) read(now time.Time) []RateLimit {
 		r := RateLimit{Group: group(g).String(), Limit: p.limit, Window: p.window, Told: p.told, Unlimited: p.limit == maxLimit,
 			Blocked: max(0, p.blocked.Sub(now))}
 		for _, t := range p.sent {
-			if now.Sub(t) < p.window {
+			if now.Sub(t.at) < p.window {
 				r.Used++
 			}
 		}

@@ -56,10 +56,10 @@ func (c *client) supervise(ctx context.Context, a actAsk, device, mediaSDP strin
 		r.body = legacy
 	}
 	var raw json.RawMessage
-	err := c.do(ctx, r, &raw)
+	err := c.ask(ctx, r, &raw)
 	if a.party == "" && r.body == any(today) && wantsLegacy(err) {
 		r.body = legacy
-		second := c.do(ctx, r, &raw)
+		second := c.ask(ctx, r, &raw)
 		if e, ok := errors.AsType[*APIError](second); !ok || e.Code != "CMN-101" {
 			err = second // the old form was understood; else the first answer says more
 		}

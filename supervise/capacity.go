@@ -94,6 +94,7 @@ func (c *core) occupied(now time.Time, s *session) bool {
 
 // vacated has the joins asked for at once when the other supervisor has left.
 func (c *core) vacated(now time.Time, s *session, v *view) {
+	c.handed(now, s, v)
 	if !s.occupied {
 		return
 	}

@@ -1,6 +1,9 @@
 package supervise
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 const (
 	// linkWait is how long a call that went on in another session is believed to live before that session shows an agent.
@@ -21,10 +24,19 @@ func (c *core) link(now time.Time, v *view) {
 		}
 		c.emit(actMoved{v.id, to})
 		target := c.viewOf(now, to)
+		target.masked = target.masked || c.masked(v.id)
 		if c.known(target) || target.prev != "" || v.next != "" || c.before(v.id, to) {
 			continue // that call is heard under its own name already
 		}
 		v.next, v.nextAt, target.prev = to, now, v.id
+		if s := c.sessions[v.id]; s != nil {
+			if s.seek.due { // no reading is needed any more
+				s.seek.due, s.dirty = false, false
+			}
+			if !strings.EqualFold(p.Reason, "Pickup") {
+				target.giver = s.agent.ID
+			}
+		}
 		if p.ExtensionID == "" {
 			target.guest = p.Peer.Party
 		}
@@ -82,7 +94,7 @@ func (c *core) chain(id string) []string {
 // lives says whether a session, or one that it went on in, has a monitored agent or awaits one.
 func (c *core) lives(id string, now time.Time) bool {
 	for range maxChain {
-		if s := c.sessions[id]; s != nil && s.verdict != verdictExcused && (s.inCall || now.Before(s.passUntil)) {
+		if s := c.sessions[id]; s != nil && s.verdict != verdictExcused && !s.released && (s.inCall || s.unsure() || now.Before(s.passUntil)) {
 			return true
 		}
 		v := c.views[id]
@@ -90,7 +102,7 @@ func (c *core) lives(id string, now time.Time) bool {
 			return false
 		}
 		next := c.views[v.next]
-		if c.sessions[v.next] == nil && now.Sub(v.nextAt) < linkWait && (next == nil || len(next.parties) == 0 || !next.ended()) {
+		if c.sessions[v.next] == nil && now.Sub(v.nextAt) < linkWait && (next == nil || len(next.parties) == 0 || !next.heard && !next.ended()) {
 			return true
 		}
 		id = v.next

@@ -42,6 +42,8 @@ type client struct {
 	clock    clockOffset
 
 	legacy atomic.Bool // the session form works with the field names of 2019 only
+
+	asked func(Asked) // told of each supervise request and its answer; nil: nobody
 }
 
 func newClient(cfg Config) *client {
@@ -161,6 +163,7 @@ func (c *client) send(ctx context.Context, o op, path string, body []byte, kind,
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.requests.note(0)
+		c.limits.failed(operations[o].group, time.Now())
 		return nil, fmt.Errorf("%s: %w", o, c.transportError(ctx, err))
 	}
 	c.requests.note(resp.StatusCode)

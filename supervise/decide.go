@@ -8,14 +8,22 @@ import (
 
 // decide applies the policy to a session, and tells what is new. What is asked for or heard already stays so.
 func (c *core) decide(now time.Time, s *session) {
+	c.obey(s)
 	if s.planAlive() {
 		return
 	}
 	f := c.facts(s)
 	s.rank = c.rank(s, f)
 	verdict, rule := c.policy.judge(f)
+	forced := c.forced(s)
+	if forced && (verdict == verdictExcused || !c.policy.Hook.set()) {
+		verdict, rule = verdictWanted, ""
+	}
 	if verdict == verdictWanted && c.policy.Hook.set() {
 		verdict, rule = c.hooked(s, f)
+	}
+	if forced && verdict == verdictExcused { // but what the hook wants masked stays masked
+		verdict, rule = verdictWanted, ""
 	}
 	if verdict != verdictWanted && s.verdict == verdictWanted && c.ending(s) {
 		return
@@ -90,9 +98,10 @@ func (c *core) hooked(s *session, f callFacts) (verdict, string) {
 }
 
 // hookSaid takes the hook's answer for a call.
-func (c *core) hookSaid(now time.Time, call string, join bool) {
+func (c *core) hookSaid(now time.Time, call string, a decision) {
 	if v := c.views[call]; v != nil {
-		v.hook = factOf(join)
+		v.hook = factOf(a.join)
+		v.masked = v.masked || a.masked
 	}
 	for _, s := range c.sorted() {
 		if s.verdict == verdictAsking && c.chain(s.id)[0] == call {

@@ -8,12 +8,21 @@
 // telephony session has a view (view.go) in which events, by sequence, and session readings make one picture. The pure core
 // (reconcile.go, follow.go, chain.go, decide.go) compares what should be heard with what is heard and answers with actions,
 // the shell in run.go performs them (session GET, supervise POST, calls of the [Handler]) and hands the results back. A
-// look at the account's presence, rare while events come, finds what they did not tell. [Supervisor.Match] names the party that an INVITE
+// look at the account's presence, rare while events come, finds what they did not tell; an event whose number stays away brings it
+// forward (gap.go). Where the logins' budgets are short, reserve.go says whose turn it is. [Supervisor.Match] names the party that an INVITE
 // carries, also when the INVITE overtakes the answer to the POST; [Supervisor.Answered] and [Supervisor.Ended] close the
 // circle: a dialog that ends while the call goes on is asked for again.
 //
 // A call is a chain of sessions: after an attended transfer or a pick-up from park it goes on in another one, and
-// [Join].Chain says so. [Policy] decides which calls are wanted; the others are excused, with the rule.
+// [Join].Chain says so. Only the account's feed tells where; else the old session is read, once, and what may be the same call
+// waits for that, two seconds at most (seek.go). [Policy] decides which calls are wanted; the others are excused, with the rule.
+//
+// A user's word stands above policy: [Supervisor.Supervise] (force.go, steps.go, byhand.go) has a call wanted that policy leaves
+// alone, on the same path, and shows each step; [Supervisor.Release] (released.go) gives the supervisor's place to a human. Both are
+// kept with the session's view, so they hold for the sessions in which the call goes on.
+//
+// [Supervisor.Drain] asks for nothing that was not asked for before; [Supervisor.Elsewhere] leaves calls alone that another process
+// of ours hears (handover.go).
 //
 // The call itself is left alone: the client has a closed list of operations (operations.go), and none of them can
 // change or end a session or a party of others.
@@ -42,7 +51,8 @@
 // A Supervisor is a pool of logins, each with a budget of requests, and their devices (pool.go): a call is on one device, and asked for
 // by that device's owner. One login looks at the account, another one takes over where it can't. Where the feed is down a call is found by presence,
 // which RingCentral limits to 10 requests a minute: it is known after at most Config.Poll (8 s). Up to 100 agents have an
-// event filter each, which names the agents' own parties only: a party mode join then needs one session reading. More have
+// event filter each, which names the agents' own parties only: a party mode join then needs one session reading, and a third person
+// from outside who joins later is not noticed: the two streams go on without that voice. More have
 // the account's filter, which names all. Answers over 16 MiB and requests over 10 s are errors; at most 20,000 sessions are
 // kept in mind.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -94,7 +95,7 @@ func (e *APIError) Hint() string {
 		return "the app's requests per minute are used up; earshot waits as told. See whether other programs use the same app and user"
 	case e.Status >= 500:
 		return "RingCentral's own trouble: earshot tries again"
-	case strings.HasPrefix(e.Code, "TAS-"):
+	case e.unexplained():
 		return "see that the device is Online and the user's own, that supervisor and agent share a call monitoring group, " +
 			"and that nobody else supervises this call"
 	case e.Status == http.StatusUnauthorized:
@@ -103,6 +104,19 @@ func (e *APIError) Hint() string {
 		return "the server sends us elsewhere: see that ringcentral.server is the API server"
 	}
 	return ""
+}
+
+// documented are the beginnings of the codes that RingCentral's documents list; a code is such a word and a number.
+var documented = []string{"CMN", "OAU", "AGW", "SUB"}
+
+// unexplained says whether a request to supervise was refused with a code that no document lists: what it means only a look can
+// tell.
+func (e *APIError) unexplained() bool {
+	begin, _, code := strings.Cut(e.Code, "-")
+	return code && !slices.Contains(documented, begin) && strings.HasPrefix(e.Op, "supervise") &&
+		e.Status >= 400 && e.Status < 500 && !slices.Contains([]int{
+		http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests,
+	}, e.Status)
 }
 
 const maxMessage = 300
@@ -187,7 +201,7 @@ func judge(err error, now time.Time) (o outcome, until time.Time) {
 		return outcomeUnclear, time.Time{}
 	case e.Status == http.StatusTooManyRequests:
 		return outcomeBusy, now.Add(max(e.RetryAfter, time.Second))
-	case e.Status == http.StatusNotFound, e.Status == http.StatusConflict, e.Status < 500 && strings.HasPrefix(e.Code, "TAS-"):
+	case e.Status == http.StatusNotFound, e.Status == http.StatusConflict, e.unexplained():
 		return outcomeLater, time.Time{}
 	case e.Status >= 500, e.Status == http.StatusRequestTimeout, e.Status == http.StatusUnauthorized:
 		return outcomeUnclear, now.Add(e.RetryAfter)

@@ -35,6 +35,8 @@ func TestErrorsOfRingCentral(t *testing.T) {
 		{opSuperviseParty, 400, body("CMN-101", "bad", `,"parameterName":"mode"`), APIError{Code: "CMN-101", Message: "bad", Parameter: "mode"}, outcomeRefused, "named parameter"},
 		{opSuperviseParty, 409, body("TAS-113", "x", ""), APIError{Code: "TAS-113", Message: "x"}, outcomeLater, "nobody else supervises"},
 		{opSuperviseParty, 403, body("TAS-112", "x", ""), APIError{Code: "TAS-112", Message: "x"}, outcomeLater, "call monitoring group"},
+		{opSuperviseParty, 400, body("XYZ-1", "x", ""), APIError{Code: "XYZ-1", Message: "x"}, outcomeLater, "call monitoring group"},
+		{opSession, 403, body("XYZ-1", "x", ""), APIError{Code: "XYZ-1", Message: "x"}, outcomeRefused, ""},
 		{opSuperviseParty, 403, body("CMN-109", "x", ""), APIError{Code: "CMN-109", Message: "x"}, outcomeRefused, "production"},
 		{opLogin, 400, `{"error":"invalid_grant","error_description":"JWT is expired"}`,
 			APIError{Code: "invalid_grant", Message: "JWT is expired"}, outcomeRefused, "JWT is not accepted"},

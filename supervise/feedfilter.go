@@ -32,9 +32,10 @@ const (
 func (s *Supervisor) filters(f form) (filters []string, account bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ids := make([]string, 0, len(s.core.agents.known))
-	for id := range s.core.agents.known {
-		if s.core.agents.ids[id] {
+	agents := s.core.watched()
+	ids := make([]string, 0, len(agents.known))
+	for id := range agents.known {
+		if agents.ids[id] {
 			ids = append(ids, id)
 		}
 	}

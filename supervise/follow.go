@@ -15,6 +15,9 @@ const (
 	// untoldAfter is the age at which a call that no event told of speaks against the feed.
 	untoldAfter = 5 * time.Second
 	maxUntold   = 2
+	// otherSoon is how long the answer of the call's other side is waited for where the feed tells it: RingCentral sends an
+	// event each, the callee's first. A reading in between would cost half as many requests again as the joins.
+	otherSoon = 300 * time.Millisecond
 )
 
 // feedFacts is what the core knows of the event feed.
@@ -64,6 +67,7 @@ func (c *core) event(now time.Time, ev sessionEvent) {
 	c.feed.events++
 	c.feed.last = now
 	v := c.viewOf(now, ev.session)
+	c.number(now, v, ev.sequence)
 	if !v.merge(now, ev) {
 		c.feed.stale++
 		return
@@ -88,12 +92,14 @@ func (c *core) monitored(v *view, s *session) (Agent, *viewParty) {
 		}
 		r := 0
 		switch {
+		case live(p.partyState) && p.ExtensionID == v.giver:
+			r = 6 // on the way out
 		case live(p.partyState):
 			r = 8
 		case pending(p.partyState):
 			r = 4
 		}
-		if s != nil && a.ID == s.agent.ID {
+		if s != nil && a.ID == s.agent.ID && (r != 6 || p.ExtensionID != v.giver) {
 			r += 2
 			if p.ID == s.hint {
 				r++
@@ -120,6 +126,9 @@ func (c *core) follow(now time.Time, v *view) {
 		return // it rings, or is over
 	case s == nil:
 		s = c.want(now, agentCall{agent: agent, session: v.id, party: p.ID, started: now, customer: customerOf(p.partyState)})
+		if c.feed.account {
+			s.readAt = now.Add(otherSoon)
+		}
 	}
 	c.heardOf(s)
 	c.told(s)
@@ -146,7 +155,7 @@ func (c *core) onLine(now time.Time, s *session, agent Agent, p *viewParty) {
 	if !s.inCall {
 		s.anew(now)
 	}
-	s.inCall, s.lived, s.passUntil = true, true, time.Time{}
+	s.inCall, s.lived, s.passUntil, s.seek = true, true, time.Time{}, seek{}
 	if agent.ID != s.agent.ID || p.ID != s.hint {
 		s.agent, s.hint = agent, p.ID
 		s.anew(now)
@@ -172,13 +181,15 @@ func (s *session) refresh(now time.Time) {
 
 // replan plans anew after an event.
 func (c *core) replan(now time.Time, s *session, v *view) {
-	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
-	if p.live && !p.ready && p.lone && c.mode == ModeSession && !s.held {
+	mode := c.modeOf(s)
+	p := makePlan(mode, c.people(s, v), s.agent, c.own, s.hint)
+	if p.live && !p.ready && p.lone && mode == ModeSession && !s.held {
 		p.ready = true // the whole session is asked for, whoever else is in it
 	}
 	switch {
 	case p.over:
 		c.gone(now, s, v)
+		c.seekNext(now, s, v)
 	case !p.live, s.held:
 	case p.ready && c.complete(v, p):
 		switch {
@@ -218,12 +229,13 @@ func (c *core) complete(v *view, p plan) bool {
 	return agent != nil && other != nil && agent.Far.ExtensionID != "" && agent.Far.ExtensionID == other.ExtensionID
 }
 
-// people are the view's parties without queues, menus and the like, which are on the line for a moment more; and, while
-// the call is heard, without the agent's device that another one replaces.
+// people are the view's parties without queues, menus and the like, which are on the line for a moment more; without who
+// has just handed the call over; and, while the call is heard, without the agent's device that another one replaces.
 func (c *core) people(s *session, v *view) []partyState {
 	heard := s.planAlive()
 	return slices.DeleteFunc(v.states(), func(p partyState) bool {
-		return p.ExtensionID != "" && (c.agents.devices[p.ExtensionID] || heard && p.ExtensionID == s.agent.ID && p.ID != s.hint)
+		return p.ExtensionID != "" && (c.agents.devices[p.ExtensionID] || p.ExtensionID == v.giver && p.ExtensionID != s.agent.ID ||
+			heard && p.ExtensionID == s.agent.ID && p.ID != s.hint)
 	})
 }
 

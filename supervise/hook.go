@@ -21,22 +21,28 @@ const (
 	hookPath     = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
+// decision is what a hook says of a call.
+type decision struct {
+	join   bool
+	masked bool // joined, and the audio held back
+}
+
 // askHook gets the hook's decision; a failure gives the configured one.
-func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) bool {
+func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) decision {
 	limited, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
 	body, err := json.Marshal(c)
-	var answer []byte
+	var said []byte
 	switch {
 	case err != nil:
 	case h.URL != "":
-		answer, err = postHook(limited, s.logins[0].client.http, h.URL, body)
+		said, err = postHook(limited, s.logins[0].client.http, h.URL, body)
 	default:
-		answer, err = runHook(limited, h, body)
+		said, err = runHook(limited, h, body)
 	}
-	join := false
+	var a decision
 	if err == nil {
-		join, err = parseHook(answer)
+		a, err = parseHook(said)
 	}
 	if err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
@@ -45,25 +51,32 @@ func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) bool {
 		if ctx.Err() == nil {
 			s.log.say(slog.LevelWarn, "hook", "hook failed", slog.String("call", c.Session), slog.String("err", err.Error()), slog.Bool("join", h.Default))
 		}
-		return h.Default
+		return decision{join: h.Default}
 	}
-	return join
+	return a
 }
 
-// parseHook reads yes, no, or {"join":true}.
-func parseHook(b []byte) (bool, error) {
+// parseHook reads yes, no, masked, or {"join":true,"masked":true}. A masked that is neither true nor false counts as true: what
+// can't be read must not open the valve.
+func parseHook(b []byte) (decision, error) {
 	word := strings.ToLower(strings.TrimSpace(string(b)))
 	switch word {
 	case "yes", "true":
-		return true, nil
+		return decision{join: true}, nil
 	case "no", "false":
-		return false, nil
+		return decision{}, nil
+	case "masked":
+		return decision{join: true, masked: true}, nil
 	}
-	var d struct{ Join *bool }
+	var d struct {
+		Join   *bool
+		Masked json.RawMessage
+	}
 	if err := json.Unmarshal(b, &d); err == nil && d.Join != nil {
-		return *d.Join, nil
+		open := len(d.Masked) == 0 || string(d.Masked) == "null" || string(d.Masked) == "false"
+		return decision{join: *d.Join, masked: *d.Join && !open}, nil
 	}
-	return false, fmt.Errorf("hook: answer: got %.40q, want yes, no or {\"join\":true}", clean(string(b)))
+	return decision{}, fmt.Errorf("hook: answer: got %.40q, want yes, no, masked or {\"join\":true,\"masked\":true}", clean(string(b)))
 }
 
 // bounded keeps the first octets that are written to it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +31,7 @@ func (g group) String() string { return groupNames[g] }
 const (
 	shareAll   = 100
 	shareLook  = 80
-	shareRetry = 60
+	shareRetry = 90 // above what a pool of the right size uses (Size): or else a second attempt would wait until the rush is over
 	shareAsk   = 40 // of people who look while calls are being joined
 )
 
@@ -57,14 +58,42 @@ type limiter struct {
 type purse struct {
 	limit   int
 	window  time.Duration
-	sent    []time.Time // within the window, oldest first; at most limit
-	blocked time.Time   // a penalty lasts until then
-	strikes int         // penalties in a row without Retry-After
-	told    bool        // limit is what an answer's headers named
+	sent    []sending // within the window, oldest first; at most limit
+	blocked time.Time // a penalty lasts until then
+	strikes int       // penalties in a row without Retry-After
+	told    bool      // limit is what an answer's headers named
 	// others are requests that the server counts and we did not send: other programs of the same user and app. They
 	// count for a window from their newest telling on.
 	others   int
 	othersAt time.Time
+}
+
+// sending is one request. The server counts it from its arrival on, which is at the latest when its answer comes: until then
+// it counts from when it left, and then from the answer on.
+type sending struct {
+	at       time.Time
+	answered bool
+}
+
+// fresh drops what is older than the window.
+func (p *purse) fresh(now time.Time) {
+	for len(p.sent) > 0 && now.Sub(p.sent[0].at) >= p.window {
+		p.sent = p.sent[1:]
+	}
+}
+
+// land notes that a request was answered, or failed.
+func (p *purse) land(now time.Time) {
+	if i := slices.IndexFunc(p.sent, func(s sending) bool { return !s.answered }); i >= 0 {
+		p.sent = append(slices.Delete(p.sent, i, i+1), sending{now, true})
+	}
+}
+
+// failed notes that a request got no answer.
+func (l *limiter) failed(g group, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.purses[g].land(now)
 }
 
 func newLimiter() *limiter {
@@ -93,9 +122,7 @@ func (l *limiter) take(g group, share int, now time.Time) time.Duration {
 	if wait := p.blocked.Sub(now); wait > 0 {
 		return wait
 	}
-	for len(p.sent) > 0 && now.Sub(p.sent[0]) >= p.window {
-		p.sent = p.sent[1:]
-	}
+	p.fresh(now)
 	n := max(1, p.limit*share/100)
 	if now.Sub(p.othersAt) < p.window {
 		n -= p.others
@@ -104,9 +131,9 @@ func (l *limiter) take(g group, share int, now time.Time) time.Duration {
 		return p.othersAt.Add(p.window).Sub(now)
 	}
 	if len(p.sent) >= n {
-		return p.sent[len(p.sent)-n].Add(p.window).Sub(now)
+		return p.sent[len(p.sent)-n].at.Add(p.window).Sub(now)
 	}
-	p.sent = append(p.sent, now)
+	p.sent = append(p.sent, sending{at: now})
 	return 0
 }
 
@@ -144,8 +171,8 @@ func (l *limiter) left(g group, share int, now time.Time) int {
 	if now.Sub(p.othersAt) < p.window {
 		n -= p.others
 	}
-	for _, at := range p.sent {
-		if now.Sub(at) < p.window {
+	for _, s := range p.sent {
+		if now.Sub(s.at) < p.window {
 			n--
 		}
 	}
@@ -163,6 +190,7 @@ func (l *limiter) spacing(g group, share int) time.Duration {
 func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.purses[asked].land(now)
 	g, named := asked, false
 	for i, name := range groupNames {
 		if strings.EqualFold(strings.TrimSpace(h.Get("X-Rate-Limit-Group")), name) {
@@ -177,9 +205,7 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 		p.window = time.Duration(n) * time.Second
 	}
 	if n, ok := headerInt(h, "X-Rate-Limit-Remaining"); ok && n >= 0 && n <= p.limit {
-		for len(p.sent) > 0 && now.Sub(p.sent[0]) >= p.window {
-			p.sent = p.sent[1:]
-		}
+		p.fresh(now)
 		// What is under way and not counted yet makes this too few, never too many.
 		p.others, p.othersAt = max(0, p.limit-n-len(p.sent)), now
 	}

@@ -78,11 +78,11 @@ func TestBudgetLeavesRoomForJoining(t *testing.T) {
 	if got := spend(groupLight, shareLook, 100); got != 40 {
 		t.Errorf("light looking: got %d, want 40 of 50", got)
 	}
-	if got := spend(groupLight, shareRetry, 100); got != 0 {
-		t.Errorf("second attempts then: got %d, want 0", got)
+	if got := spend(groupLight, shareRetry, 100); got != 5 {
+		t.Errorf("second attempts then: got %d, want 5", got)
 	}
-	if got := spend(groupLight, shareAll, 100); got != 10 {
-		t.Errorf("joining then: got %d, want the last 10", got)
+	if got := spend(groupLight, shareAll, 100); got != 5 {
+		t.Errorf("joining then: got %d, want the last 5", got)
 	}
 	if wait := l.take(groupLight, shareAll, now); wait != defaultWindow {
 		t.Errorf("wait: got %s, want %s", wait, defaultWindow)

@@ -33,6 +33,7 @@ func (c *core) look(now time.Time, snap snapshot) {
 				continue
 			}
 			s = c.want(now, a)
+			c.losses.found()
 			s.late = !c.feed.since.IsZero() && before.After(c.feed.since)
 		}
 		c.untold(now, s)
@@ -118,6 +119,8 @@ func (c *core) shown(now time.Time, s *session, a agentCall, taken time.Time) {
 	}
 	if a.agent.ID != s.agent.ID && !s.alive() {
 		s.agent, s.hint, s.dirty = a.agent, a.party, true
+		s.anew(now)
+		s.refresh(now) // its dialogs ended with the transfer, they did not drop
 		c.decide(now, s)
 	}
 	if a.agent.ID == s.agent.ID && a.party != "" && a.party != s.hint {

@@ -160,7 +160,9 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	}
 	if (cause.Code == call.CodeReleased || cause.Code == call.CodeShutdown) && !j.extra {
 		j.giveUp(cause, time.Time{})
-		s.cause, s.released = cause, true
+		if s.released = true; !c.given(s.id) {
+			s.cause = cause
+		}
 		return
 	}
 	if j.extra && s.planAlive() {
@@ -168,7 +170,12 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 		return
 	}
 	s.confirmed = false
-	s.dirty, s.readAt = true, now.Add(endedSettle)
+	if !s.seek.done {
+		s.seek.leftAt, s.seek.until = now, now.Add(seekWithin)
+	}
+	if s.inCall || !s.seek.asked { // else a reading was made, or is on its way, that tells as much
+		s.dirty, s.readAt = true, now.Add(endedSettle)
+	}
 	if wasUp && now.Sub(j.joinedAt) >= stableAfter {
 		j.tally = tally{}
 	}
@@ -182,7 +189,8 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 // joinOf is what endpoint learns of a join.
 func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	party.IdentifiedBy = by
-	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...)}
+	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...),
+		Masked: c.masked(s.id), Released: c.given(s.id)}
 	if j != nil {
 		out.OwnParty = j.own
 		if out.Wanted = j.wantedAt; out.Wanted.IsZero() {

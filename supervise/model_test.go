@@ -103,12 +103,14 @@ type model struct {
 	wakeAt   time.Time
 	ids      int
 	asked    int
+	reads    map[string]int
+	lingers  bool // sessions that are over can be read
 	story    []string
 }
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{}, places: map[string]int{},
-		named: map[string]string{}, excused: map[string]bool{}, moved: map[string]bool{}, healthy: true}
+		named: map[string]string{}, excused: map[string]bool{}, moved: map[string]bool{}, reads: map[string]int{}, healthy: true}
 	m.mode = []string{ModeParty, ModeSession}[m.rnd.IntN(2)]
 	m.account = m.chance(50)
 	m.makePool()
@@ -328,12 +330,13 @@ func (m *model) lookOnce() {
 
 // read serves a session GET.
 func (m *model) read(id string) {
+	m.reads[id]++
 	s := m.session(id)
 	m.soon(m.ms(60), func() {
 		var parties []partyState
 		o, err := outcomeDone, error(nil)
 		switch {
-		case s == nil || s.over && m.chance(50):
+		case s == nil || s.over && !m.lingers && m.chance(50):
 			o = outcomeLater
 		case m.fault(5):
 			o, err = outcomeUnclear, errors.New("reset")

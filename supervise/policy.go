@@ -39,7 +39,7 @@ type Policy struct {
 	Internal bool
 	// Priority says which calls are asked for first where the pool is too small for all: agents and queues by extension
 	// number or id, groups by id or name, and directions, the most wanted first. Calls that it does not name come last; of equals
-	// the oldest is first. Calls that are heard stay.
+	// the newest is first: of it the most is left to be heard. Calls that are heard stay.
 	Priority []string
 	// Hook is asked last, for calls that all other rules want.
 	Hook Hook
@@ -54,8 +54,8 @@ type Window struct {
 }
 
 // Hook is a program or a web service that decides about a call. It is given the call as a JSON object (see HookCall), a
-// program on its standard input, a service as the body of a POST. It answers yes or no, as this word or as
-// {"join":true}; a program exits 0, a service answers 200.
+// program on its standard input, a service as the body of a POST. It answers yes, no or masked, as this word or as
+// {"join":true,"masked":true}; a program exits 0, a service answers 200. Masked is joined with its audio held back.
 type Hook struct {
 	// Command is the program with its arguments; URL the service. At most one of them; none: no hook.
 	Command []string

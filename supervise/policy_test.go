@@ -161,7 +161,7 @@ func TestHookIsAskedOnceAndHoldsTheJoin(t *testing.T) {
 		s.event(id, 4, "a2 7 Hold")
 		s.event(id, 5, "a2 7 Answered")
 		s.want("")
-		s.c.hookSaid(s.now, id, join)
+		s.c.hookSaid(s.now, id, decision{join: join})
 		if join {
 			s.want("wanted s0 c1, ask s0 c1, ask s0 a2")
 		} else {
@@ -222,7 +222,7 @@ func TestHookAnswers(t *testing.T) {
 			if x.or {
 				want = or
 			}
-			if got := s.askHook(t.Context(), p.Hook, c); got != want {
+			if got := s.askHook(t.Context(), p.Hook, c).join; got != want {
 				t.Errorf("%v %s, default %t: got %t, want %t", x.hook.Command, x.hook.URL, or, got, want)
 			}
 		}

@@ -162,6 +162,10 @@ func (c *core) place(now time.Time, s *session, more int) (dev int, again time.T
 			busy = earlier(busy, until)
 			continue
 		}
+		if ok, until := c.affords(now, d.login, s, more); !ok {
+			busy = earlier(busy, until)
+			continue
+		}
 		bad := now.Before(s.shunned[i])
 		if dev < 0 || shunned && !bad || shunned == bad && d.load < best {
 			dev, shunned, best = i, bad, d.load

@@ -9,7 +9,7 @@ import (
 	"github.com/earshot/earshot/call"
 )
 
-// TestRandomHistories drives the core with random results, INVITEs, ends and looks. Never are two requests for the same
+// TestRandomHistories drives the core with random results, INVITEs, ends, looks and words by hand. Never is a released call asked for, never are two requests for the same
 // party under way, never is a session read twice at once, the core never spins, and when the call is over all is given back.
 func TestRandomHistories(t *testing.T) {
 	for seed := range uint64(300) {
@@ -31,6 +31,9 @@ func TestRandomHistories(t *testing.T) {
 					if dialogs[a.party] > 0 {
 						t.Fatalf("seed %d: party %q asked while its dialog is up", seed, a.party)
 					}
+					if s := c.sessions[a.session]; s == nil || c.given(s.id) {
+						t.Fatalf("seed %d: a released call is asked for", seed)
+					}
 					posts[a.party] = true
 				case actRead:
 					if reads[a.session] {
@@ -47,6 +50,9 @@ func TestRandomHistories(t *testing.T) {
 			all := []partyState{{ID: "c1", Status: "Answered"}, {ID: "a2", ExtensionID: "7", Status: []string{"Answered", "Hold", "Setup"}[rnd.IntN(3)]}}
 			if rnd.IntN(5) == 0 {
 				all = append(all, partyState{ID: "o3", ExtensionID: "8", Status: "Answered", Supervising: true})
+			}
+			if rnd.IntN(5) == 0 {
+				all = append(all, partyState{ID: "h9", ExtensionID: "55", Status: "Answered", Supervising: true})
 			}
 			if rnd.IntN(5) == 0 {
 				all = append(all, partyState{ID: "x5", ExtensionID: "9", Status: "Answered"})
@@ -67,7 +73,7 @@ func TestRandomHistories(t *testing.T) {
 		party := func() string { return []string{"", "c1", "a2"}[rnd.IntN(3)] }
 		for range 200 {
 			now = now.Add(time.Duration(rnd.IntN(4000)) * time.Millisecond)
-			switch rnd.IntN(7) {
+			switch rnd.IntN(9) {
 			case 0, 1:
 				snap := snapshot{taken: now, any: map[string]bool{"oc1": rnd.IntN(2) == 0}}
 				if rnd.IntN(6) > 0 {
@@ -89,6 +95,14 @@ func TestRandomHistories(t *testing.T) {
 				if _, j := c.key("s1", p); j != nil && j.party.ID == p {
 					c.ended(now, "s1", p, call.Cause{Code: []call.Code{call.CodeHangup, call.CodeReleased}[rnd.IntN(2)]})
 					dialogs[p] = j.dialogs
+				}
+			case 7:
+				if rnd.IntN(4) == 0 {
+					c.force(now, agentCall{agent: Agent{ID: "7"}, session: "s1", party: "a2"}, []string{"", ModeParty, ModeSession}[rnd.IntN(3)])
+				}
+			case 8:
+				if s := c.sessions["s1"]; s != nil && rnd.IntN(4) == 0 {
+					c.release(now, s)
 				}
 			}
 			step(rnd.IntN(8) > 0)

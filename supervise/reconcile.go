@@ -52,14 +52,21 @@ type core struct {
 	own          ownSet
 	agents       agentSet
 	feed         feedFacts
+	losses       losses
 	devices      []*device
 	logins       []*loginFacts
-	registered   bool // some device is, at the newest tick
-	lacking      int  // calls that wait for room in the pool, at the newest tick
+	budgets      []budget  // of the logins, at the newest tick; nil: not looked at
+	wishes       []wish    // of the last window, oldest first
+	wishedAt     time.Time // the first of all
+	registered   bool      // some device is, at the newest tick
+	lacking      int       // calls that wait for room in the pool, at the newest tick
 	shortAt      time.Time
+	rescan       bool // this tick needs a second pass
 	views        map[string]*view
 	sessions     map[string]*session
 	tombs        map[string]tomb
+	theirs       map[string]bool // sessions that another process hears
+	draining     bool
 	lastLook     time.Time
 	out          []action
 }
@@ -80,9 +87,11 @@ type session struct {
 	device    int               // that its dialogs are on, index into core.devices; -1: none yet
 	shunned   map[int]time.Time // devices that did not serve it, until then
 	places    int               // devices tried in a row
+	counts    bool              // its wish for requests was noted
 	roomAt    time.Time         // when room may be there again
 	rank      int               // the lower, the more it is wanted
 	full      bool              // the pool has no room for its joins
+	left      bool              // it is another process's, or new while we drain: nothing is read or asked
 	suspect   bool              // a refusal may be another supervisor's doing: the next reading tells
 	occupied  bool              // another supervisor holds the place
 	released  bool              // a user gave the place up: it is not asked for again
@@ -105,6 +114,10 @@ type session struct {
 	recheckAt time.Time // when an excused call was read again
 	passUntil time.Time // no monitored agent is in the call, and one may come until then
 	cause     call.Cause
+	seen      seenAgent
+	seek      seek
+	waits     time.Time // it may be another call that goes on: nothing is asked for before
+	waitsMost time.Time // nor does it wait any longer than that
 	obstacle  obstacle
 	freshness
 }
@@ -127,6 +140,7 @@ type freshness struct {
 	tries     int       // readings in a row that found the call not ready
 	freshAt   time.Time // the newest reading or event
 	sentTop   int64     // the view's newest sequence when the reading was asked for
+	lookAt    time.Time // released: when it is read to see who has the place
 }
 
 type tomb struct {
@@ -155,7 +169,7 @@ type (
 		party          call.Party
 		cause          call.Cause
 		err            error
-		device         bool // add what the device's status says before it is told
+		look           bool // add what there is to see before it is told
 		at             int  // the device
 	}
 	actGone    struct{ session, agent string }
@@ -167,10 +181,19 @@ type (
 		device         int
 		err            error
 	}
-	actMoved     struct{ from, to string } // the call goes on in another session
+	actMoved    struct{ from, to string } // the call goes on in another session
+	actReleased struct {
+		session, agent string
+		cause          call.Cause
+	}
+	actHanded struct { // a human has taken the place of a released call, or left it
+		session, agent string
+		ours           bool
+	}
 	actAsked     struct{ session, agent, mode, role string }
 	actJoined    struct{ session, agent, mode, role string }
 	actSilent    struct{ missed int } // the feed brings nothing; 0: it does again
+	actLost      struct{}             // of events that were told, one in between is missing
 	actConfirmed struct {
 		session, agent string
 		seen           bool
@@ -255,19 +278,32 @@ func (s *session) join(party string) *join {
 // tick does what is due and says when to come back; zero means only after something has happened. registered says so of
 // each device.
 func (c *core) tick(now time.Time, registered ...bool) time.Time {
-	var next time.Time
 	c.enroll(registered)
+	c.rescan = false
+	lost := c.lost(now)
+	next := c.pass(now)
+	if c.rescan { // a session that was passed is to be read after all
+		next = c.pass(now)
+	}
+	return earlier(lost, next)
+}
+
+// pass is a turn of all sessions.
+func (c *core) pass(now time.Time) time.Time {
+	var next time.Time
 	c.count(now)
 	c.lacking = 0
-	for _, s := range c.sorted() {
+	for _, s := range c.turns() {
+		c.observe(s)
 		for _, j := range s.joins {
 			c.expire(now, s, j)
 		}
 		s.joins = slices.DeleteFunc(s.joins, func(j *join) bool { return j.extra && !j.alive() })
-		if !s.inCall && !s.alive() && !s.reading && !now.Before(s.passUntil) {
+		if !s.inCall && !s.alive() && !s.reading && !s.unsure() && !now.Before(s.passUntil) {
 			c.bury(s)
 			continue
 		}
+		c.lookOut(now, s)
 		c.ask(now, s)
 		next = earlier(next, s.due(now, c.registered))
 	}
@@ -294,13 +330,15 @@ func (c *core) expire(now time.Time, s *session, j *join) {
 	case j.state == stateFailed && !j.next.IsZero() && !now.Before(j.next) && s.inCall:
 		j.retry(now)
 	case j.state != stateAsked || j.deadline.IsZero() || now.Before(j.deadline):
+	case s.released:
+		c.quit(s, j)
 	case j.invited:
 		j.noInvite++
 		c.again(now, s, j, call.Cause{Code: call.CodeNoACK, Text: "an INVITE came, its dialog did not"})
 	case !s.inCall:
 		if s.freshAt.Sub(j.firstAsk) > laterWithin { // else the call ended first: nothing is missing
 			s.cause, s.told = call.Cause{Code: call.CodeNoInvite, Text: "RingCentral granted the request, and no INVITE came before the agent left the call"}, true
-			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, device: true, at: s.device})
+			c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: s.cause, look: true, at: s.device})
 		}
 		j.giveUp(call.Cause{}, time.Time{})
 	default:
@@ -326,8 +364,8 @@ func (c *core) again(now time.Time, s *session, j *join, cause call.Cause) {
 
 // ask reads the session's parties where that is due, or asks for the joins that are.
 func (c *core) ask(now time.Time, s *session) {
-	s.full, s.roomAt = false, time.Time{}
-	if s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
+	s.full, s.left, s.roomAt, s.waits = false, c.leaves(s), time.Time{}, time.Time{}
+	if s.left || s.reading && s.dirty || s.verdict == verdictExcused && !s.again {
 		return
 	}
 	if s.verdict == verdictOpen && s.inCall && !s.dirty && !s.reading {
@@ -352,12 +390,16 @@ func (c *core) ask(now time.Time, s *session) {
 	if s.dirty || !due || !c.registered || !s.inCall || s.held || s.released || s.verdict != verdictWanted || s.occupied {
 		return
 	}
+	if s.waits = c.mayFollow(now, s); !s.waits.IsZero() {
+		return
+	}
+	c.wants(now, s, more)
 	dev, again := c.place(now, s, more)
 	if dev < 0 {
 		s.roomAt = again
 		return
 	}
-	if now.Sub(s.freshAt) > freshFor {
+	if now.Sub(s.freshAt) > freshFor && !c.followed(now, s) {
 		if !s.reading {
 			c.readNow(now, s)
 		}
@@ -372,6 +414,7 @@ func (c *core) ask(now time.Time, s *session) {
 		}
 		s.device = dev
 		c.devices[dev].load++
+		c.got(now, s, c.devices[dev].login)
 		j.inFlight, s.asked = true, true
 		c.emit(actAsk{session: s.id, party: j.party.ID, agent: s.agent, device: dev, again: j.asks > 0})
 		j.asks++
@@ -380,7 +423,7 @@ func (c *core) ask(now time.Time, s *session) {
 
 // readNow has the session's parties read.
 func (c *core) readNow(now time.Time, s *session) {
-	s.dirty, s.reading = true, true
+	s.dirty, s.reading, s.seek.due = true, true, false
 	s.sentTop = c.viewOf(now, s.id).top
 	c.emit(actRead{s.id})
 }
@@ -395,8 +438,11 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 	if !s.inCall && now.Before(s.passUntil) {
 		next = s.passUntil
 	}
-	if s.verdict == verdictExcused && !s.again {
+	if s.left || s.verdict == verdictExcused && !s.again {
 		return next
+	}
+	if s.released && !s.reading && s.inCall && !s.alive() {
+		next = earlier(next, s.lookAt)
 	}
 	if s.dirty && !s.reading && !s.readAt.IsZero() {
 		next = earlier(next, s.readAt)
@@ -406,6 +452,8 @@ func (s *session) due(now time.Time, registered bool) time.Time {
 		case j.state == stateAsked:
 			next = earlier(next, j.deadline)
 		case j.extra || s.released || s.occupied || s.verdict != verdictWanted:
+		case !s.waits.IsZero() && j.state == stateWanted:
+			next = earlier(next, s.waits)
 		case j.state == stateWanted && (s.full || !s.roomAt.IsZero()): // until a dialog ends, what was learned is forgotten, or requests are allowed again
 			next = earlier(next, s.roomAt)
 		case s.inCall && !j.inFlight && (j.state == stateFailed || j.state == stateWanted && !s.dirty && !s.held):

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/earshot/earshot/call"
 )
 
 const (
@@ -67,7 +70,9 @@ func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 	for ctx.Err() == nil {
 		registered := s.registered()
 		now := time.Now()
+		budgets := s.budgets(now)
 		s.mu.Lock()
+		s.core.afford(now, budgets)
 		next := s.core.tick(now, registered...)
 		actions := s.core.take()
 		s.mu.Unlock()
@@ -123,7 +128,10 @@ func (s *Supervisor) change(f func(now time.Time)) {
 // tell logs an action or hands it to the Handler; false means that it is a request, for a worker.
 func (s *Supervisor) tell(a action) bool {
 	h := s.cfg.Handler
+	s.observe(a)
 	switch a := a.(type) {
+	case actReleased, actHanded:
+		s.tellPlace(a)
 	case actWanted:
 		s.cfg.Log.Debug("call wanted", slog.String("call", a.call.Session), slog.String("agent", a.call.Agent.Extension))
 		if h != nil {
@@ -169,11 +177,16 @@ func (s *Supervisor) tell(a action) bool {
 		if h, ok := h.(MoveHandler); ok {
 			h.Moved(a.from, a.to)
 		}
+	case actAgent:
+		s.tellAgent(a)
 	case actSilent:
 		s.feedSilent(a.missed)
+	case actLost:
+		s.log.say(slog.LevelWarn, "events lost", "events lost", slog.String("hint", "numbers are missing among a call's events: presence is looked at, for others may be missing too"))
+		s.lookNow()
 	case actFailed:
-		if a.device {
-			return false // the worker asks for the device's status first
+		if a.look {
+			return false // the worker looks first
 		}
 		s.failed(a)
 	default:
@@ -190,6 +203,9 @@ func (s *Supervisor) failed(a actFailed) {
 	} else {
 		attrs = append(attrs, slog.String("reason", a.cause.Text))
 	}
+	if _, seen, ok := strings.Cut(a.cause.Text, looked); ok {
+		attrs = append(attrs, slog.String("looked", seen))
+	}
 	if hint := hintOf(a.err); hint != "" {
 		attrs = append(attrs, slog.String("hint", hint))
 	}
@@ -200,6 +216,7 @@ func (s *Supervisor) failed(a actFailed) {
 	s.log.say(slog.LevelWarn, "join "+key, "join failed", attrs...)
 	if s.cfg.Handler != nil {
 		s.cfg.Handler.Failed(a.session, a.cause, a.err)
+		s.tellStream(a)
 	}
 }
 
@@ -238,12 +255,16 @@ func (s *Supervisor) perform(ctx context.Context, a action) {
 		s.mu.Lock()
 		hook := s.core.policy.Hook
 		s.mu.Unlock()
-		join := s.askHook(ctx, hook, a.call)
-		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, join) })
+		said := s.askHook(ctx, hook, a.call)
+		s.change(func(now time.Time) { s.core.hookSaid(now, a.call.Call, said) })
 	case actFailed:
-		a.device = false
-		a.cause.Text += s.deviceText(ctx, a.at)
-		s.change(func(time.Time) { s.core.emit(a) })
+		a.look = false
+		if a.cause.Code == call.CodeNoInvite {
+			a.cause.Text += s.deviceText(ctx, a.at)
+		} else {
+			a.cause.Text += s.refusalText(ctx, a)
+		}
+		s.change(func(time.Time) { s.core.explained(a) })
 	}
 }
 
@@ -282,7 +303,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 			fails = 0
 			continue
 		}
-		wait = max(wait, backoff(firstRetryWait, maxRetryWait, fails))
+		wait = backoff(firstRetryWait, maxRetryWait, fails) // the budget sees to it that it is not too soon
 		if fails++; fails > 1 {
 			s.nextLead() // it may be this login that is refused
 		}
@@ -295,7 +316,7 @@ func (s *Supervisor) watch(ctx context.Context, ready <-chan struct{}) {
 // somebody waits until there are agents; false: ctx ended.
 func (s *Supervisor) somebody(ctx context.Context) bool {
 	for ctx.Err() == nil {
-		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 {
+		if agents, groups := s.configuredAgents(); len(agents)+len(groups) > 0 || s.byHand() {
 			return true
 		}
 		select {
@@ -327,7 +348,9 @@ func (s *Supervisor) pause(ctx context.Context, least time.Duration, failed bool
 		urgent = earlier(urgent, s.lookWanted)
 		s.mu.Unlock()
 		left := max(every, least) - time.Since(start)
-		if !urgent.IsZero() && !failed {
+		if failed {
+			left = least - time.Since(start)
+		} else if !urgent.IsZero() {
 			left = min(left, time.Until(urgent))
 		}
 		if left <= 0 {
@@ -368,7 +391,7 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 		return pages, err
 	}
 	s.change(func(now time.Time) {
-		s.core.look(now, makeSnapshot(records, s.core.agents, s.core.own, taken))
+		s.core.look(now, s.core.snapshot(records, taken))
 		s.lookWanted = time.Time{}
 	})
 	s.refilter()
@@ -379,12 +402,11 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 // known as well as they can be.
 func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 	var agentsAt, deviceAt time.Time
+	var agentFails, deviceFails int
 	for ctx.Err() == nil {
 		if now := time.Now(); !now.Before(deviceAt) {
-			deviceAt = now.Add(deviceEvery)
-			if err := s.each(func(login int) error { return s.checkDevices(ctx, login) }); err != nil {
-				deviceAt = now.Add(upkeepRetry)
-			}
+			err := s.each(func(login int) error { return s.checkDevices(ctx, login) })
+			deviceAt = now.Add(again(err, deviceEvery, &deviceFails))
 			s.refilter() // our own extensions may be known only now
 		}
 		if now := time.Now(); !now.Before(agentsAt) {
@@ -393,16 +415,13 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 				close(ready)
 			}
 			err = errors.Join(err, s.each(func(login int) error { return s.refreshCoverage(ctx, login) }))
-			agentsAt = now.Add(agentsEvery)
-			if err != nil {
-				agentsAt = now.Add(upkeepRetry)
-			}
+			agentsAt = now.Add(again(err, agentsEvery, &agentFails))
 		}
 		for _, l := range s.logins {
 			l.client.auth.tidy(ctx)
 		}
 		s.log.flush(false)
-		t := time.NewTimer(upkeepRetry)
+		t := time.NewTimer(min(upkeepRetry, time.Until(earlier(agentsAt, deviceAt))))
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -414,6 +433,16 @@ func (s *Supervisor) upkeep(ctx context.Context, ready chan<- struct{}) {
 		case <-t.C:
 		}
 	}
+}
+
+// again is when to read anew: soon after a failure, for the state of what failed stands in Status until then.
+func again(err error, every time.Duration, fails *int) time.Duration {
+	if err == nil {
+		*fails = 0
+		return every
+	}
+	*fails++
+	return backoff(firstRetryWait, upkeepRetry, *fails-1)
 }
 
 // deviceID names a device of the pool.

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -31,7 +32,7 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 	if agent, p := c.monitored(v, s); p != nil && live(p.partyState) && agent.ID != s.agent.ID {
 		c.onLine(now, s, agent, p)
 	}
-	p := makePlan(c.mode, c.people(s, v), s.agent, c.own, s.hint)
+	p := makePlan(c.modeOf(s), c.people(s, v), s.agent, c.own, s.hint)
 	if p.over {
 		c.gone(now, s, v)
 		return
@@ -88,7 +89,7 @@ func (c *core) unread(now time.Time, s *session, o outcome, until time.Time, err
 
 // over notes that the agent's part of the call has ended.
 func (c *core) over(now time.Time, s *session) {
-	s.inCall, s.dirty, s.freshAt = false, false, now
+	s.inCall, s.dirty, s.freshAt = false, s.seek.due, now
 	for _, j := range s.joins {
 		j.unclear = false
 	}
@@ -197,6 +198,10 @@ func (c *core) asked(now time.Time, id, party, own string, o outcome, until time
 		j.enter(stateAsked)
 		return
 	}
+	if s.released && o != outcomeDone && o != outcomeUnclear {
+		c.quit(s, j)
+		return
+	}
 	if o != outcomeDone {
 		s.hinder(now, refusal(err).Text)
 	}
@@ -265,6 +270,8 @@ func (c *core) fail(s *session, j *join, cause call.Cause, err error, next time.
 	j.giveUp(cause, next)
 	s.cause, s.told = cause, true
 	if news {
-		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, device: cause.Code == call.CodeNoInvite, at: s.device})
+		e, api := errors.AsType[*APIError](err)
+		look := cause.Code == call.CodeNoInvite || api && e.unexplained()
+		c.emit(actFailed{session: s.id, agent: s.agent.Extension, party: j.party, cause: cause, err: err, look: look, at: s.device})
 	}
 }

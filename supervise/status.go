@@ -38,7 +38,7 @@ type CallStatus struct {
 	Session   string
 	Agent     string // extension number
 	Mode      string
-	State     string // excused; else wanted, asking, asked, joined, failed: of the join that is furthest behind
+	State     string // excused, released; else wanted, asking, asked, joined, failed: of the join that is furthest behind
 	Confirmed bool   // presence shows all our parties
 	Cause     string // the newest failure; empty if none
 	Since     time.Time
@@ -86,6 +86,9 @@ func (s *Supervisor) Status() Status {
 var progress = [stateCount]int{stateFailed: 0, stateWanted: 1, stateAsking: 2, stateAsked: 3, stateJoined: 4}
 
 func (s *session) stateText() string {
+	if s.released && !s.alive() {
+		return "released"
+	}
 	if s.verdict == verdictExcused {
 		return "excused"
 	}

@@ -213,6 +213,10 @@ type Join struct {
 	Expected []call.Party
 	// OwnParty is the supervisor's party of this join; empty until RingCentral named it.
 	OwnParty string
+	// Masked: the policy's hook wants the audio held back from the first sample on.
+	Masked bool
+	// Released: a user has given the call up since it was asked for, so its INVITE is to be refused.
+	Released bool
 	// Wanted is when the call was first seen, or its party last heard. Obstacle is what kept it from being heard since then, the newest;
 	// empty: nothing did.
 	Wanted   time.Time
@@ -244,7 +248,9 @@ type Supervisor struct {
 	onEvent    func(sessionEvent) // tests only
 	feedStatus FeedStatus
 	feedUnread int64
+	diagnosed  time.Time // when a refusal was looked into last
 	lookWanted time.Time // a look out of turn was asked for; zero: none
+	watches    map[*watch]struct{}
 }
 
 // New checks the configuration. It opens nothing: the first request logs in.
@@ -259,8 +265,9 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s.enter(cfg)
 	s.core.agents, s.core.policy = configured(cfg.Agents), cfg.Policy
-	s.feed = newFeed(s)
+	s.feed, s.watches = newFeed(s), map[*watch]struct{}{}
 	for i, l := range s.logins {
+		l.client.asked = s.noteAsked
 		s.askers = append(s.askers, newAccount(cfg, cfg.Logins[i], l.client, s))
 	}
 	return s, nil

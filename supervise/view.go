@@ -14,6 +14,7 @@ type view struct {
 	id        string
 	parties   []*viewParty // by first mention
 	top       int64        // the highest sequence so far
+	numbers   numbers      // of the events so far
 	readTop   int64        // top when the newest reading was asked for: older events are in the reading
 	whole     bool         // a reading has shown all parties
 	at        time.Time    // the newest change
@@ -23,9 +24,12 @@ type view struct {
 	direction string       // of the call that began here; empty: not known
 	asked     bool         // the hook was asked; hook is its answer
 	hook      fact
+	masked    bool   // the hook said so: for good, and for the sessions in which the call goes on
+	will      will   // what a user said of it by hand
 	guest     string // the party that came from another session, if it is from outside the account
 	heard     bool   // a dialog of it was up
 	nextAt    time.Time
+	giver     string // the extension whose agent handed the call over to this session, and leaves it
 }
 
 type viewParty struct {

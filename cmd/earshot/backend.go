@@ -57,11 +57,12 @@ func (s source) Snapshot() console.Snapshot {
 	for _, c := range st.Calls {
 		out.Calls[c.State]++
 	}
-	out.Calls["wanted"], out.Calls["excused"] = 0, 0
+	out.Calls["wanted"], out.Calls["excused"], out.Calls["released"] = 0, 0, 0
 	for _, c := range st.Waiting {
-		if c.State == "excused" {
-			out.Calls["excused"]++
-		} else {
+		switch c.State {
+		case "excused", "released":
+			out.Calls[c.State]++
+		default:
 			out.Calls["wanted"]++
 		}
 	}

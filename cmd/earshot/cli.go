@@ -29,6 +29,10 @@ type cli struct {
 	Run      runCmd     `cmd:"" help:"the daemon: register, be called, record and stream"`
 	Status   statusCmd  `cmd:"" help:"what the running daemon hears, what not and why"`
 	Listen   listenCmd  `cmd:"" help:"a live call's audio on standard output"`
+	Join     joinCmd    `cmd:"" name:"supervise" help:"join that agent's call now, step by step"`
+	Release  releaseCmd `cmd:"" help:"give the supervisor's place of a call to a human"`
+	Reload   reloadCmd  `cmd:"" help:"have the running daemon read its configuration again; calls go on"`
+	Drain    drainCmd   `cmd:"" help:"have the running daemon take no new calls, and end with the last one"`
 	Calls    callsCmd   `cmd:"" help:"the calls that RingCentral shows"`
 	Devices  devicesCmd `cmd:"" help:"the supervisors' devices"`
 	Groups   groupsCmd  `cmd:"" help:"the call monitoring groups, who may listen to whom"`

@@ -52,7 +52,7 @@ func (d demoCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return errors.Join(err, sim.Close())
 	}
-	daemon, err := newDaemon(l, log)
+	daemon, err := openDaemon(l, log)
 	if err != nil {
 		return errors.Join(err, sim.Close())
 	}

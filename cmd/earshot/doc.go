@@ -15,7 +15,7 @@
 //
 // # Limits
 //
-// SIGTERM: done within 10 s.
+// SIGTERM: done within 10 s. A take-over that comes to nothing ends within a minute and a half, and the old process works on.
 //
 // # Standards
 //

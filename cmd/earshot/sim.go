@@ -38,11 +38,11 @@ func (s simCmd) Run(ctx context.Context, p *process) error {
 		REST: s.REST, UDP: s.UDP, TCP: s.TCP, TLS: s.TLS, Host: s.Host, Agents: s.Agents, Out: s.Out, Log: log,
 	}
 	if s.Supervisors > 1 || s.Devices > 1 || s.Dialogs > 0 {
-		account, err := ringsim.Populate(ringsim.Population{Agents: s.Agents, Supervisors: s.Supervisors, Devices: s.Devices, MaxDialogs: s.Dialogs})
-		if err != nil {
+		size := ringsim.Population{Agents: s.Agents, Supervisors: s.Supervisors, Devices: s.Devices, MaxDialogs: s.Dialogs}
+		if _, err := ringsim.Populate(size); err != nil {
 			return &usageError{err: err, hint: "earshot sim --help"}
 		}
-		cfg.Account = account
+		cfg.Supervisors, cfg.Devices, cfg.Switches.DialogsPerDevice = size.Supervisors, size.Devices, size.MaxDialogs
 	}
 	if s.NoLimits {
 		cfg.Limits = ringsim.Unlimited

@@ -51,6 +51,9 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.Name, c.Text)
 	}
+	if st.Older != nil {
+		fmt.Fprintf(w, "\nan older process (%d) still has %d calls\n", st.Older.PID, len(st.Older.Calls))
+	}
 	if len(st.Devices) > 1 {
 		fmt.Fprintf(w, "\n%d devices\n", len(st.Devices))
 		for _, d := range st.Devices {
@@ -64,6 +67,9 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	fmt.Fprintf(w, "\n%d calls\n", len(st.Calls))
 	for _, c := range st.Calls {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\tfor %s\n", c.ID, c.State, orDash(c.Agent), time.Since(c.Started).Round(time.Second))
+		if c.Masked != "" {
+			fmt.Fprintf(w, "  masked\tby the %s: joined, and its audio held back\n", c.Masked)
+		}
 		if c.NotRecorded != "" {
 			fmt.Fprintf(w, "  NOT RECORDED\t%s\n", c.NotRecorded)
 		}

@@ -28,10 +28,21 @@ const repeatEvery = time.Minute
 
 // newLog makes the log of a daemon: to standard error, repeated warnings once a minute.
 func newLog(c config.Log, w io.Writer) *slog.Logger {
+	level := new(slog.LevelVar)
+	level.Set(logLevel(c))
+	return newLogAt(level, c, w)
+}
+
+func logLevel(c config.Log) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // check has refused all else
+		return slog.LevelInfo // check has refused all else
 	}
+	return level
+}
+
+// newLogAt is newLog with a level that may change.
+func newLogAt(level slog.Leveler, c config.Log, w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if c.Format == "json" {

@@ -135,8 +135,9 @@ func compareStream(t TB, name string, s ringsim.Stream, r Recording, until time.
 	if len(r.Channels) == 2 && (k.Role != string(s.Role) || r.Channels[k.Channel] != k.Role) {
 		t.Errorf("%s: role %q on channel %d (%v), want %s", where, k.Role, k.Channel, r.Channels, s.Role)
 	}
-	if k.Codec != s.Law().String() {
-		t.Errorf("%s: codec %s, want %s", where, k.Codec, s.Law())
+	law := s.Law() // it takes a lock
+	if k.Codec != law.String() {
+		t.Errorf("%s: codec %s, want %s", where, k.Codec, law)
 	}
 	missing := map[int64]bool{} // positions of which nothing was delivered
 	seen, end := tally{}, int64(0)
@@ -155,7 +156,7 @@ func compareStream(t TB, name string, s ringsim.Stream, r Recording, until time.
 				missing[pos+n] = true
 				continue
 			}
-			seen.look(r.PCM[k.Channel], pos+k.Offset+n, Decode(s.Law(), s.Source.Octet(s.Law(), p.Pos+n)))
+			seen.look(r.PCM[k.Channel], pos+k.Offset+n, Decode(law, s.Source.Octet(law, p.Pos+n)))
 		}
 	}
 	seen.report(t, where)

@@ -17,19 +17,43 @@ type TB interface {
 
 // Manifest is a second reader of recording.json, by the contract alone.
 type Manifest struct {
-	Version  int      `json:"version"`
-	Part     int      `json:"part"`
-	State    string   `json:"state"`
-	Cause    string   `json:"cause"`
-	Rate     int      `json:"rate"`
-	Samples  int64    `json:"samples"`
-	Channels []string `json:"channels"`
-	Call     struct {
+	Version  int `json:"version"`
+	Part     int `json:"part"`
+	Previous *struct {
+		Folder string `json:"folder"`
+		SHA256 string `json:"sha256"`
+		Text   string `json:"text"`
+	} `json:"previous"`
+	State     string    `json:"state"`
+	Cause     string    `json:"cause"`
+	CauseText string    `json:"cause_text"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended"`
+	Rate      int       `json:"rate"`
+	Samples   int64     `json:"samples"`
+	Channels  []string  `json:"channels"`
+	Call      struct {
 		ID         string   `json:"id"`
 		Sessions   []string `json:"sessions"`
 		SIPCallIDs []string `json:"sip_call_ids"`
+		Agent      string   `json:"agent"`
+		Mode       string   `json:"mode"`
+		Earlier    []string `json:"earlier"`
 	} `json:"call"`
-	Tracks []Track `json:"tracks"`
+	Missing []Lack  `json:"missing"`
+	Gaps    []Lack  `json:"gaps"`
+	Tracks  []Track `json:"tracks"`
+}
+
+// Lack is a stretch of a channel without a track, or another thing that is missing.
+type Lack struct {
+	What    string `json:"what"`
+	Channel *int   `json:"channel"`
+	Track   uint32 `json:"track"`
+	Pos     int64  `json:"pos"`
+	Samples int64  `json:"samples"`
+	Cause   string `json:"cause"`
+	Text    string `json:"text"`
 }
 
 // Track is one party's audio; pos + Offset is the index in audio.wav.
@@ -42,6 +66,7 @@ type Track struct {
 	Codec   string  `json:"codec"`
 	SRTP    bool    `json:"srtp"`
 	Offset  int64   `json:"offset_samples"`
+	Samples int64   `json:"samples"`
 	Epochs  []Epoch `json:"epochs"`
 	Spans   []Span  `json:"spans"`
 }
@@ -114,17 +139,23 @@ func ByCall(t TB, dir string) map[string]Recording {
 	return out
 }
 
-// Read reads one sealed folder, and holds its two files against each other.
-func Read(t TB, folder string) Recording {
+// ReadManifest reads what a sealed folder says of itself.
+func ReadManifest(t TB, folder string) (m Manifest) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(folder, "recording.json"))
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	r := Recording{Dir: folder}
-	if err := json.Unmarshal(b, &r.Manifest); err != nil {
+	if err := json.Unmarshal(b, &m); err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
+	return m
+}
+
+// Read reads one sealed folder, and holds its two files against each other.
+func Read(t TB, folder string) Recording {
+	t.Helper()
+	r := Recording{Dir: folder, Manifest: ReadManifest(t, folder)}
 	if r.Version != 1 || r.Rate != 8000 {
 		t.Errorf("%s: version %d at %d Hz, want 1 at 8000", folder, r.Version, r.Rate)
 	}

@@ -28,6 +28,10 @@ type CallSpec struct {
 	SRTP *bool     // default: SRTP where the device registered over TLS
 	Late bool      // INVITEs come without SDP
 
+	// Leak is how many dB below its own level the other party can be heard in a party's stream; default Config.Leak, negative: not
+	// at all.
+	Leak float64
+
 	CustomerAudio, AgentAudio trunk.Source // default Numbered with numbers of their own for each call
 	Impair                    Impair
 	// Invite, if set, changes each INVITE of the call before it goes out. It must not call methods of Sim or Call.
@@ -140,6 +144,9 @@ func (s *Sim) newCallLocked(spec *CallSpec, now time.Time) *Call {
 	}
 	if spec.AgentAudio == nil {
 		spec.AgentAudio = Numbered(r.Uint32())
+	}
+	if spec.Leak == 0 {
+		spec.Leak = s.cfg.Leak
 	}
 	se := &session{id: newSessionID(r, now), legacy: newLegacyID(r), created: now, form: spec.Form}
 	c := &Call{sim: s, session: se, spec: *spec, over: make(chan struct{}), supervised: make(chan struct{}), done: make(chan struct{})}

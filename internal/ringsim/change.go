@@ -139,6 +139,9 @@ func (s *Sim) leaveLocked(se *session, p *party, state, reason string, now time.
 			}
 		}
 	}
+	if !s.cfg.Switches.KeepDialogs {
+		se.freeLocked(s, func(sv *supervision) bool { return sv.agent == p }, now)
+	}
 	if se.participants() < 2 && !se.parked {
 		se.call.hangupLocked(now)
 	}

@@ -78,7 +78,7 @@ func (k *socket) requestLocked(m clientMeta, body json.RawMessage) (status int, 
 		pattern += "/renew"
 	}
 	now := time.Now()
-	info, fail := s.takeLocked(group, k.link.login.app.ClientID+" "+k.link.login.user.ID, now)
+	info, fail := s.takeLocked(group, k.link.login.app.purse(k.link.login.user), now)
 	for name, value := range info {
 		header[name] = value
 	}
@@ -154,12 +154,17 @@ func (s *Sim) filtersLocked(l *login, sub *subscription, body json.RawMessage) *
 	if len(b.EventFilters) == 0 {
 		return invalidParameter("eventFilters", "")
 	}
+	most := s.cfg.Switches.Feed.MaxFilters
+	tooMany := refuse(http.StatusForbidden, "SUB-505", "More than %d event filters", most)
+	if most > 0 && len(b.EventFilters) > most && s.cfg.Switches.Feed.RefuseFilters {
+		return tooMany
+	}
 	sub.filters, sub.disabled = nil, nil
 	var first *apiError
 	for _, text := range b.EventFilters {
 		f, fail := s.cfg.Account.parseFilter(text, l.app, l.user)
-		if most := s.cfg.Switches.Feed.MaxFilters; fail == nil && most > 0 && len(sub.filters) >= most {
-			fail = refuse(http.StatusForbidden, "SUB-505", "More than %d event filters", most)
+		if fail == nil && most > 0 && len(sub.filters) >= most {
+			fail = tooMany
 		}
 		if fail == nil {
 			sub.filters = append(sub.filters, f)

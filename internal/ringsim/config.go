@@ -26,6 +26,13 @@ type Config struct {
 	Account Account
 	// Agents is the number of agents in the default account; default 3.
 	Agents int
+	// Supervisors, Devices of each and Groups make the default account a [Populate]d one, if one of them is set.
+	Supervisors, Devices, Groups int
+	// NoScopes are application permissions that no application has, NoPermissions user permissions that nobody has, whatever
+	// Account says; default none.
+	NoScopes, NoPermissions []string
+	// Leak is how many dB below its own level the other party can be heard in a party's stream; default 0: clean streams.
+	Leak float64
 	// Form is how calls are supervised that don't say so themselves; default FormTwoDialogs.
 	Form Form
 	// Limits are the request rates; default RingCentral's documented ones. See [Unlimited].
@@ -60,6 +67,10 @@ type Switches struct {
 	RefuseTwice bool
 	// ForeignLineIDs puts party ids into i= lines that no session shows.
 	ForeignLineIDs bool
+	// RandomCodes is the seed of random codes and texts in the place of the TAS codes that are made up; default 0: those.
+	RandomCodes uint64
+	// RandomStatus gives the refusals with random codes a random HTTP status of 4xx too.
+	RandomStatus bool
 	// DialogsPerDevice is how many calls a device may have; more are never sent. Default 0: unlimited.
 	DialogsPerDevice int
 	// AccessTTL is an access token's life; default 3600 s.
@@ -140,8 +151,8 @@ func (c *Config) check() error {
 	if c.Agents == 0 {
 		c.Agents = defaultAgents
 	}
-	if c.Account.ID == "" {
-		c.Account = DefaultAccount(c.Agents)
+	if err := c.populate(); err != nil {
+		return err
 	}
 	if err := c.Account.check(); err != nil {
 		return fmt.Errorf("config: %w", err)
@@ -161,6 +172,21 @@ func (c *Config) check() error {
 	}
 	c.Limits.check()
 	return c.Switches.check()
+}
+
+// populate makes the default account, and takes away from any what is not to be had.
+func (c *Config) populate() error {
+	if c.Account.ID == "" && c.Supervisors == 0 && c.Devices == 0 && c.Groups == 0 {
+		c.Account = DefaultAccount(c.Agents)
+	} else if c.Account.ID == "" {
+		a, err := Populate(Population{Agents: c.Agents, Supervisors: c.Supervisors, Devices: c.Devices, Groups: c.Groups, MaxDialogs: c.Switches.DialogsPerDevice})
+		if err != nil {
+			return fmt.Errorf("config: %w", err)
+		}
+		c.Account = a
+	}
+	c.Account.without(c.NoScopes, c.NoPermissions)
+	return nil
 }
 
 func (w *Switches) check() error {

@@ -21,12 +21,13 @@ type notice struct {
 	body      json.RawMessage
 }
 
-// delivery is a notice on its way to a subscription.
+// delivery is a notice on its way to a subscription, or a message on its way once more.
 type delivery struct {
 	due    time.Time
 	link   *link
 	sub    *subscription
 	notice *notice
+	again  *message
 }
 
 const (
@@ -48,7 +49,7 @@ func (s *Sim) publishLocked(n *notice, now time.Time) {
 				copies++
 			}
 		}
-		if copies > 0 && chance(g, sw.Loss) {
+		if copies > 0 && (chance(g, sw.Loss) || s.takeFaultLocked(FaultEventsLost, now) != nil) {
 			continue
 		}
 		if copies > 0 && chance(g, sw.Duplicate) {
@@ -80,6 +81,28 @@ func (s *Sim) sendLocked(d delivery, now time.Time) {
 		}
 		g.last[d.link] = d.due
 	}
+	s.queueLocked(d, now)
+}
+
+// repeatLocked sends a client that came back what it missed, in its order and a moment after ConnectionDetails, as any event:
+// RingCentral's own SDK hears nothing that comes in one breath with them.
+func (s *Sim) repeatLocked(k *link, missed []message, now time.Time) {
+	g, due := &s.world.gateway, now
+	switch sw := &s.cfg.Switches.Feed; {
+	case sw.Delay == 0:
+		due = now.Add(leastDelay)
+	case sw.Delay > 0:
+		due = now.Add(sw.Delay)
+	}
+	for i := range missed {
+		s.queueLocked(delivery{due: due, link: k, again: &missed[i]}, now)
+		g.last[k] = due
+	}
+}
+
+// queueLocked lets a delivery wait until it is due.
+func (s *Sim) queueLocked(d delivery, now time.Time) {
+	g := &s.world.gateway
 	if !d.due.After(now) {
 		s.deliverLocked(d, now)
 		return
@@ -109,6 +132,10 @@ func (s *Sim) wakeCourier() {
 
 // deliverLocked writes the event of section "telephony session event" and hands it over.
 func (s *Sim) deliverLocked(d delivery, now time.Time) {
+	if d.again != nil {
+		d.link.notify(*d.again)
+		return
+	}
 	if d.link.sub != d.sub {
 		return // replaced or deleted on the way
 	}

@@ -3,6 +3,7 @@ package ringsim
 import (
 	"slices"
 	"strconv"
+	"time"
 )
 
 func (s *Sim) accountURI(rq *request) string {
@@ -122,8 +123,17 @@ func (s *Sim) getMembers(rq *request) (any, *apiError) {
 	return rq.list(all, p), nil
 }
 
-// online tells a device's status: it follows the registration.
 func (s *Sim) online(d *Device) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.onlineLocked(d)
+}
+
+// onlineLocked tells a device's status: it follows the registration, unless a fault hides that.
+func (s *Sim) onlineLocked(d *Device) bool {
+	if s.matchFaultLocked(time.Now(), func(f *fault) bool { return f.Kind == FaultDeviceOffline && (f.Device == "" || f.Device == d.ID) }) != nil {
+		return false
+	}
 	if d.Status != "" {
 		return d.Status == "Online"
 	}

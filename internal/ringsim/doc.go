@@ -39,7 +39,8 @@
 // The feed keeps 100 messages for a client that comes back and 10,000 for one that reads slowly; 100,000 events may be on their way.
 // A scenario has at most 10,000 steps.
 //
-// Codes TAS-100, TAS-106, TAS-112, TAS-113 and TAS-114 are made up: RingCentral documents no list of them. So are the HTTP status of TAS-120,
+// Codes TAS-100, TAS-106, TAS-112, TAS-113 and TAS-114 are made up: RingCentral documents no list of them, and Switches.RandomCodes
+// puts random ones in their place. So are the HTTP status of TAS-120,
 // the recoveryErrorCode WSG-901, the events of transfers, park and conferences in their order, and the time between POST and INVITE. Where RingCentral's behaviour is not known or sources contradict each other, [Switches]
 // choose.
 //
@@ -52,6 +53,6 @@
 // # Testing
 //
 // Every rule of the API stands in a table and is asked over the real listener; calls are supervised end to end by a small device of
-// the tests' own. RingCentral's SDKs, npm @rc-ex/core, @rc-ex/ws (with Feed.ReuseTokens or Feed.ErrorFirst) and
-// ringcentral-softphone, work against it unchanged.
+// the tests' own. RingCentral's SDKs, npm @rc-ex/core, @rc-ex/ws, @ringcentral/sdk, @ringcentral/subscriptions,
+// ringcentral-call-control and ringcentral-softphone, work against it unchanged: see package peertest.
 package ringsim

@@ -3,6 +3,8 @@ package ringsim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -14,4 +16,18 @@ func (s *Sim) Publish(extension, code, direction string, n int) {
 		topic: topicTelephony, extension: extension, code: code, direction: direction, uuid: fmt.Sprint(n), path: "/restapi/v1.0/test",
 		body: json.RawMessage(fmt.Sprintf(`{"sequence":%d}`, n)),
 	}, time.Now())
+}
+
+// SettingNames, VerbNames and FaultNames list what scenarios can say.
+func SettingNames() []string { return slices.Collect(maps.Keys(settings)) }
+
+// VerbNames lists the steps.
+func VerbNames() []string { return slices.Collect(maps.Keys(verbs)) }
+
+// FaultNames lists the kinds of faults.
+func FaultNames() (names []string) {
+	for _, k := range slices.Concat(lastingFaults, suddenFaults) {
+		names = append(names, string(k))
+	}
+	return names
 }

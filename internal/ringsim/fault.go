@@ -24,6 +24,17 @@ const (
 	FaultReset       FaultKind = "reset"        // the connection is reset after the work was done
 	FaultResetBefore FaultKind = "reset-before" // the connection is reset, nothing was done
 	FaultTokenLost   FaultKind = "token-lost"   // 401 OAU-213: the login is gone
+	// FaultWrongState refuses requests to supervise for the state of their party, though the session shows that it talks: the
+	// telephony side lags.
+	FaultWrongState FaultKind = "wrong-state"
+	// FaultTokenExpired is 401 OAU-128, before the token's time.
+	FaultTokenExpired FaultKind = "token-expired"
+	// FaultScopeMissing is 403 CMN-401 and FaultPermissionMissing 403 CMN-408, for Fault.Permission.
+	FaultScopeMissing      FaultKind = "scope-missing"
+	FaultPermissionMissing FaultKind = "permission-missing"
+
+	// FaultDeviceOffline shows a device as Offline, so that no request is taken for it, though it is registered.
+	FaultDeviceOffline FaultKind = "device-offline"
 
 	FaultInviteLate       FaultKind = "invite-late"       // by Fault.Delay
 	FaultInviteNever      FaultKind = "invite-never"      // though REST said 200
@@ -34,6 +45,7 @@ const (
 	FaultProxyGone        FaultKind = "proxy-gone"        // once: nobody reaches the SIP proxy for Fault.For
 	FaultRegistrationGone FaultKind = "registration-gone" // once: another program has registered the device
 
+	FaultEventsLost        FaultKind = "events-lost"        // each event of the feed, to each subscription
 	FaultFeedCut           FaultKind = "feed-cut"           // once: see [CutNow]
 	FaultFeedSilent        FaultKind = "feed-silent"        // once: see [CutSilent]
 	FaultFeedForget        FaultKind = "feed-forget"        // once: see [CutForget]
@@ -51,6 +63,8 @@ type Fault struct {
 	Count int
 	// Method and Path choose REST requests: the method, and a part of the path. Empty ones choose all.
 	Method, Path string
+	// Permission is what an application or a user lacks.
+	Permission string
 	// RetryAfter is the header's value, zero: none.
 	RetryAfter time.Duration
 	// Delay of an answer or an INVITE.
@@ -68,9 +82,10 @@ type fault struct {
 
 var restFaults = []FaultKind{
 	FaultRateLimit, FaultError, FaultBadGateway, FaultUnavailable, FaultSlow, FaultReset, FaultResetBefore, FaultTokenLost,
+	FaultTokenExpired, FaultScopeMissing, FaultPermissionMissing, FaultWrongState,
 }
 
-var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed)
+var lastingFaults = append(slices.Clone(restFaults), FaultInviteLate, FaultInviteNever, FaultInviteTwice, FaultInvitesReversed, FaultDeviceOffline, FaultEventsLost)
 
 var suddenFaults = []FaultKind{
 	FaultBye, FaultFlowsCut, FaultProxyGone, FaultRegistrationGone, FaultFeedCut, FaultFeedSilent, FaultFeedForget, FaultSubscriptionsGone,
@@ -86,6 +101,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("fault %s: method and path are for REST only", f.Kind)
 	case f.Delay == 0 && (f.Kind == FaultSlow || f.Kind == FaultInviteLate):
 		return fmt.Errorf("fault %s: no delay", f.Kind)
+	case (f.Permission == "") == (f.Kind == FaultScopeMissing || f.Kind == FaultPermissionMissing):
+		return fmt.Errorf("fault %s: permission is for %s and %s, which need it", f.Kind, FaultScopeMissing, FaultPermissionMissing)
 	case f.For == 0 && f.Kind == FaultProxyGone:
 		return fmt.Errorf("fault %s: it has to say for how long", f.Kind)
 	}
@@ -201,7 +218,8 @@ func (s *Sim) restFault(r *http.Request) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.matchFaultLocked(time.Now(), func(f *fault) bool {
-		return slices.Contains(restFaults, f.Kind) && (f.Method == "" || strings.EqualFold(f.Method, r.Method)) && strings.Contains(r.URL.Path, f.Path)
+		return slices.Contains(restFaults, f.Kind) && (f.Method == "" || strings.EqualFold(f.Method, r.Method)) && strings.Contains(r.URL.Path, f.Path) &&
+			(f.Kind != FaultWrongState || strings.HasSuffix(r.URL.Path, "/supervise"))
 	})
 }
 
@@ -226,6 +244,21 @@ func (f *fault) instead(s *Sim, rq *request, rt route) bool {
 		_, _ = rq.w.Write([]byte("<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>\r\n"))
 	case FaultResetBefore:
 		reset(rq)
+	case FaultScopeMissing:
+		fail = noScope(f.Permission)
+	case FaultPermissionMissing:
+		fail = noPermission(f.Permission)
+	case FaultWrongState:
+		if fail = s.admit(rq, rt); fail == nil {
+			fail = s.refuseTAS(http.StatusConflict, "TAS-106", "Incorrect party state")
+		}
+	case FaultTokenExpired:
+		if !rt.open && s.authenticate(rq) == nil {
+			s.mu.Lock()
+			rq.login.current().accessEnds = rq.now
+			s.mu.Unlock()
+		}
+		return false // authentication says the rest
 	case FaultTokenLost:
 		if !rt.open && s.authenticate(rq) == nil {
 			s.mu.Lock()

@@ -215,3 +215,15 @@ func TestWrongFaultsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAsManyEventsAreLostAsTheFaultSays(t *testing.T) {
+	c := start(t, quick())
+	f := c.subscribed(accountFilter)
+	c.inject(ringsim.Fault{Kind: ringsim.FaultEventsLost, Count: 3})
+	for n := range 5 {
+		c.sim.Publish(bobID, "Answered", "Inbound", n+1)
+	}
+	if got := f.sequences(2); got[0] != "4" || got[1] != "5" {
+		t.Errorf("events %v, want 4 and 5: three are lost", got)
+	}
+}

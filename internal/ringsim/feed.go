@@ -36,16 +36,18 @@ type Feed struct {
 	Speed float64
 	// TokenTTL is a wstoken's life; default 30 s.
 	TokenTTL time.Duration
-	// ReuseTokens lets a wstoken be used again while it lives; default once only, as documented. RingCentral's own SDK (npm
-	// @rc-ex/ws 1.4) comes back with the token that it has, for 80 % of its life, and a 401 ends its process.
+	// ReuseTokens lets a wstoken be used again while it lives; default once only, as documented.
 	ReuseTokens bool
-	// ErrorFirst lets a connection with a bad wstoken come about and answers with a message of type Error; default 401 at the
-	// handshake.
-	ErrorFirst bool
+	// Handshake401 refuses a bad wstoken at the handshake; default lets the connection come about and sends a message of type
+	// Error. Sources contradict each other; RingCentral's own SDK (npm @rc-ex/ws 1.4) decides: it comes back with the token that
+	// it has used, for 80 % of the token's life, waits for an Error then, and a 401 at the handshake would end its process.
+	Handshake401 bool
 	// NoRecovery answers each attempt to recover with "Failed".
 	NoRecovery bool
 	// MaxFilters is how many filters a subscription may have, those beyond are disabled; default 0: unlimited.
 	MaxFilters int
+	// RefuseFilters refuses a subscription with more filters than MaxFilters as a whole.
+	RefuseFilters bool
 	// Delay of an event; default 50 to 120 ms at random, negative means none.
 	Delay time.Duration
 	// Reorder, Duplicate and Loss are probabilities per event, 0 to 1. A reordered one is overtaken for up to 250 ms, by later

@@ -31,9 +31,9 @@ func TestConnectionDetailsComeAtOnce(t *testing.T) {
 }
 
 func TestWSTokenIsGoodOnceAndNotForLong(t *testing.T) {
-	for _, errorFirst := range []bool{false, true} {
+	for _, atHandshake := range []bool{true, false} {
 		cfg := quick()
-		cfg.Switches.Feed.ErrorFirst, cfg.Switches.Feed.TokenTTL = errorFirst, 300*time.Millisecond
+		cfg.Switches.Feed.Handshake401, cfg.Switches.Feed.TokenTTL = atHandshake, 300*time.Millisecond
 		c := start(t, cfg)
 		r := c.do("POST", "/restapi/oauth/wstoken", "", "")
 		uri := r.body["uri"].(string) + "?access_token="
@@ -46,7 +46,7 @@ func TestWSTokenIsGoodOnceAndNotForLong(t *testing.T) {
 		<-wait.C
 		for name, tc := range map[string][2]string{"used": {good, "OAU-213"}, "late": {late, "OAU-128"}, "none": {"", "OAU-213"}} {
 			f, status := c.dialWith(uri+tc[0], "")
-			if !errorFirst {
+			if atHandshake {
 				if status != 401 {
 					t.Errorf("%s: %d, want 401 at the handshake", name, status)
 				}
@@ -232,12 +232,20 @@ func TestWithoutScopeNoEventComes(t *testing.T) {
 }
 
 func TestMissedEventsAreReplayedAfterRecovery(t *testing.T) {
-	c := start(t, quick())
+	for _, delay := range []time.Duration{-1, 0} { // at once, and as RingCentral's are
+		cfg := quick()
+		cfg.Switches.Feed.Delay = delay
+		replayed(t, start(t, cfg))
+	}
+}
+
+func replayed(t *testing.T, c *rest) {
+	t.Helper()
 	f := c.subscribed(accountFilter)
 	c.sim.Publish(bobID, "Answered", "Inbound", 1)
 	f.sequences(1)
 	seen := f.wsc
-	c.sim.Publish(bobID, "Answered", "Inbound", 2) // sent, and never read
+	c.sim.Publish(bobID, "Answered", "Inbound", 2) // perhaps sent, and never read
 	if n := c.sim.CutFeed(ringsim.CutNow); n != 1 {
 		t.Fatalf("cut %d connections, want 1", n)
 	}

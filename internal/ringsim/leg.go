@@ -253,8 +253,9 @@ func (s *Sim) ids(party, session string) string {
 // streams says what each line of an INVITE carries.
 func (s *Sim) streams(l *leg) []Stream {
 	se, own := l.session, l.supervisions[0]
-	customer := Stream{Role: RoleCustomer, Party: se.peer.id, Source: se.peer.voice}
-	agent := Stream{Role: RoleAgent, Party: se.agent.id, Source: se.agent.voice}
+	db := se.call.spec.Leak
+	customer := Stream{Role: RoleCustomer, Party: se.peer.id, Source: leak(se.peer.voice, se.agent.voice, db)}
+	agent := Stream{Role: RoleAgent, Party: se.agent.id, Source: leak(se.agent.voice, se.peer.voice, db)}
 	switch {
 	case se.form == FormTwoLines:
 		return []Stream{customer, agent}

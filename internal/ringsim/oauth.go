@@ -58,10 +58,7 @@ func (s *Sim) postToken(rq *request) (any, *apiError) {
 	switch grant := rq.PostForm.Get("grant_type"); grant {
 	case jwtGrant:
 		user := s.cfg.Account.byJWT(rq.PostForm.Get("assertion"))
-		who := app.ClientID + " ?"
-		if user != nil {
-			who = app.ClientID + " " + user.ID
-		}
+		who := app.purse(user)
 		if fail := s.spend(rq, groupAuth, who); fail != nil {
 			return nil, fail
 		}
@@ -77,7 +74,7 @@ func (s *Sim) postToken(rq *request) (any, *apiError) {
 		l, p := s.world.logins.open(app, user, ttl, rttl, endpoint, rq.now)
 		return l.body(p, rq.now), nil
 	case refreshGrant:
-		if fail := s.spend(rq, groupAuth, app.ClientID+" refresh"); fail != nil {
+		if fail := s.spend(rq, groupAuth, s.owner(app, rq.PostForm.Get("refresh_token"))); fail != nil {
 			return nil, fail
 		}
 		s.mu.Lock()
@@ -107,11 +104,32 @@ func (s *Sim) postRevoke(rq *request) (any, *apiError) {
 	if token == "" {
 		token = rq.queryValue("token")
 	}
-	if fail := s.spend(rq, groupAuth, app.ClientID+" revoke"); fail != nil {
+	// Whether it counts with the logins is not known: here it has a purse of its own.
+	if fail := s.spend(rq, groupAuth, s.owner(app, strings.TrimSpace(token))+" revoke"); fail != nil {
 		return nil, fail
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.world.logins.revoke(strings.TrimSpace(token))
 	return nil, nil
+}
+
+// purse names whose requests are counted together: those of a user with an application.
+func (a *App) purse(user *Extension) string {
+	if user == nil {
+		return a.ClientID + " ?"
+	}
+	return a.ClientID + " " + user.ID
+}
+
+// owner names the purse of a token's user.
+func (s *Sim) owner(app *App, token string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.world.logins.live {
+		if l.app == app && l.has(token) {
+			return app.purse(l.user)
+		}
+	}
+	return app.purse(nil)
 }

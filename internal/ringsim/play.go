@@ -27,8 +27,10 @@ type play struct {
 }
 
 var verbs = map[string]verb{
-	"start":      {needs: []string{"call"}, may: []string{"agent", "direction", "peer", "queue", "customer", "name", "answer", "form", "audio", "law"}, check: checkStart, run: (*play).start},
+	"start":      {needs: []string{"call"}, may: []string{"agent", "direction", "peer", "queue", "customer", "name", "answer", "form", "audio", "law", "leak"}, check: checkStart, run: (*play).start},
 	"answer":     onCall(func(_ *play, c *Call, _ *step) error { c.Answer(); return nil }),
+	"occupy":     onCall(func(_ *play, c *Call, st *step) error { return c.Occupy(st.arg["by"]) }).or("by"),
+	"vacate":     onCall(func(_ *play, c *Call, _ *step) error { return c.Vacate() }),
 	"say":        {needs: []string{"call", "who", "for"}, may: []string{"audio"}, check: checkSay, run: (*play).say},
 	"hold":       onCall(func(_ *play, c *Call, _ *step) error { c.Hold(); return nil }),
 	"resume":     onCall(func(_ *play, c *Call, _ *step) error { c.Resume(); return nil }),
@@ -42,11 +44,12 @@ var verbs = map[string]verb{
 	"drop":       onCall((*play).drop, "number"),
 	"switch":     onCall(func(_ *play, c *Call, _ *step) error { return c.SwitchDevice() }),
 	"hang-up":    onCall(func(_ *play, c *Call, st *step) error { c.HangupBy(Role(st.arg["who"])); return nil }).or("who").checked(checkWho),
-	"fault":      {needs: []string{"kind"}, may: []string{"for", "count", "method", "path", "retry_after", "delay", "device"}, check: checkFault, run: (*play).fault},
+	"fault":      {needs: []string{"kind"}, may: []string{"for", "count", "method", "path", "retry_after", "delay", "device", "permission"}, check: checkFault, run: (*play).fault},
 	"heal":       {run: func(p *play, _ *step) error { p.sim.Heal(); return nil }},
 	"members":    {needs: []string{"group"}, may: []string{"monitoring", "monitored"}, run: (*play).members},
 	"end":        {run: func(p *play, _ *step) error { p.end(); return nil }},
-	"wait-heard": onCall(nil, "within").checked(func(st *step) error { _, err := span(st.arg, "within"); return err }),
+	"wait-feed":  {needs: []string{"within"}, check: checkWithin},
+	"wait-heard": onCall(nil, "within").checked(checkWithin),
 }
 
 // onCall is a verb that does something to a call.
@@ -97,9 +100,13 @@ func (s *Sim) Play(ctx context.Context, sc Scenario) (map[string]*Call, error) {
 			return p.calls, err
 		}
 		s.log.Info("step", slog.Int("line", st.line), slog.String("do", st.do), slog.String("name", st.call))
+		waits := time.Now()
 		err := p.do(ctx, st)
 		if err != nil {
 			return p.calls, fmt.Errorf("scenario %s: line %d: %s: %w", sc.Name, st.line, st.do, err)
+		}
+		if st.do == "wait-feed" { // a client takes its time: the story has not gone on meanwhile
+			begin = begin.Add(time.Since(waits))
 		}
 	}
 	if err := until(ctx, begin.Add(sc.Length())); err != nil {
@@ -128,8 +135,8 @@ func until(ctx context.Context, when time.Time) error {
 }
 
 func (p *play) do(ctx context.Context, st *step) error {
-	if st.do != "wait-heard" {
-		return verbs[st.do].run(p, st)
+	if run := verbs[st.do].run; run != nil && st.do != "wait-heard" {
+		return run(p, st)
 	}
 	within, err := span(st.arg, "within")
 	if err != nil {
@@ -137,7 +144,30 @@ func (p *play) do(ctx context.Context, st *step) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	if st.do == "wait-feed" {
+		return p.sim.waitFeed(ctx)
+	}
 	return p.calls[st.call].WaitSupervised(ctx)
+}
+
+// waitFeed waits until somebody has subscribed to the event feed.
+func (s *Sim) waitFeed(ctx context.Context) error {
+	const look = 20 * time.Millisecond
+	t := time.NewTicker(look)
+	defer t.Stop()
+	for s.Subscribers() == 0 {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("nobody has subscribed to the event feed: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+func checkWithin(st *step) error {
+	_, err := span(st.arg, "within")
+	return err
 }
 
 func (p *play) end() {
@@ -149,6 +179,11 @@ func (p *play) end() {
 func checkStart(st *step) error {
 	if _, err := audio(st.arg["audio"], nil); err != nil {
 		return err
+	}
+	if v := st.arg["leak"]; v != "" {
+		if err := real0(v, new(float64), maxLeak); err != nil {
+			return fmt.Errorf("leak: %w", err)
+		}
 	}
 	for key, legal := range map[string][]string{
 		"direction": {"", "inbound", "outbound"}, "answer": {"", "on", "off", "true", "false"}, "law": {"", "PCMU", "PCMA"},
@@ -183,6 +218,14 @@ func (p *play) start(st *step) error {
 		Agent: st.arg["agent"], Peer: st.arg["peer"], Queue: st.arg["queue"], Outbound: st.arg["direction"] == "outbound",
 		Customer: Customer{Number: st.arg["customer"], Name: st.arg["name"]}, Ringing: st.arg["answer"] == "off" || st.arg["answer"] == "false",
 		Form: Form(st.arg["form"]),
+	}
+	if v := st.arg["leak"]; v != "" {
+		if err := real0(v, &spec.Leak, maxLeak); err != nil {
+			return err
+		}
+		if spec.Leak == 0 {
+			spec.Leak = -1 // clean, whatever the settings say
+		}
 	}
 	if st.arg["law"] == "PCMA" {
 		spec.Law = trunk.PCMA
@@ -298,7 +341,7 @@ func checkFault(st *step) error {
 }
 
 func faultOf(st *step) (Fault, error) {
-	f := Fault{Kind: FaultKind(st.arg["kind"]), Method: st.arg["method"], Path: st.arg["path"], Device: st.arg["device"]}
+	f := Fault{Kind: FaultKind(st.arg["kind"]), Method: st.arg["method"], Path: st.arg["path"], Device: st.arg["device"], Permission: st.arg["permission"]}
 	var err error
 	if f.Count, err = number0(st.arg, "count"); err != nil {
 		return f, err

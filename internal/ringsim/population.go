@@ -8,7 +8,7 @@ import (
 // Population says how large a made-up account is; zero fields mean 1.
 type Population struct {
 	Agents      int
-	Supervisors int // extensions 101, 102, ..., each with a JWT
+	Supervisors int // extensions 101 to 107, then 9008, 9009, ..., each with a JWT
 	Devices     int // OtherPhones of each supervisor
 	Groups      int // the agents are dealt out to so many groups; each supervisor monitors all of them
 	MaxDialogs  int // calls that a device may have, 0: unlimited
@@ -21,7 +21,16 @@ const (
 	firstSIPUser     int64 = 12055550101
 	deviceStep       int64 = 1000
 	maxPerSupervisor       = 100
+	maxSupervisors         = 100
 )
+
+// supervisorNumber is the i-th supervisor's extension: those below the agents', then others.
+func supervisorNumber(i int) int {
+	if i < FirstAgentNumber-101 {
+		return 101 + i
+	}
+	return 9001 + i
+}
 
 // Populate makes an account of that size. Its first supervisor, agents and device are those of [DefaultAccount]; the ids of
 // the others follow from their numbers.
@@ -34,9 +43,9 @@ func Populate(p Population) (Account, error) {
 			return Account{}, fmt.Errorf("ringsim: population: %+v: want nothing negative", p)
 		}
 	}
-	if p.Supervisors > FirstAgentNumber-101 || p.Devices > maxPerSupervisor {
+	if p.Supervisors > maxSupervisors || p.Devices > maxPerSupervisor {
 		return Account{}, fmt.Errorf("ringsim: population: %d supervisors with %d devices: want at most %d with %d",
-			p.Supervisors, p.Devices, FirstAgentNumber-101, maxPerSupervisor)
+			p.Supervisors, p.Devices, maxSupervisors, maxPerSupervisor)
 	}
 	a := DefaultAccount(p.Agents)
 	supervisors, agents := []Extension{a.Extensions[0]}, a.Extensions[1:]
@@ -44,7 +53,7 @@ func Populate(p Population) (Account, error) {
 	for i := 1; i < p.Supervisors; i++ {
 		id := fmt.Sprint(firstSupervisor + supervisorStep*int64(i))
 		supervisors = append(supervisors, Extension{
-			ID: id, Number: fmt.Sprint(101 + i), Name: fmt.Sprintf("Supervisor %d", 101+i), Phone: fmt.Sprintf("+%d", firstSIPUser+int64(i)),
+			ID: id, Number: fmt.Sprint(supervisorNumber(i)), Name: fmt.Sprintf("Supervisor %d", supervisorNumber(i)), Phone: fmt.Sprintf("+%d", firstSIPUser+int64(i)),
 			JWT: madeUpJWT(id),
 		})
 	}

@@ -33,10 +33,27 @@ func TestPopulationOfManySupervisorsAndGroups(t *testing.T) {
 	if monitored != 300 {
 		t.Errorf("%d agents in groups, want each in one", monitored)
 	}
-	for _, p := range []ringsim.Population{{Agents: -1}, {Supervisors: 8}, {Devices: 101}} {
+	for _, p := range []ringsim.Population{{Agents: -1}, {Supervisors: 101}, {Devices: 101}} {
 		if _, err := ringsim.Populate(p); err == nil {
 			t.Errorf("%+v was taken", p)
 		}
+	}
+}
+
+func TestSupervisorsHaveNumbersOfTheirOwn(t *testing.T) {
+	a, err := ringsim.Populate(ringsim.Population{Agents: 300, Supervisors: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, x := range a.Extensions {
+		if seen[x.Number] {
+			t.Errorf("extension number %s is there twice", x.Number)
+		}
+		seen[x.Number] = true
+	}
+	if !seen["107"] || !seen["9008"] {
+		t.Error("want supervisors 101 to 107, then 9008")
 	}
 }
 

@@ -141,7 +141,7 @@ func (s *Sim) admit(rq *request, rt route) *apiError {
 		if fail := s.authenticate(rq); fail != nil {
 			return fail
 		}
-		if fail := s.spend(rq, rt.group, rq.app.ClientID+" "+rq.user.ID); fail != nil {
+		if fail := s.spend(rq, rt.group, rq.app.purse(rq.user)); fail != nil {
 			return fail
 		}
 	}

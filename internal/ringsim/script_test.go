@@ -164,10 +164,31 @@ func TestPlayTellsTheLineOfWhatCouldNotBeDone(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("nobody listens: %v", err)
 	}
+	_, err = c.sim.Play(t.Context(), parsed(t, "steps:", "  - {at: 0, do: wait-feed, within: 10ms}"))
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "nobody has subscribed") {
+		t.Errorf("nobody has subscribed: %v", err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := c.sim.Play(ctx, parsed(t, "steps:", "  - {at: 0, do: start, call: a}", "  - {at: 1h, do: hang-up, call: a}")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestTheStoryBeginsWhenSomebodyHasSubscribed(t *testing.T) {
+	c := start(t, quick())
+	sc := parsed(t, "steps:", "  - {at: 0, do: wait-feed, within: 20s}", "  - {at: 0, do: start, call: a}", "  - {at: 300ms, do: hang-up, call: a}")
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.sim.Play(t.Context(), sc)
+		done <- err
+	}()
+	f := c.subscribed(accountFilter)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if told := f.told(); len(told) < 6 {
+		t.Errorf("heard %v, want the call from its first event on", told)
 	}
 }
 

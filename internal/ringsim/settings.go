@@ -20,8 +20,30 @@ func (sc *Scenario) Configure(cfg *Config) error {
 
 // settings are the keys that a scenario may set.
 var settings = map[string]func(*Config, string) error{
-	"agents": func(c *Config, v string) error { return whole(v, &c.Agents) },
-	"seed":   func(c *Config, v string) (err error) { c.Seed, err = strconv.ParseUint(v, 10, 64); return err },
+	"agents":              func(c *Config, v string) error { return whole(v, &c.Agents) },
+	"supervisors":         func(c *Config, v string) error { return whole(v, &c.Supervisors) },
+	"devices":             func(c *Config, v string) error { return whole(v, &c.Devices) },
+	"groups":              func(c *Config, v string) error { return whole(v, &c.Groups) },
+	"without_scopes":      func(c *Config, v string) error { return list(v, &c.NoScopes) },
+	"without_permissions": func(c *Config, v string) error { return list(v, &c.NoPermissions) },
+	"leak":                func(c *Config, v string) error { return real0(v, &c.Leak, maxLeak) },
+	"random_codes": func(c *Config, v string) (err error) {
+		c.Switches.RandomCodes, err = strconv.ParseUint(v, 10, 64)
+		return err
+	},
+	"random_status": func(c *Config, v string) error { return truth(v, &c.Switches.RandomStatus) },
+	"limit_auth":    func(c *Config, v string) error { return whole(v, &c.Limits.Auth) },
+	"limit_heavy":   func(c *Config, v string) error { return whole(v, &c.Limits.Heavy) },
+	"limit_medium":  func(c *Config, v string) error { return whole(v, &c.Limits.Medium) },
+	"limit_light":   func(c *Config, v string) error { return whole(v, &c.Limits.Light) },
+	"legacy_body": func(c *Config, v string) error {
+		return word(v, (*string)(&c.Switches.LegacyBody), "session", "never", "only")
+	},
+	"session_first":    func(c *Config, v string) error { return truth(v, &c.Switches.SessionFirst) },
+	"foreign_line_ids": func(c *Config, v string) error { return truth(v, &c.Switches.ForeignLineIDs) },
+	"active_calls_lag": func(c *Config, v string) error { return delay(v, &c.Switches.ActiveCallsLag) },
+	"ended_linger":     func(c *Config, v string) error { return delay(v, &c.Switches.EndedLinger) },
+	"seed":             func(c *Config, v string) (err error) { c.Seed, err = strconv.ParseUint(v, 10, 64); return err },
 	"form": func(c *Config, v string) error {
 		return word(v, (*string)(&c.Form), "two_dialogs", "two_lines", "mixed")
 	},
@@ -40,8 +62,10 @@ var settings = map[string]func(*Config, string) error{
 	"feed":               func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.Off) },
 	"feed_speed":         func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Speed, 1e6) },
 	"feed_filters":       func(c *Config, v string) error { return whole(v, &c.Switches.Feed.MaxFilters) },
+	"feed_refuse":        func(c *Config, v string) error { return truth(v, &c.Switches.Feed.RefuseFilters) },
 	"feed_recovery":      func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.NoRecovery) },
-	"feed_error_first":   func(c *Config, v string) error { return truth(v, &c.Switches.Feed.ErrorFirst) },
+	"feed_error_first":   func(c *Config, v string) error { return opposite(v, &c.Switches.Feed.Handshake401) },
+	"feed_token_ttl":     func(c *Config, v string) error { return delay(v, &c.Switches.Feed.TokenTTL) },
 	"feed_reuse_tokens":  func(c *Config, v string) error { return truth(v, &c.Switches.Feed.ReuseTokens) },
 	"event_delay":        func(c *Config, v string) error { return delay(v, &c.Switches.Feed.Delay) },
 	"event_reorder":      func(c *Config, v string) error { return real0(v, &c.Switches.Feed.Reorder, 1) },
@@ -62,6 +86,17 @@ func configure(cfg *Config, key, value string) error {
 	}
 	if err := set(cfg, value); err != nil {
 		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
+}
+
+// maxLeak is the least that can be told from nothing in 8 bits.
+const maxLeak = 60
+
+// list reads words, separated by spaces.
+func list(v string, to *[]string) error {
+	if *to = strings.Fields(v); len(*to) == 0 {
+		return fmt.Errorf("%q: want words, separated by spaces", v)
 	}
 	return nil
 }

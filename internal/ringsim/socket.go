@@ -55,7 +55,7 @@ func (s *Sim) serveSocket(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	l, fail := s.world.gateway.admit(q.Get("access_token"), sw.ReuseTokens, time.Now())
 	s.mu.Unlock()
-	if fail != nil && !sw.ErrorFirst {
+	if fail != nil && sw.Handshake401 {
 		w.Header().Set("Content-Type", "application/json;charset=utf-8")
 		w.WriteHeader(fail.status)
 		_ = json.NewEncoder(w).Encode(fail.body()) // the client has gone: its affair
@@ -156,9 +156,7 @@ func (s *Sim) attach(k *socket, l *login, token string) {
 	}
 	id := uuid(g.mint())
 	k.sendLocked(meta{Type: "ConnectionDetails", MessageID: id, Status: http.StatusOK, WSC: li.next(), Headers: requestID(id)}, details)
-	for _, m := range missed {
-		li.notify(m)
-	}
+	s.repeatLocked(li, missed, now)
 	s.log.Info("feed connected", slog.String("user", l.user.Number), slog.String("recovery", state), slog.Int("missed", len(missed)))
 }
 

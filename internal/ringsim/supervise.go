@@ -20,6 +20,7 @@ type supervision struct {
 	silent     bool // autoAnswer false: no headers that make a device answer
 	sendOnly   bool
 	answered   bool // the device answered its INVITE
+	human      bool // by Occupy: no INVITE of ours
 }
 
 // superviseBody is a request's body, whatever its field names were.
@@ -169,25 +170,25 @@ func (s *Sim) superviseLocked(rq *request, se *session, raw []byte) (*supervisio
 		return nil, fail
 	}
 	d := s.cfg.Account.device(b.device)
-	if d == nil || d.Extension != rq.user.ID || !s.online(d) {
-		return nil, refuse(http.StatusNotFound, "TAS-120", "Can't find registered deviceId")
+	if d == nil || d.Extension != rq.user.ID || !s.onlineLocked(d) {
+		return nil, s.refuseTAS(http.StatusNotFound, codeSeen, "Can't find registered deviceId")
 	}
 	agent, fail := s.agentParty(se, b)
 	if fail != nil {
 		return nil, fail
 	}
 	if !s.cfg.Account.maySupervise(rq.user.ID, agent.extension.ID) {
-		return nil, refuse(http.StatusForbidden, "TAS-112", "Supervision is not permitted")
+		return nil, s.refuseTAS(http.StatusForbidden, "TAS-112", "Supervision is not permitted")
 	}
 	if !agent.talking() || monitored != nil && (!monitored.talking() || monitored.role == RoleSupervisor) {
-		return nil, refuse(http.StatusConflict, "TAS-106", "Incorrect party state")
+		return nil, s.refuseTAS(http.StatusConflict, "TAS-106", "Incorrect party state")
 	}
 	if fail := s.oneSupervisor(se, d, monitored); fail != nil {
 		return nil, fail
 	}
 	const mostParties = 2
 	if monitored != nil && se.participants() > mostParties {
-		return nil, refuse(http.StatusConflict, "TAS-114", "Too many participants for supervision of a party")
+		return nil, s.refuseTAS(http.StatusConflict, "TAS-114", "Too many participants for supervision of a party")
 	}
 	sv := &supervision{monitored: monitored, agent: agent, device: d, supervisor: rq.user, silent: b.silent, sendOnly: b.sendOnly}
 	sv.party = se.add(&party{
@@ -221,10 +222,10 @@ func (s *Sim) agentParty(se *session, b superviseBody) (*party, *apiError) {
 func (s *Sim) oneSupervisor(se *session, d *Device, monitored *party) *apiError {
 	for _, o := range se.supervisors() {
 		if o.device != d {
-			return refuse(http.StatusConflict, "TAS-113", "The call is supervised already")
+			return s.refuseTAS(http.StatusConflict, "TAS-113", "The call is supervised already")
 		}
 		if o.monitored == monitored && s.cfg.Switches.RefuseTwice {
-			return refuse(http.StatusConflict, "TAS-113", "The party is supervised already")
+			return s.refuseTAS(http.StatusConflict, "TAS-113", "The party is supervised already")
 		}
 	}
 	return nil

@@ -124,9 +124,11 @@ func (ls *logins) refresh(app *App, token string, now time.Time) (*login, *pair,
 
 // revoke ends the whole session of an access or refresh token.
 func (ls *logins) revoke(token string) {
-	ls.live = slices.DeleteFunc(ls.live, func(l *login) bool {
-		return slices.ContainsFunc(l.pairs, func(p *pair) bool { return token != "" && (p.access == token || p.refresh == token) })
-	})
+	ls.live = slices.DeleteFunc(ls.live, func(l *login) bool { return l.has(token) })
+}
+
+func (l *login) has(token string) bool {
+	return slices.ContainsFunc(l.pairs, func(p *pair) bool { return token != "" && (p.access == token || p.refresh == token) })
 }
 
 func (l *login) body(p *pair, now time.Time) object {

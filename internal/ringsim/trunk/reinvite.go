@@ -11,6 +11,7 @@ type Reinvite struct {
 	Direction string // "" means unchanged
 	NewPort   bool   // our media moves; nothing is sent from there before the device's first packet to it
 	NewKey    bool
+	Revive    bool // lines that were offered with port 0 are offered with their ports
 	NoSDP     bool // the device offers, the ACK carries our answer
 }
 
@@ -65,10 +66,13 @@ func (d *Dialog) changed(r Reinvite) (*ours, error) {
 		if r.NewKey {
 			l.renew()
 		}
+		s := d.streams[i]
+		if r.Revive && l.port == 0 && s.line.Refused {
+			l.port = portOf(s.port.conn)
+		}
 		if !r.NewPort || l.port == 0 {
 			continue
 		}
-		s := d.streams[i]
 		port, err := s.renewPort()
 		if err != nil {
 			return nil, err

@@ -83,9 +83,9 @@ type Supervise struct {
 	RejoinTimeout Duration     `key:"rejoin_timeout" default:"30s" min:"0s" help:"how long a call stays open after its last BYE while RingCentral still shows it"`
 }
 
-// Hook decides about a call that all rules want: a program or a web service that answers yes or no.
+// Hook decides about a call that all rules want: a program or a web service that answers yes, no or masked.
 type Hook struct {
-	Command []string `key:"command" help:"program and arguments; the call comes as JSON on its standard input, yes or no is its answer"`
+	Command []string `key:"command" help:"program and arguments; the call comes as JSON on its standard input, its answer is yes, no or masked (docs/policy-hook.md)"`
 	URL     string   `key:"url" help:"or a web service: the call is POSTed there"`
 	Timeout Duration `key:"timeout" default:"1s" min:"100ms" max:"10s" help:"how long it may take"`
 	Default bool     `key:"default" default:"false" help:"the decision when it fails or takes too long"`

@@ -1,0 +1,19 @@
+package supervise
+
+// masked says whether the policy's hook wants the call's audio held back. It holds for re-joins and for the sessions in which
+// the call goes on, and nothing takes it back.
+func (c *core) masked(id string) bool {
+	for _, session := range c.chain(id) {
+		if v := c.views[session]; v != nil && v.masked {
+			return true
+		}
+	}
+	return false
+}
+
+// Masked says whether the policy's hook wants the audio of the session's call held back.
+func (s *Supervisor) Masked(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.masked(session)
+}
