@@ -87,7 +87,7 @@ func (r *Recording) Write(b *media.Batch) {
 		data = true
 	}
 	// Nothing of them is needed with each batch: what matters at once comes with an event, the last batch has no frames.
-	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery {
+	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.states, b.Tracks) {
 		copyStates(&x.states, b.Tracks)
 		x.statesAt = b.Now
 	}
@@ -144,6 +144,21 @@ func (r *Recording) Result() Result {
 	r.inbox.mu.Lock()
 	defer r.inbox.mu.Unlock()
 	return r.inbox.result
+}
+
+// turned tells whether a track has come, was placed, changed its source or ended since its state was copied.
+//
+//earshot:hot
+func turned(have, now []media.TrackState) bool {
+	if len(have) != min(len(now), maxTracks) {
+		return true
+	}
+	for i := range have {
+		if h, n := &have[i], &now[i]; h.Ended != n.Ended || h.Placed != n.Placed || h.EpochCount != n.EpochCount {
+			return true
+		}
+	}
+	return false
 }
 
 // copyStates copies deeply, into what dst already has.

@@ -15,7 +15,8 @@ type benchCmd struct {
 	Steps   []int         `placeholder:"N,N,..." help:"several numbers of calls, one after the other; instead of --calls"`
 	For     time.Duration `default:"10s" help:"how long each is measured"`
 	Warm    time.Duration `default:"2s" help:"how long the load runs before that"`
-	Floor   time.Duration `default:"2s" help:"how long the floor is measured, before and after; -1s: not at all"`
+	Floor   time.Duration `default:"2s" help:"how long the floor is measured, before and after each"`
+	NoFloor bool          `help:"measure no floor"`
 	SRTP    bool          `name:"srtp" help:"packets are protected with AES_CM_128_HMAC_SHA1_80"`
 	Live    bool          `help:"a live listener on each call"`
 	Sink    string        `enum:"file,none" default:"file" help:"where the audio goes: stereo recordings (file), or nowhere (none)"`
@@ -34,6 +35,9 @@ func (b benchCmd) Run(ctx context.Context, p *process) error {
 	}
 	if len(b.Steps) == 0 {
 		b.Steps = []int{b.Calls}
+	}
+	if b.NoFloor {
+		b.Floor = -1
 	}
 	cfg := bench.Config{
 		Steps: b.Steps, For: b.For, Warm: b.Warm, Floor: b.Floor, SRTP: b.SRTP, Live: b.Live, Sink: b.Sink, Format: b.Format, Dir: b.Dir,
