@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/earshot/earshot/call"
 )
@@ -401,4 +403,97 @@ func (c *crowd) upset(rnd *rand.Rand, i int, live, ended *[]*member, still map[*
 	case 1: // without one, with a source of its own
 		k.ssrc++
 	}
+}
+
+// TestHotPathAllocsOnASharedPort: finding a packet's track, waiting for its turn and the turn itself allocate nothing, with live and
+// with patient sinks, and strangers in between.
+func TestHotPathAllocsOnASharedPort(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		for _, patient := range []bool{false, true} {
+			t.Run(fmt.Sprintf("srtp=%v/patient=%v", secure, patient), func(t *testing.T) {
+				const tracks, sweeps = 4, 700
+				c := newCrowd(t, Config{})
+				var all []*member
+				for i := range tracks {
+					all = append(all, c.open(at(fmt.Sprintf("198.51.100.%d", i+1), 4000), secure))
+				}
+				if ports(all...) != 1 {
+					t.Fatal("they don't share a port")
+				}
+				l := &loop{fakePort: fakePort{start: c.e.start}, each: tracks + 1}
+				for i := range sweeps {
+					for _, m := range all {
+						c.now = time.Duration(i) * 20 * ms
+						c.talk(m)
+						l.list = append(l.list, m.port.queue[len(m.port.queue)-1])
+					}
+					stray := spec{ssrc: 1, seq: uint16(i), n: 160}.marshal()
+					l.list = append(l.list, letter{at: c.now, octets: stray, from: at("203.0.113.1", 9)})
+				}
+				all[0].port.queue, c.now = nil, 0
+				all[0].live.port.pair.rtp = l
+				for range 150 {
+					c.sweep()
+				}
+				sinks := make([]idleSink, tracks)
+				for i, m := range all {
+					m.line.live.seats = []*seat{{sink: &sinks[i], patient: patient}}
+					m.line.live.need()
+				}
+				got := testing.AllocsPerRun(500, c.sweep)
+				for i := range sinks {
+					if want := int64(490 * 160); sinks[i].samples < want {
+						t.Errorf("track %d: %d samples, want %d", i, sinks[i].samples, want)
+					}
+				}
+				// pion's and our own trial of a stranger's key allocate nothing either, once the hash is warm.
+				if got != 0 {
+					t.Errorf("got %v allocations a sweep", got)
+				}
+			})
+		}
+	}
+}
+
+// TestHeapOfACall: what media keeps of a two-party call, beyond what the shard has in any case.
+func TestHeapOfACall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	const calls, limit = 200, 64 << 10
+	for _, secure := range []bool{false, true} {
+		c := newCrowd(t, Config{})
+		warm := c.open(at("198.51.100.1", 3000), secure)
+		c.says(warm, 20)
+		before := heapInUse()
+		var all []*member
+		for i := range 2 * calls {
+			all = append(all, c.open(at("198.51.100.1", 4000+2*i), secure))
+		}
+		for range 40 {
+			for _, m := range all {
+				c.talk(m)
+			}
+			c.sweep()
+		}
+		for _, m := range all {
+			m.port.queue = nil
+		}
+		per := (heapInUse() - before) / calls
+		t.Logf("srtp %v: %d bytes a call", secure, per)
+		if per > limit {
+			t.Errorf("srtp %v: got %d bytes of heap a call, want at most %d", secure, per, limit)
+		}
+		if all[0].heard() == 0 {
+			t.Error("nothing was heard")
+		}
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
