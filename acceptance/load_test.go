@@ -121,7 +121,7 @@ func (l load) work(t *testing.T, faulty bool) worked {
 	}
 	for i := range w.accounts {
 		a := &w.accounts[i]
-		if v := a.verdict(); v == "unaccounted" || v == "missed" && a.cause == "" {
+		if v := a.verdict(); v == "unaccounted" || (v == "missed" || v == "partial") && a.cause == "" {
 			t.Errorf("%s: %s, and no cause is told", a, v)
 		}
 	}

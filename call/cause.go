@@ -18,6 +18,7 @@ const (
 	CodeSessionExpired Code = "session_expired" // RFC 4028: nobody refreshed the dialog
 	CodeFlowLost       Code = "flow_lost"       // signalling is gone and the dialog could not be healed
 	CodeAgentLeft      Code = "agent_left"      // no monitored agent was in the call: there was nothing to listen to
+	CodeLate           Code = "late"            // it was joined some time after the agent began to talk; the text says why
 	CodeReplan         Code = "replan"          // the call is heard in another form, as its next part
 	CodeReplaced       Code = "replaced"        // another dialog took its place (RFC 3891, transfer)
 	CodeCrash          Code = "crash"           // earshot ended without sealing; finished at the next start
@@ -44,6 +45,6 @@ func (c Cause) String() string {
 func Codes() []Code {
 	return []Code{
 		CodeHangup, CodeReleased, CodeShutdown, CodeCancelled, CodeNoACK, CodeNoMedia, CodeNoInvite, CodeRefused, CodeNoCapacity,
-		CodeOccupied, CodeAgentLeft, CodeReplan, CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
+		CodeOccupied, CodeAgentLeft, CodeLate, CodeReplan, CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
 	}
 }

@@ -23,6 +23,10 @@ type Info struct {
 	Agent string
 	// Mode is how RingCentral was asked: "party", "session", or "" on a plain registrar.
 	Mode string
+	// Talks is since when RingCentral shows the agent on the line, zero where that is not known; Obstacle what kept the call
+	// from being heard at once, empty where nothing did.
+	Talks    time.Time
+	Obstacle string
 	// Masked says on whose word the audio is held back from the first sample on, such as "hook"; empty: it is not.
 	Masked string
 }

@@ -91,7 +91,14 @@ func (c *Call) make(info call.Info) error {
 	info.Started = c.e.engine.Wall(zero)
 	c.timeline, c.started, c.info = tl, info.Started, info
 	c.begin(info, zero, 0)
-	c.post(call.Event{Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}})
+	facts := map[string]any{"agent": info.Agent, "mode": info.Mode}
+	if late := info.Started.Sub(info.Talks); !info.Talks.IsZero() && late > 0 {
+		facts["late_ms"] = late.Milliseconds()
+		if info.Obstacle != "" {
+			facts["delayed_by"] = info.Obstacle
+		}
+	}
+	c.post(call.Event{Type: call.EventCallStarted, Facts: facts})
 	c.shut(info.Masked)
 	return nil
 }

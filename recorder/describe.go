@@ -18,7 +18,7 @@ func (r *Recording) describe() *Manifest {
 			Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
 		},
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
-		Rate: rate, Samples: w.samples(), Channels: r.labels(),
+		Rate: rate, Samples: w.samples(), Channels: r.labels(), Late: r.late(),
 	}
 	if r.previous != "" {
 		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}

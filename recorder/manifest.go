@@ -46,9 +46,11 @@ type Manifest struct {
 	Channels  []string    `json:"channels"` // roles, left first
 	Missing   []Missing   `json:"missing,omitempty"`
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
-	Gaps   []Missing `json:"gaps,omitempty"`
-	Audio  *Audio    `json:"audio,omitempty"` // only when sealed, and only if there is one
-	Tracks []Track   `json:"tracks"`
+	Gaps []Missing `json:"gaps,omitempty"`
+	// Late is what went unheard before sample 0.
+	Late   *Late   `json:"late,omitempty"`
+	Audio  *Audio  `json:"audio,omitempty"` // only when sealed, and only if there is one
+	Tracks []Track `json:"tracks"`
 }
 
 // ManifestCall is who was recorded.

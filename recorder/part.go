@@ -28,6 +28,7 @@ func (s *Store) nextPart(r *Recording, id string) error {
 				continue
 			}
 			r.part, r.previous = m.Part+1, inDay(day, base)
+			r.resume(m)
 		}
 	}
 	return nil

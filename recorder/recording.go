@@ -25,6 +25,7 @@ type Recording struct {
 	base     string // the recording's folder without .partial
 	part     int
 	previous string // folder of the part before, without .partial
+	resumed  *Late  // the part before had ended; nil: there is none, or it goes on
 	started  time.Time
 	at       Anchor
 	seating  seating

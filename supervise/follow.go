@@ -126,6 +126,7 @@ func (c *core) follow(now time.Time, v *view) {
 		return // it rings, or is over
 	case s == nil:
 		s = c.want(now, agentCall{agent: agent, session: v.id, party: p.ID, started: now, customer: customerOf(p.partyState)})
+		s.talks = now
 		if c.feed.account {
 			s.readAt = now.Add(otherSoon)
 		}

@@ -33,6 +33,10 @@ func (c *core) look(now time.Time, snap snapshot) {
 				continue
 			}
 			s = c.want(now, a)
+			if s.talks = later(a.started, before); s.talks.After(now) { // clocks differ
+				s.talks = now
+			}
+			s.hinder(now, "no event had told of the call: a look at presence found it")
 			c.losses.found()
 			s.late = !c.feed.since.IsZero() && before.After(c.feed.since)
 		}

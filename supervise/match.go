@@ -189,7 +189,7 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 // joinOf is what endpoint learns of a join.
 func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	party.IdentifiedBy = by
-	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Expected: append([]call.Party(nil), s.planned...),
+	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Talks: s.talks, Expected: append([]call.Party(nil), s.planned...),
 		Masked: c.masked(s.id), Released: c.given(s.id)}
 	if j != nil {
 		out.OwnParty = j.own

@@ -78,6 +78,7 @@ type session struct {
 	hint      string // the agent's party, as presence names it
 	since     time.Time
 	started   time.Time
+	talks     time.Time // since when the agent is known to be on the line
 	customer  call.Party
 	mode      string
 	planned   []call.Party // the streams of the plan

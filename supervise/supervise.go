@@ -221,6 +221,9 @@ type Join struct {
 	// empty: nothing did.
 	Wanted   time.Time
 	Obstacle string
+	// Talks is since when the agent is known to be on the line: since the event that told it, else since the call's start
+	// or the look that did not show it yet, whichever was later.
+	Talks time.Time
 }
 
 // Supervisor is a pool of RingCentral logins that listen to calls on their devices.

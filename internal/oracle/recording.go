@@ -40,6 +40,12 @@ type Manifest struct {
 		Mode       string   `json:"mode"`
 		Earlier    []string `json:"earlier"`
 	} `json:"call"`
+	Late *struct {
+		Since   time.Time `json:"since"`
+		Samples int64     `json:"samples"`
+		Cause   string    `json:"cause"`
+		Text    string    `json:"text"`
+	} `json:"late"`
 	Missing []Lack  `json:"missing"`
 	Gaps    []Lack  `json:"gaps"`
 	Tracks  []Track `json:"tracks"`
