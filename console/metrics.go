@@ -29,6 +29,7 @@ var metrics = []metric{
 	gauges("earshot_calls", "Calls by state.", "state", func(s *Snapshot) map[string]int64 { return s.Calls }),
 	counters("earshot_calls_ended_total", "Calls that ended, by cause.", "cause", func(s *Snapshot) map[string]int64 { return s.CallsEnded }),
 	gauge("earshot_media_tracks", "Tracks that are open now.", func(s *Snapshot) float64 { return float64(s.Tracks) }),
+	gauges("earshot_media_tracks_quality", "Live tracks by the quality of their newest 10 s.", "quality", func(s *Snapshot) map[string]int64 { return s.MediaQuality }),
 	gauge("earshot_media_sweep_age_seconds", "Time since the ports were last swept.", func(s *Snapshot) float64 { return s.SweepAge.Seconds() }),
 	counters("earshot_media_samples_total", "Samples by kind; late ones are received, too.", "kind", func(s *Snapshot) map[string]int64 { return s.MediaSamples }),
 	counters("earshot_media_drops_total", "Packets that were not taken, by reason.", "reason", func(s *Snapshot) map[string]int64 { return s.MediaDrops }),

@@ -31,6 +31,7 @@ type Snapshot struct {
 	MediaSamples map[string]int64 // by kind, since start
 	MediaDrops   map[string]int64 // packets by reason, since start
 	Tracks       int64            // open now
+	MediaQuality map[string]int64 // live tracks by the quality of their newest 10 s
 
 	DiskFreeBytes  int64 // of the recordings' file system; negative: not known
 	RecorderErrors int64

@@ -24,6 +24,7 @@ type Status struct {
 	Stored  map[string]int64    `json:"stored"`  // recordings by state
 	Samples map[string]int64    `json:"samples"` // by kind
 	Drops   map[string]int64    `json:"drops"`
+	Quality map[string]int64    `json:"quality"` // live tracks by that of their newest 10 s
 	SIP     map[string]int64    `json:"sip"`
 	// Draining: no new calls, and the end with the last one.
 	Draining bool `json:"draining,omitempty"`
@@ -95,6 +96,48 @@ type TrackStatus struct {
 	Held          bool    `json:"held"`
 	OffsetSamples int64   `json:"offset_samples"`
 	DriftPPM      float64 `json:"drift_ppm"`
+	// Quality is nil before anything of it was measured, which takes media.archive_window and a second.
+	Quality *TrackQuality `json:"quality,omitempty"`
+}
+
+// TrackQuality is how a track comes through the network: of all of it, of its newest 10 s, and of its worst.
+type TrackQuality struct {
+	ExpectedPackets   int64   `json:"expected_packets"`
+	LostPackets       int64   `json:"lost_packets"`
+	LongestRunPackets int64   `json:"longest_run_packets"`
+	BurstRatio        float64 `json:"burst_ratio"`
+	R                 float64 `json:"r"` // E-model, without delay and echo
+	MOS               float64 `json:"mos"`
+	RecentR           float64 `json:"recent_r"`
+	RecentMOS         float64 `json:"recent_mos"`
+	WorstR            float64 `json:"worst_r"`
+}
+
+// ratings counts live tracks by the quality of their newest 10 s, in the words of ITU-T G.109.
+func ratings(calls []CallStatus) map[string]int64 {
+	n := map[string]int64{}
+	for _, c := range calls {
+		for _, t := range c.Tracks {
+			if t.Quality != nil {
+				n[rating(t.Quality.RecentR)]++
+			}
+		}
+	}
+	return n
+}
+
+func rating(r float64) string {
+	switch {
+	case r >= 90:
+		return "best"
+	case r >= 80:
+		return "high"
+	case r >= 70:
+		return "medium"
+	case r >= 60:
+		return "low"
+	}
+	return "poor"
 }
 
 // Status may be called from anywhere.
@@ -127,6 +170,7 @@ func (e *Endpoint) Status() Status {
 	}
 	e.shiftStatus(&s)
 	t := e.engine.Totals()
+	s.Quality = ratings(s.Calls)
 	s.Samples, s.Drops = samples(t.Counts), drops(t)
 	s.Ready = true
 	for _, c := range s.Checks {
@@ -266,13 +310,23 @@ func (c *Call) status() CallStatus {
 }
 
 func trackStatus(t media.TrackState, held bool) TrackStatus {
-	return TrackStatus{
+	s := TrackStatus{
 		ID: uint32(t.ID), Role: t.Party.Role.String(), PartyID: t.Party.ID, Codec: t.Law.String(), SRTP: t.SRTP,
 		Seconds: float64(t.Length) / media.SampleRate, LostSamples: t.Counts.LostSamples, LatePackets: t.Counts.LatePackets,
 		JitterMillis: t.Counts.JitterSamples * 1000 / media.SampleRate, StrayPackets: t.Counts.StrayPackets,
 		AuthFailed: t.Counts.AuthFailedPackets, Epochs: len(t.Epochs), Held: held,
 		OffsetSamples: t.Offset, DriftPPM: t.DriftPPM,
 	}
+	if q := t.Quality; q.ExpectedPackets > 0 {
+		s.Quality = &TrackQuality{
+			ExpectedPackets: q.ExpectedPackets, LostPackets: q.LostPackets, LongestRunPackets: q.LongestRunPackets,
+			BurstRatio: q.BurstRatio, R: q.R, MOS: q.MOS, RecentR: q.Recent.R, RecentMOS: q.Recent.MOS, WorstR: q.R,
+		}
+		if q.Worst.ExpectedPackets > 0 {
+			s.Quality.WorstR = q.Worst.R
+		}
+	}
+	return s
 }
 
 // samples sorts what tracks gave out by kind.
@@ -289,6 +343,6 @@ func drops(t media.Totals) map[string]int64 {
 	return map[string]int64{
 		"duplicate": c.DuplicatePackets, "too_late": c.TooLatePackets, "auth_failed": c.AuthFailedPackets, "stray": c.StrayPackets,
 		"malformed": c.MalformedPackets, "unknown_payload_type": c.UnknownPTPackets, "overlap": c.OverlapPackets,
-		"implausible": c.ImplausiblePackets, "kernel": t.KernelDropPackets, "panic": t.Panics,
+		"implausible": c.ImplausiblePackets, "rtcp": c.RTCPRefusedPackets, "kernel": t.KernelDropPackets, "panic": t.Panics,
 	}
 }

@@ -72,7 +72,7 @@ func (r *ear) Write(b *Batch) {
 		if f.Octets == nil {
 			continue
 		}
-		e := r.state.Epochs[f.Epoch]
+		e := b.Tracks[f.Track-1].Epochs[f.Epoch]
 		ts := e.Timestamp + uint32(f.Pos-e.Pos)
 		for j, o := range f.Octets {
 			if o != octetAt(e.SSRC, ts+uint32(j)) {
@@ -98,10 +98,17 @@ func (c *crowd) open(from netip.AddrPort, secure bool) *member {
 	m := &member{line: line, from: from, ssrc: ssrc, seq: uint16(c.calls * 77), ts: uint32(c.calls) * 1e6}
 	m.ear = &ear{t: c.t, mine: func(s uint32) bool { return s>>8 == ssrc>>8 }}
 	line.Attach(m.ear)
-	if m.Track, err = line.Open(Plan{Leg: strconv.Itoa(c.calls), Remote: from, Secure: secure}); err != nil {
+	return c.openOn(m, secure)
+}
+
+// openOn opens a member's track on its call.
+func (c *crowd) openOn(m *member, secure bool) *member {
+	c.t.Helper()
+	var err error
+	if m.Track, err = m.line.Open(Plan{Leg: strconv.Itoa(c.calls), Remote: m.from, Secure: secure}); err != nil {
 		c.t.Fatal(err)
 	}
-	c.agree(m, from, secure)
+	c.agree(m, m.from, secure)
 	rtp, _ := m.Local()
 	m.port = c.ports[rtp]
 	return m

@@ -1,7 +1,8 @@
 // Package media turns packets into frames: it owns the ports of all calls, opens SRTP, puts G.711 in place by its RTP timestamps,
 // and gives each call's audio and events to its sinks, batch by batch.
 //
-// It knows no SIP, SDP, REST or file, conceals nothing, and plays nothing: sinks do what needs a pace.
+// It knows no SIP, SDP, REST or file, and plays nothing: sinks do what needs a pace. What is lost goes out as silence; a sink that fills
+// it has a [Concealer].
 //
 // An [Engine] has shards, a goroutine each. endpoint makes a [Timeline] per call on one of them, opens a [Track] on it per m= line
 // ([Plan] binds ports for the answer, [Params] is what the exchange agreed), and attaches a [Sink] per consumer. Each sweep a shard
@@ -11,6 +12,9 @@
 //
 //	port -> SRTP -> header -> source -> payload type -> placer -> valve -> batch -> sinks
 //	                                        \-> digits -> event -^
+//
+// RTCP is a track's too: reports go out at random times, 5 s apart on average, once RTP of ours has gone out, and to where that
+// goes; the far side's sender reports align tracks that have one clock. None of its RTCP is ever needed.
 //
 // A track's positions begin at its first packet; [TrackState] says where that lies on the call's timeline, and counts what
 // came and what did not.
@@ -49,6 +53,8 @@
 // is late where nothing came for just that time.
 // A sender that stops its clock while it pauses is not found out: its audio goes on without a gap.
 // A payload type that was not agreed takes the time of a lost packet: it came, and can't be decoded.
+// Plain RTP is told apart by address and port alone. The offered one has 500 ms to begin before another port of its address is heard, what came from
+// there being kept; a port that sent beside the one that is heard (5 packets) is not heard until a re-offer.
 // SRTP that began before us is found with a roll-over counter up to 8, after a re-key with that of the key before.
 // Where packets are missing and the sender was silent as well, nobody knows in which order: lost comes first, a gap after it. A packet
 // may be put in front of nothing: what was overtaken by more than the live wait before Pos 0 is too late.
@@ -62,7 +68,7 @@
 //
 // # Standards
 //
-// RFC 3550 (RTP; appendix A.1 and A.8), RFC 3264 (re-offers), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
+// RFC 3550 (RTP and RTCP; sections 6.2 to 6.4, appendix A.1, A.3 and A.8), RFC 7022 (CNAME), ITU-T G.107 (ratings) and G.711 appendix I (concealment), RFC 3264 (re-offers), RFC 3551 (G.711), RFC 3711 and RFC 4568 (SRTP with SDES keys), RFC 4733
 // (telephone-event), RFC 3389 (comfort noise: counted), RFC 5761 (RTP and RTCP on one port), RFC 4961 (symmetric RTP).
 //
 // # Testing

@@ -201,6 +201,7 @@ func (p *placer) move(at time.Duration) {
 	if !p.resync(c.slots[0], at) {
 		p.newEpoch(&c, at)
 	}
+	p.losses.floor = p.seq.base
 	for _, s := range c.slots[:c.n] {
 		if ext, f := p.fits(&s.packet); f == fitYes {
 			p.accept(&s.packet, ext)
@@ -213,7 +214,11 @@ func (p *placer) move(at time.Duration) {
 
 // leave remembers the numbering and the clock that the track leaves at pos: their packets may still be on their way.
 func (p *placer) leave(pos int64, at time.Duration) {
-	p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
+	p.watchLeave()
+	if p.prev == nil {
+		p.prev = new(pastEpoch)
+	}
+	*p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
 }
 
 // goesOn tells whether a packet's timestamp goes on where the track is.
@@ -236,6 +241,7 @@ func (p *placer) resync(first *slot, at time.Duration) bool {
 	if step*p.lastSamples <= pos-p.front {
 		p.missing += step
 		p.state.Counts.LostPackets += step
+		p.losses.skipped = step
 	}
 	p.seq.restart(first.ssrc, p.seq.next+step)
 	p.ref.ext = p.seq.high
@@ -291,6 +297,8 @@ func (p *placer) begin(k *packet) {
 	p.ref = reference{ts: k.ts, ext: int64(k.seq)}
 	p.align.begin(k.arrival)
 	p.seq.mark(int64(k.seq), k)
+	p.seq.received = 1
+	p.align.jitter(k.arrival, 0)
 	p.hold(k, int64(k.seq), 0)
 	if p.liveWait == 0 && !p.started {
 		p.start()
@@ -310,7 +318,10 @@ func (p *placer) start() {
 		s.pos -= base
 	}
 	p.ref.pos -= base
+	p.align.jitterOf += base
 	p.seq.next = p.wait.slots[0].ext
+	p.seq.base = p.seq.next
+	p.losses.begin(p.seq.next, p.firstAt)
 	p.enter(Epoch{SSRC: p.seq.ssrc, Timestamp: p.ref.ts - uint32(p.ref.pos), Why: whyFirst}, p.firstAt)
 	p.release(p.firstAt + p.liveWait)
 }
@@ -321,14 +332,14 @@ type pastEpoch struct {
 	seq   sequence
 	ref   reference
 	end   int64
-	at    time.Duration // when it ended; 0: there is none
+	at    time.Duration // when it ended
 }
 
 // holds tells whether a packet belongs into the past epoch, and where.
 //
 //earshot:hot
 func (e *pastEpoch) holds(k *packet, window time.Duration) (pos int64, ok bool) {
-	if k.ssrc != e.seq.ssrc || e.at == 0 || k.arrival-e.at > window {
+	if e == nil || k.ssrc != e.seq.ssrc || k.arrival-e.at > window {
 		return 0, false
 	}
 	pos = e.ref.posOf(k.ts)
@@ -344,4 +355,4 @@ func (e *pastEpoch) missed(k *packet) bool {
 // twin tells whether a packet came before, in the past epoch.
 //
 //earshot:hot
-func (e *pastEpoch) twin(k *packet) bool { return e.at != 0 && e.seq.twin(k, e.seq.unwrap(k.seq)) }
+func (e *pastEpoch) twin(k *packet) bool { return e != nil && e.seq.twin(k, e.seq.unwrap(k.seq)) }

@@ -3,6 +3,7 @@ package media_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 
@@ -67,4 +68,21 @@ func Example() {
 	// Output:
 	// 800 samples, then hangup
 	// <nil> <nil>
+}
+
+// A sink that plays what it gets fills what is lost.
+func ExampleConcealer() {
+	var c media.Concealer
+	speech := make([]int16, 480) // a tone of 100 Hz
+	for i := range speech {
+		speech[i] = int16(8000 * math.Sin(2*math.Pi*float64(i)/80))
+	}
+	c.Hear(speech[:400])
+	lost := make([]int16, 80) // a frame of kind lost, 10 ms
+	c.Conceal(lost)
+	next := speech[:160] // the frame after it: it begins where a period does
+	c.Meet(lost, next)
+	c.Hear(next)
+	fmt.Println(lost[20], speech[420])
+	// Output: 8000 8000
 }

@@ -11,8 +11,9 @@ const (
 	// more makes the tracks take their turn early.
 	intakeSlabs = 32
 	slabChunks  = 128
-	// chunkOctets is what a chunk holds: 20 packets of G.711, and the largest datagram.
-	chunkOctets = 4096
+	// chunkOctets is what a chunk holds: 200 ms of G.711, or the largest datagram. It is no power of two: all chunks would
+	// begin at the same places in the caches.
+	chunkOctets = chunkHeader + datagramOctets
 	// chunkHeader stands before each datagram: arrival (8), length (2), form (1), index plus 1 in froms (4).
 	chunkHeader = 16
 )
@@ -31,8 +32,6 @@ type chunk struct {
 	used int
 	next int32 // the track's next chunk, by index plus 1; 0: none
 	data [chunkOctets]byte
-	// Without it all chunks would begin at the same places in the caches.
-	_ [64 - 16]byte
 }
 
 // intake is what the sweeps took from all ports since the tracks' last turn. It grows when more waits than ever before.
@@ -124,14 +123,15 @@ func (k *liveTrack) drain() {
 		}
 		i = c.next
 	}
-	k.settle()
 }
 
 //earshot:hot
 func (k *liveTrack) deliver(f form, b []byte, from netip.AddrPort, at time.Duration) {
 	switch {
 	case f == formControl:
-		k.state.Counts.RTCPPackets++ // read so that the buffer doesn't fill
+		if k.open() {
+			k.rtcp(b, from, at)
+		}
 	case !k.open():
 		k.waitForCommit(b, from, at)
 	case f == formOpened:

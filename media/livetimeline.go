@@ -1,6 +1,8 @@
 package media
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ type liveTimeline struct {
 	mailed  bool          // something came for its tracks
 	live    bool          // somebody can't wait for what comes
 	opening bool          // a track's way is being opened
+	unshown bool          // its states have changed since they were published
 	due     time.Duration // when time alone asks for the next turn
 	todo    []post
 	tracks  []*liveTrack // Tracks[i] has ID i+1
@@ -27,12 +30,13 @@ type liveTimeline struct {
 	turned  time.Duration // its newest turn
 	wroteAt time.Duration
 	final   time.Duration // of the newest batch
-	shownAt time.Duration
+	showAt  time.Duration // when states are published next
 
 	// Set by newLiveTimeline, then constant.
 	shard *shard
 	info  call.Info
 	zero  time.Duration // time of sample 0
+	cname [cnameOctets]byte
 
 	droppedEvents atomic.Int64 // by any goroutine
 
@@ -45,7 +49,11 @@ type liveTimeline struct {
 }
 
 func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline {
-	return &liveTimeline{shard: s, info: info, zero: zero}
+	l := &liveTimeline{shard: s, info: info, zero: zero}
+	var random [cnameOctets * 3 / 4]byte
+	_, _ = rand.Read(random[:]) // never fails
+	base64.StdEncoding.Encode(l.cname[:], random[:])
+	return l
 }
 
 // perform does what a post asks.
@@ -194,8 +202,11 @@ func (l *liveTimeline) adopt(k *liveTrack) {
 	}
 }
 
-// bringUp brings the states up to date. Those who look from outside see them a slow sweep late at most, and at once when
-// something happened.
+// showSweeps is how many sweeps the states that are seen from outside may be late.
+const showSweeps = 5
+
+// bringUp brings the states up to date. Those who look from outside see them some sweeps late, and at once when something
+// happened.
 //
 //earshot:hot
 func (l *liveTimeline) bringUp() {
@@ -203,15 +214,18 @@ func (l *liveTimeline) bringUp() {
 	for _, k := range l.tracks {
 		k.state.Length = k.placer.front
 	}
-	if len(s.out.events) == 0 && s.now-l.shownAt < s.engine.cfg.SlowSweep-s.engine.cfg.Sweep/2 {
-		return
+	if len(s.out.events) > 0 || s.now >= l.showAt {
+		l.show()
+	} else {
+		l.unshown = true
 	}
-	l.show()
 }
 
 // show publishes the states.
 func (l *liveTimeline) show() {
-	l.shownAt = l.shard.now
+	l.unshown = false
+	cfg := &l.shard.engine.cfg
+	l.showAt = l.shard.now + min(showSweeps*cfg.Sweep, cfg.SlowSweep-cfg.Sweep/2)
 	for _, k := range l.tracks {
 		k.bringUp()
 	}

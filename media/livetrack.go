@@ -45,6 +45,7 @@ type liveTrack struct {
 	typesEnd    time.Duration
 	types       [128]Codec       // payload types agreed before, until typesEnd
 	sources     []netip.AddrPort // known as its own on a shared port
+	reports     reporter
 	kept        kept
 }
 
@@ -187,7 +188,7 @@ func (k *liveTrack) open() bool { return k.agree != nil && !k.agree.waits() && !
 func (k *liveTrack) datagram(b []byte, from netip.AddrPort, at time.Duration) {
 	c := &k.state.Counts
 	if isRTCP(b) {
-		c.RTCPPackets++
+		k.rtcp(b, from, at)
 		return
 	}
 	if k.gone(at) {
@@ -242,10 +243,7 @@ func (k *liveTrack) plain(b []byte, h *header, from netip.AddrPort, at time.Dura
 		if t.n == 1 {
 			k.dropTrial(at)
 		}
-		s := k.shard.pool.keep(&packet{octets: b, arrival: at})
-		s.header = *h
-		t.slots[t.held] = s
-		t.held++
+		k.holdTrial(b, h, at)
 		return
 	}
 	if verdict == verdictStray {
@@ -256,6 +254,33 @@ func (k *liveTrack) plain(b []byte, h *header, from netip.AddrPort, at time.Dura
 		k.endTrial(from, at)
 	}
 	k.packet(b, h, at)
+}
+
+// holdTrial keeps a packet until its source is believed; the oldest makes room.
+func (k *liveTrack) holdTrial(b []byte, h *header, at time.Duration) {
+	t := &k.latch.trial
+	if t.held == trialSlots {
+		k.stray(1, at)
+		k.shard.pool.release(t.slots[0])
+		copy(t.slots[:], t.slots[1:])
+		t.held--
+	}
+	s := k.shard.pool.keep(&packet{octets: b, arrival: at})
+	s.header = *h
+	t.slots[t.held] = s
+	t.held++
+}
+
+// ripenTrial takes the packets of a source whose time of probation is over.
+//
+//earshot:hot
+func (k *liveTrack) ripenTrial(now time.Duration, end bool) {
+	if l := &k.latch; l.ripe(now, end) {
+		from := l.trial.from
+		l.believe(from, l.trial.at)
+		k.endTrial(from, now)
+		k.dirty = true
+	}
 }
 
 // endTrial takes the packets of a source that is believed from now on.

@@ -51,9 +51,11 @@ type placer struct {
 
 	wait  reorder
 	cand  candidate
-	prev  pastEpoch
+	prev  *pastEpoch // nil: there was none
 	past  past
 	align aligner
+
+	losses lossWatch
 }
 
 func newPlacer(env placerEnv) *placer {
@@ -85,6 +87,9 @@ func (p *placer) take(k *packet) {
 			fit = fitNone
 		}
 	}
+	if fit == fitTwin || fit == fitLate {
+		p.seq.received++
+	}
 	if !k.audible() {
 		return // what has no timestamp of its own can't move the track
 	}
@@ -100,7 +105,9 @@ func (p *placer) take(k *packet) {
 	}
 	if fit == fitNone {
 		if pos, ok := p.prev.holds(k, p.archive); ok {
-			p.prev.seq.mark(p.prev.seq.unwrap(k.seq), k)
+			if ext := p.prev.seq.unwrap(k.seq); !p.losses.old || ext-seqWindow < p.losses.cursor { // else it would unmark what is not judged
+				p.prev.seq.mark(ext, k)
+			}
 			p.late(k, pos, p.prev.epoch, p.prev.missed(k))
 			return
 		}
@@ -130,7 +137,7 @@ const (
 func (p *placer) fits(k *packet) (ext int64, f fit) {
 	ext = p.seq.unwrap(k.seq)
 	d := ext - p.seq.high
-	if d <= -seqWindow || d >= maxDropout {
+	if d <= -seqWindow || d >= maxDropout || d >= seqWindow && !p.started { // nobody loses so many within the first live wait
 		return ext, fitNone
 	}
 	if !k.audible() { // events carry the timestamp of their beginning, some senders' none at all
@@ -178,6 +185,10 @@ func (p *placer) ahead(arrival time.Duration) int64 {
 //earshot:hot
 func (p *placer) accept(k *packet, ext int64) {
 	high := p.seq.high
+	p.seq.received++
+	if ext-seqWindow >= p.losses.floor && p.started {
+		p.leap(ext)
+	}
 	if !p.seq.mark(ext, k) {
 		p.state.Counts.DuplicatePackets++
 		return
@@ -188,11 +199,9 @@ func (p *placer) accept(k *packet, ext int64) {
 		if ext > p.ref.ext {
 			p.ref = reference{k.ts, pos, ext}
 		}
-		if ext > high {
-			p.align.jitter(k.arrival, pos)
-			if pos+int64(len(k.octets)) > p.front {
-				p.cand.refute()
-			}
+		p.align.jitter(k.arrival, pos) // in the order of arrival, not of sequence
+		if ext > high && pos+int64(len(k.octets)) > p.front {
+			p.cand.refute()
 		}
 	}
 	if ext < high && (ext >= p.seq.next || !p.started) {
@@ -383,6 +392,7 @@ func (p *placer) tick(now time.Duration) {
 		p.dropCandidate()
 	}
 	p.past.prune(now - p.archive)
+	p.watch(now)
 }
 
 // flush gives out everything at once: what is missing is lost.
@@ -400,4 +410,5 @@ func (p *placer) flush(now time.Duration) {
 		p.move(now)
 	}
 	p.dropCandidate()
+	p.watchEnd()
 }

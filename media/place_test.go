@@ -53,6 +53,7 @@ func TestPacketsGoWhereTheirTimestampSays(t *testing.T) {
 		{"two holes", without(ten(), 3, 6), "r480 l160 r320 l160 r480", Counts{LostPackets: 2}},
 		{"late", delayed(ten(), 5, 150*ms), "r800 L160 r640", Counts{LatePackets: 1, LateSamples: 160}},
 		{"late into the middle of a long hole", append(without(ten(), 4, 5, 6), delayed(ten(), 5, 300*ms)[5]), "r640 l160 L160 l160 r480", Counts{LostPackets: 2, LatePackets: 1, LateSamples: 160}},
+		{"late, after the first was overtaken", append(without(stream(testSSRC, 100, 5000, 100*ms, 10), 0, 1, 2, 3), letter{at: 190 * ms, octets: ten()[0].octets}, letter{at: 300 * ms, octets: ten()[2].octets}), "r160 l160 L160 l160 r960", Counts{ReorderedPackets: 1, LostPackets: 2, LatePackets: 1, LateSamples: 160}},
 		{"too late", delayed(ten(), 5, 2500*ms), "r800 l160 r640", Counts{LostPackets: 1, TooLatePackets: 1}},
 		{"all twice", append(ten(), ten()...), "r1600", Counts{DuplicatePackets: 10}},
 		{"late and twice", append(delayed(ten(), 5, 150*ms), delayed(ten(), 5, 200*ms)[5]), "r800 L160 r640", Counts{DuplicatePackets: 1, LatePackets: 1, LateSamples: 160}},

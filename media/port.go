@@ -10,7 +10,7 @@ const (
 	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at many times the usual rate, and
 	// the kernel drops the rest.
 	drainBatches = 8
-	// controlEvery is how often RTCP ports are read.
+	// controlEvery is how often the RTCP port of one track is read once the track is placed, which a report may help with.
 	controlEvery = 200 * time.Millisecond
 )
 
@@ -109,7 +109,7 @@ func (s *shard) readPort(p *port, may bool) {
 			break
 		}
 	}
-	if p.pair.rtcp == nil || !s.controlTurn {
+	if p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
 		return
 	}
 	for range limit {

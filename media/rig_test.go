@@ -62,6 +62,7 @@ type fakePort struct {
 	now    time.Duration
 	sent   [][]byte
 	sentTo []netip.AddrPort
+	sentAt []time.Duration
 	closed int
 	self   netip.AddrPort
 	room   int
@@ -82,6 +83,7 @@ func (f *fakePort) readBatch(b *batch) (n int) {
 func (f *fakePort) writeTo(b []byte, to netip.AddrPort) error {
 	f.sent = append(f.sent, slices.Clone(b))
 	f.sentTo = append(f.sentTo, to)
+	f.sentAt = append(f.sentAt, f.now)
 	return nil
 }
 func (f *fakePort) local() netip.AddrPort {
@@ -158,8 +160,13 @@ func (r *rig) send(letters ...letter) *rig {
 		}
 		r.port.queue = append(r.port.queue, l)
 	}
-	slices.SortStableFunc(r.port.queue, func(a, b letter) int { return cmp.Compare(a.at, b.at) })
+	sortLetters(r.port.queue)
 	return r
+}
+
+// sortLetters puts letters in the order of arrival.
+func sortLetters(l []letter) {
+	slices.SortStableFunc(l, func(a, b letter) int { return cmp.Compare(a.at, b.at) })
 }
 
 // until sweeps each 20 ms up to a time.
@@ -315,6 +322,10 @@ func (p *tape) check() {
 		want := [...]int64{int64(len(r.kinds)), n[KindReceived] + n[KindLate], n[KindLost], n[KindGap], n[KindMasked]}
 		if got != want {
 			p.t.Errorf("track %d: length and samples by kind: got %v, want %v", s.ID, got, want)
+		}
+		q := s.Quality // one that came too late stays lost, but for noise: of that nothing is missing
+		if len(r.kinds) > 0 && (q.LostPackets > c.LostPackets+c.ComfortPackets || q.LostPackets+c.TooLatePackets < c.LostPackets || q.ExpectedPackets < q.LostPackets) {
+			p.t.Errorf("track %d: quality: %d of %d packets lost, counted %d, too late %d", s.ID, q.LostPackets, q.ExpectedPackets, c.LostPackets, c.TooLatePackets)
 		}
 		for pos, k := range r.kinds {
 			if k != KindReceived && k != KindLate {

@@ -94,9 +94,9 @@ func TestWhatIsNeverOpenedIsCounted(t *testing.T) {
 	if got := r.state().Counts.AuthFailedPackets; got != 60 {
 		t.Errorf("auth failed: got %d, want 60", got)
 	}
-	free := len(r.s.pool.free)
+	free := len(r.s.pool.small) + len(r.s.pool.large)
 	r.close()
-	if got := len(r.s.pool.free); got != free || slices.Contains(r.s.pool.free, nil) {
+	if got := len(r.s.pool.small) + len(r.s.pool.large); got != free || slices.Contains(r.s.pool.small, nil) {
 		t.Errorf("slots: got %d free, want %d", got, free)
 	}
 }

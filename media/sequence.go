@@ -13,7 +13,8 @@ const (
 type sequence struct {
 	ssrc       uint32
 	high, next int64
-	base       int64   // the first: one below it is not missing
+	base       int64   // the lowest that came before Pos 0 was fixed: one below it is not missing
+	received   int64   // packets, copies and late ones too (RFC 3550 appendix A.3)
 	seen       numbers // of high-seqWindow+1 to high
 	audio      numbers // of these, audio packets: ts is theirs
 	ts         [seqWindow]uint32

@@ -16,6 +16,8 @@ import (
 const (
 	// oldestStamp bounds how long before a sweep a packet may have come: from a commit back to the opening of its port.
 	oldestStamp = 10 * time.Second
+	// sparePosts is how much of a mailbox is kept for the next time.
+	sparePosts = 512
 	// clockSlack is how far a stamp may lie after the sweep's beginning: the packets that came while it ran.
 	clockSlack = 50 * time.Millisecond
 	// clockStep is a difference between the clocks that is a step and no slew.
@@ -44,6 +46,9 @@ type shard struct {
 	now     time.Duration
 	batch   batch
 	scratch []byte
+	agenda  agenda
+	report  [reportOctets]byte
+	block   reportBlock
 	pool    slotPool
 	out     *output
 	serving *liveTimeline // whose frames are in out
@@ -51,7 +56,7 @@ type shard struct {
 	spare   []post
 	ports   []*port
 	intake  intake
-	// controlTurn: RTCP ports are read in this sweep; next at controlAt.
+	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
 	// quick: somebody can't wait; slowAt is when those take their turn who can.
@@ -121,7 +126,9 @@ func (s *shard) takePosts(last bool) {
 		}
 	}
 	clear(posts)
-	s.spare = posts
+	if s.spare = posts; cap(posts) > sparePosts {
+		s.spare = nil // that was a crowd
+	}
 }
 
 // serve makes the output collect for a timeline.

@@ -13,6 +13,8 @@ const (
 	// replayWindow is larger than the archive window at any packet length: pion refuses what is older as a replay.
 	replayWindow     = 1024
 	replayWindowRTCP = 64
+	// sealedOctets is room for what we send, protected: silence and reports. What is more allocates.
+	sealedOctets = 320
 	// rekeyGrace is how long the key before is still accepted: for packets in flight (RFC 4568 section 7.1.4).
 	rekeyGrace = 2 * time.Second
 )
@@ -52,7 +54,7 @@ func newContext(k Key) (*srtp.Context, error) {
 type opener struct {
 	key Key
 	cm  *aesCM        // of the suites in counter mode; nil: ctx opens them
-	ctx *srtp.Context // of all others, and SRTCP
+	ctx *srtp.Context // of all others, and of SRTCP once some comes
 
 	header rtp.Header // reused: pion parses into it
 	opened bool       // anything
@@ -68,16 +70,18 @@ func openerFor(k *Key, before *opener) (*opener, error) {
 		return before, nil
 	}
 	own := k.clone()
-	ctx, err := newContext(own)
+	ctx, err := newContext(own) // says what is wrong with a key
 	if err != nil {
 		return nil, err
 	}
-	o := &opener{key: own, ctx: ctx}
+	o := &opener{key: own}
 	if tag := counterTags[Suite(strings.ToUpper(string(own.Suite)))]; tag > 0 {
 		if o.cm, err = newAESCM(own, tag); err != nil {
 			return nil, fmt.Errorf("%s: %w", own.Suite, err)
 		}
+		return o, nil // most senders have no SRTCP: its context is made when it comes
 	}
+	o.ctx = ctx
 	return o, nil
 }
 
@@ -96,6 +100,19 @@ func (o *opener) open(dst, octets []byte) ([]byte, bool) {
 	}
 	o.opened = true
 	return plain, true
+}
+
+// openRTCP does so with SRTCP.
+func (o *opener) openRTCP(dst, octets []byte) ([]byte, bool) {
+	if o.ctx == nil {
+		ctx, err := newContext(o.key)
+		if err != nil {
+			return nil, false
+		}
+		o.ctx = ctx
+	}
+	plain, err := o.ctx.DecryptRTCP(dst[:0], octets, nil)
+	return plain, err == nil
 }
 
 // sealer protects what we send under one key.
@@ -118,12 +135,21 @@ func sealerFor(k *Key, before *sealer) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{key: own, ctx: ctx, buf: make([]byte, 0, datagramOctets)}, nil
+	return &sealer{key: own, ctx: ctx, buf: make([]byte, 0, sealedOctets)}, nil
 }
 
 // seal gives the protected packet, valid until the next call.
 func (s *sealer) seal(plain []byte) ([]byte, error) {
 	b, err := s.ctx.EncryptRTP(s.buf[:0], plain, nil)
+	if err != nil {
+		return nil, fmt.Errorf("protect: %w", err)
+	}
+	return b, nil
+}
+
+// sealRTCP does so with RTCP.
+func (s *sealer) sealRTCP(plain []byte) ([]byte, error) {
+	b, err := s.ctx.EncryptRTCP(s.buf[:0], plain, nil)
 	if err != nil {
 		return nil, fmt.Errorf("protect: %w", err)
 	}

@@ -49,6 +49,7 @@ type TrackState struct {
 	EpochCount int
 	Ended      bool
 	Counts     Counts
+	Quality    Quality
 }
 
 // Epoch is a stretch of a track under one SSRC and one timestamp base.
@@ -86,6 +87,9 @@ type Counts struct {
 	EventPackets       int64 // telephone-event
 	ComfortPackets     int64 // comfort noise
 	RTCPPackets        int64
+	// RTCPRefusedPackets are no RTCP, or not the far side's.
+	RTCPRefusedPackets int64
+	RTCPSentPackets    int64 // our reports
 	SSRCChanges        int64
 	JitterSamples      float64 // RFC 3550 appendix A.8, over the newest epoch
 	SentPackets        int64   // our silence

@@ -12,6 +12,7 @@ import (
 func (k *liveTrack) sweep() {
 	k.drain()
 	k.tick(k.shard.now)
+	k.settle()
 	k.send(k.shard.now)
 }
 
@@ -20,6 +21,7 @@ func (k *liveTrack) sweep() {
 //earshot:hot
 func (k *liveTrack) tick(now time.Duration) {
 	k.forsakeOld(now - k.shard.engine.cfg.ArchiveWindow/2) // what is opened later would come near Final
+	k.ripenTrial(now, false)
 	k.placer.tick(now)
 	if k.digits.tick(now) {
 		k.digit()
@@ -34,6 +36,9 @@ func (k *liveTrack) tick(now time.Duration) {
 func (k *liveTrack) place(now time.Duration, end bool) {
 	if !k.placer.align.place(k.state, k.line.zero, now, end) {
 		return
+	}
+	if offset, ok := k.commonClock(); ok && offset >= 0 && max(offset-k.state.Offset, k.state.Offset-offset) <= clockReach {
+		k.state.Offset, k.state.OffsetEstimate, k.state.OffsetMethod = offset, offset, OffsetRTCP
 	}
 	k.dirty = true
 	k.shard.out.event(call.Event{
@@ -85,7 +90,9 @@ func (k *liveTrack) send(now time.Duration) {
 			b = sealed
 		}
 		if k.port.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
-			k.state.Counts.SentPackets++
+			if k.state.Counts.SentPackets++; k.reports.due == 0 {
+				k.arrange(now)
+			}
 		}
 		k.dirty = true
 	}
@@ -97,9 +104,10 @@ func (k *liveTrack) end(c call.Cause) {
 		return
 	}
 	now := k.shard.now
-	k.pull()
-	k.drain()
-	k.dropEarly()
+	if k.open() {
+		k.drain()
+	}
+	k.ripenTrial(now, true)
 	k.dropTrial(now)
 	k.forsakeOld(forever)
 	k.placer.flush(now)
@@ -109,6 +117,7 @@ func (k *liveTrack) end(c call.Cause) {
 	k.place(now, true)
 	k.strays.next = 0
 	k.tellStrays(now)
+	k.bye(now)
 	k.close(c)
 }
 

@@ -39,6 +39,8 @@ func (c *Counts) add(o *Counts) {
 	c.EventPackets += o.EventPackets
 	c.ComfortPackets += o.ComfortPackets
 	c.RTCPPackets += o.RTCPPackets
+	c.RTCPRefusedPackets += o.RTCPRefusedPackets
+	c.RTCPSentPackets += o.RTCPSentPackets
 	c.SSRCChanges += o.SSRCChanges
 	c.SentPackets += o.SentPackets
 }

@@ -93,6 +93,7 @@ func (s *shard) sweep(now time.Time) {
 		s.slowAt = s.now + patientSweeps*s.engine.cfg.SlowSweep
 	}
 	s.turns(slow)
+	s.reportDue()
 	s.removeClosed()
 }
 
@@ -163,8 +164,13 @@ func (s *shard) turn(l *liveTimeline) {
 	}
 	if l.dirty || len(s.out.frames) > 0 || len(s.out.events) > 0 || s.now-l.wroteAt >= idleBatch {
 		s.write(l, s.now-s.engine.cfg.ArchiveWindow)
+	} else if l.unshown && s.now >= l.showAt {
+		l.show()
 	}
 	l.due = min(l.due, l.wroteAt+idleBatch)
+	if l.unshown {
+		l.due = min(l.due, l.showAt)
+	}
 	l.turned = s.now
 }
 
@@ -173,7 +179,7 @@ func (s *shard) turn(l *liveTimeline) {
 //earshot:hot
 func (k *liveTrack) due(now time.Duration) time.Duration {
 	p := k.placer
-	if k.kept.n > 0 || k.digits.active || k.strays.told != k.state.Counts.StrayPackets ||
+	if k.kept.n > 0 || k.latch.trial.held > 0 || k.digits.active || k.strays.told != k.state.Counts.StrayPackets ||
 		p.begun && (!p.started || !p.align.placed || p.wait.n > 0 || p.cand.n > 0 || p.past.n > 0) {
 		return now
 	}

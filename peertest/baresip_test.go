@@ -78,6 +78,10 @@ func TestBaresipCallIsRecorded(t *testing.T) {
 				t.Errorf("state %s, srtp %t; want recorded, %t", r.manifest.State, k.SRTP, tc.mediaenc != "")
 			}
 			checkSaid(t, r, k, said)
+			// It sends some RTCP in clear before it has keys: that is refused.
+			if c := k.Counts; c.RTCPPackets == 0 || c.RTCPSent == 0 || c.RTCPRefused > 0 && !k.SRTP {
+				t.Errorf("RTCP: %+v; want some each way, and none refused that is plain", c)
+			}
 			e.stop(t)
 		})
 	}

@@ -118,6 +118,11 @@ type track struct {
 		Kind         string
 		Pos, Samples int64
 	}
+	Counts struct {
+		RTCPPackets int64 `json:"rtcp_packets"`
+		RTCPRefused int64 `json:"rtcp_refused_packets"`
+		RTCPSent    int64 `json:"rtcp_sent_packets"`
+	}
 }
 
 // folders lists the recordings whose name ends in suffix; "" means the sealed ones.

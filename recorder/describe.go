@@ -20,6 +20,9 @@ func (r *Recording) describe() *Manifest {
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
 		Rate: rate, Samples: w.samples(), Channels: r.labels(), Late: r.late(),
 	}
+	if r.s.cfg.Fill == FillConceal {
+		m.Fill = FillConceal
+	}
 	if r.previous != "" {
 		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}
 	}
@@ -43,7 +46,7 @@ func (w *work) describe(t *track) Track {
 		ID: uint32(t.id), Leg: st.Leg, Line: st.Line, PartyID: p.ID, Role: p.Role, IdentifiedBy: p.IdentifiedBy,
 		Name: p.Name, Number: p.Number, Extension: p.Extension, Channel: max(t.channel, channelNone), Codec: st.Law.String(),
 		SRTP: st.SRTP, OffsetSamples: t.offset, OffsetMethod: t.method, OffsetEstimate: st.OffsetEstimate,
-		DriftPPM: st.DriftPPM, Samples: t.loss.end, Ended: st.Ended, Counts: counts(st.Counts), Overlaps: w.overlaps(t),
+		DriftPPM: st.DriftPPM, Samples: t.loss.end, Ended: st.Ended, Counts: counts(st.Counts), Quality: quality(&t.state), Overlaps: w.overlaps(t),
 	}
 	if !t.placed {
 		out.OffsetEstimate = 0
@@ -96,6 +99,7 @@ func counts(c media.Counts) Counts {
 		StrayPackets: c.StrayPackets, MalformedPackets: c.MalformedPackets, UnknownPTPackets: c.UnknownPTPackets,
 		EventPackets: c.EventPackets, ComfortPackets: c.ComfortPackets, SSRCChanges: c.SSRCChanges,
 		JitterSamples: c.JitterSamples, SentPackets: c.SentPackets,
+		RTCPPackets: c.RTCPPackets, RTCPRefused: c.RTCPRefusedPackets, RTCPSent: c.RTCPSentPackets,
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package recorder writes calls to disk: a [Store] owns a directory, each [Recording] one folder in it with audio.wav,
 // recording.json and events.jsonl.
 //
-// It doesn't receive, decode for listening, conceal, encrypt or delete. It never resamples and never moves a sample: a
+// It doesn't receive, decode for listening, encrypt or delete, and conceals only if told to ([FillConceal]). It never resamples and never moves a sample: a
 // sample's place is its track's offset plus its position on the track.
 //
 // A [media.Batch] is copied by [Recording.Write] into a bounded buffer. A worker lays the frames at their places in

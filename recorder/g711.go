@@ -94,3 +94,18 @@ func (p payload) toUlaw(dst []byte, stride int) {
 		at += stride
 	}
 }
+
+// toSamples decodes the payload.
+func (p payload) toSamples(dst []int16) {
+	table := &ulawLinear
+	if p.alaw {
+		table = &alawLinear
+	}
+	for i := range dst {
+		if p.octets {
+			dst[i] = table[p.data[i]]
+		} else {
+			dst[i] = int16(uint16(p.data[2*i]) | uint16(p.data[2*i+1])<<8)
+		}
+	}
+}

@@ -13,6 +13,7 @@ const (
 	kindMasked
 	kindDisk    // was there, and could not be written: disk full, broken or too slow
 	kindUnknown // earshot ended before the manifest could say
+	kindSeam    // the end of a lost run, written once more to meet what follows; in no span and no total
 	kinds       // how many there are, plus 1
 )
 

@@ -302,7 +302,7 @@ func TestSettingsAreCheckedByNew(t *testing.T) {
 	}{
 		{recorder.Config{}, "recorder: dir: empty, want a directory"},
 		{recorder.Config{Dir: "x", Format: "mp3"}, `recorder: format: got "mp3", want wav or mulaw`},
-		{recorder.Config{Dir: "x", Fill: "noise"}, `recorder: fill: got "noise", want silence`},
+		{recorder.Config{Dir: "x", Fill: "noise"}, `recorder: fill: got "noise", want silence or conceal`},
 		{recorder.Config{Dir: "x", Left: call.RoleAgent, Right: call.RoleAgent}, "recorder: channels: got agent left and agent right, want two different roles"},
 		{recorder.Config{Dir: "x", Sync: time.Hour}, "recorder: sync: got 1h0m0s, want 100ms to 5s"},
 		{recorder.Config{Dir: "x", Buffer: -1}, "recorder: buffer: got -1ns, want 1s to 1m0s"},

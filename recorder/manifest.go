@@ -41,9 +41,10 @@ type Manifest struct {
 	Started   time.Time   `json:"started"`             // sample 0
 	Ended     *time.Time  `json:"ended"`               // null while the call lives
 	Anchor    *ClockPoint `json:"anchor,omitempty"`
-	Rate      int         `json:"rate"`     // Hz
-	Samples   int64       `json:"samples"`  // of each channel
-	Channels  []string    `json:"channels"` // roles, left first
+	Rate      int         `json:"rate"`           // Hz
+	Samples   int64       `json:"samples"`        // of each channel
+	Channels  []string    `json:"channels"`       // roles, left first
+	Fill      string      `json:"fill,omitempty"` // conceal: lost runs are no silence
 	Missing   []Missing   `json:"missing,omitempty"`
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
 	Gaps []Missing `json:"gaps,omitempty"`
@@ -121,7 +122,9 @@ type Track struct {
 	// EpochCount is how many there were, where Epochs does not list them all.
 	EpochCount int    `json:"epoch_count,omitempty"`
 	Counts     Counts `json:"counts"`
-	Spans      []Span `json:"spans"` // all that is not received, in order
+	// Quality is absent where nothing of it was measured.
+	Quality *Quality `json:"quality,omitempty"`
+	Spans   []Span   `json:"spans"` // all that is not received, in order
 	// SpansUntil is where Spans ends for their number's sake; SpanTotals then says what there was in all.
 	SpansUntil *int64           `json:"spans_until,omitempty"`
 	SpanTotals map[string]int64 `json:"span_totals,omitempty"`
@@ -174,6 +177,9 @@ type Counts struct {
 	SSRCChanges       int64   `json:"ssrc_changes"`
 	JitterSamples     float64 `json:"jitter_samples"`
 	SentPackets       int64   `json:"sent_packets"`
+	RTCPPackets       int64   `json:"rtcp_packets"`
+	RTCPRefused       int64   `json:"rtcp_refused_packets"` // no RTCP, or not the far side's
+	RTCPSent          int64   `json:"rtcp_sent_packets"`
 }
 
 // ReadManifest reads the manifest of a recording's folder, sealed or not.

@@ -31,7 +31,7 @@ type Config struct {
 	Format string
 	// Left and Right are the roles of a stereo recording's channels; default customer and agent.
 	Left, Right call.Role
-	// Fill says what stands where nothing was received: FillSilence, the default and the only one.
+	// Fill says what stands in lost runs: FillSilence, the default, or FillConceal. The manifest names them all in either case.
 	Fill string
 	// Sync is how often open recordings are made durable and their headers right; default 1 s, 100 ms to 5 s.
 	Sync time.Duration
@@ -51,6 +51,7 @@ const (
 	FormatWAV   = "wav"   // PCM, 16 bit
 	FormatMulaw = "mulaw" // G.711 mu-law; PCMU octets are stored as they came
 	FillSilence = "silence"
+	FillConceal = "conceal" // what the speech before suggests, for 60 ms at most (media.Concealer)
 )
 
 func (c *Config) check() error {
@@ -73,8 +74,8 @@ func (c *Config) check() error {
 	if c.Fill == "" {
 		c.Fill = FillSilence
 	}
-	if c.Fill != FillSilence {
-		return fmt.Errorf("recorder: fill: got %q, want silence", c.Fill)
+	if c.Fill != FillSilence && c.Fill != FillConceal {
+		return fmt.Errorf("recorder: fill: got %q, want silence or conceal", c.Fill)
 	}
 	if err := within("sync", &c.Sync, time.Second, 100*time.Millisecond, 5*time.Second); err != nil {
 		return err

@@ -33,6 +33,8 @@ type track struct {
 	held *buffer
 	// heard is how many samples of it came into the file.
 	heard int64
+	// filler fills what is lost; nil where that stays silent.
+	filler *filler
 }
 
 // end is the index behind its last sample.
@@ -126,6 +128,10 @@ func (r *Recording) apply(t *track, o op, audio payload) {
 		if audio.data != nil {
 			audio = audio.part(over, o.n)
 		}
+	}
+	if r.s.cfg.Fill == FillConceal {
+		r.conceal(t, o, audio)
+		return
 	}
 	r.put(t, piece{kind: o.kind, pos: o.pos, n: o.n}, audio)
 }

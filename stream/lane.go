@@ -69,6 +69,7 @@ type lane struct {
 	base    int64
 	sources []source // by TrackID-1; with cfg.track only that one
 	scratch [2 * chunkSamples]int16
+	spare   [media.ConcealSamples]int16
 }
 
 // source is one track in a lane. Positions are in call time.
@@ -86,6 +87,8 @@ type source struct {
 	at time.Duration
 	// lateSince is the sweep since which all that came was late; 0: it is not.
 	lateSince time.Duration
+	// fill conceals what is lost; since meet.
+	fill *media.Concealer
 	// buf holds samples from the lane's base on; what is missing up to end is silence.
 	// Invariant: len(buf) <= end-base, len(buf) <= maxSkewSamples.
 	buf []int16
@@ -124,7 +127,7 @@ func (l *lane) write(b *media.Batch) {
 			continue
 		}
 		l.place(s, f, b.Now)
-		if l.cfg.track != 0 { // nobody else is waited for, so nothing need pile up
+		if l.cfg.track != 0 && f.Kind != media.KindLost { // nobody else is waited for, so nothing need pile up; what is lost meets what follows it
 			l.emit(s.end)
 		}
 	}
@@ -230,8 +233,14 @@ func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 	case f.Kind == media.KindReceived && len(f.PCM) > 0:
 		from = l.catchUp(s, from, end, now)
 		end = from + f.Samples
+		l.meetLost(s, from, f.PCM)
 		l.add(s, from, f.PCM)
-	case f.Kind == media.KindMasked && from < s.end:
+	case f.Kind == media.KindLost:
+		l.conceal(s, from, end)
+	default:
+		s.fill.Forget() // what comes next has nothing to do with it, and a mask must not be heard in it
+	}
+	if f.Kind == media.KindMasked && from < s.end {
 		l.mask(s, from, min(end, s.end))
 	}
 	if end >= s.end {
@@ -241,7 +250,7 @@ func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 
 // meet places a source at its first frame.
 func (l *lane) meet(s *source, f *media.Frame) {
-	s.seen = true
+	s.seen, s.fill = true, new(media.Concealer)
 	if l.cfg.track == 0 && !s.placed {
 		// Arrival is the best guess there is. Media places a track by the least transit of its first 500 ms, so this one
 		// is too late by the first packet's delay over that, if at all.

@@ -115,6 +115,36 @@ type side struct {
 	gap            int64
 	heard          map[int64]int16
 	guessed, ended bool
+	held           []media.Frame // lost: they come with what follows them
+	voice          media.Concealer
+}
+
+// fill notes what is heard in place of a lost frame.
+func (s *side) fill(f media.Frame) {
+	pcm := make([]int16, f.Samples)
+	s.voice.Conceal(pcm)
+	for i, v := range pcm {
+		s.heard[s.offset+f.Pos+int64(i)] = v
+	}
+}
+
+// hear notes a frame that came, and what it makes of the end of the lost run before it.
+func (s *side) hear(f media.Frame) {
+	tail := make([]int16, media.ConcealTail)
+	from := s.offset + f.Pos - int64(len(tail))
+	for i := range tail {
+		tail[i] = s.heard[from+int64(i)]
+	}
+	if s.voice.Conceals() {
+		s.voice.Meet(tail, f.PCM)
+		for i, v := range tail {
+			s.heard[from+int64(i)] = v
+		}
+	}
+	s.voice.Hear(f.PCM)
+	for i, v := range f.PCM {
+		s.heard[s.offset+f.Pos+int64(i)] = v
+	}
 }
 
 // due gives the frames whose packets arrive before now.
@@ -125,7 +155,9 @@ func (s *side) due(id media.TrackID, now int64, rnd *rand.Rand) (frames []media.
 			return frames
 		}
 		if s.gap > 0 {
+			frames, s.held = append(frames, s.held...), nil
 			frames = append(frames, run(id, media.KindGap, s.pos, s.gap, at(arrival)))
+			s.voice.Forget()
 			s.pos += s.gap
 			s.gap = 0
 		}
@@ -134,15 +166,16 @@ func (s *side) due(id media.TrackID, now int64, rnd *rand.Rand) (frames []media.
 			kind = media.KindLost
 		}
 		f := run(id, kind, s.pos, ptime, at(arrival))
-		frames = append(frames, f)
-		if kind == media.KindReceived {
-			for i, v := range f.PCM {
-				s.heard[s.offset+s.pos+int64(i)] = v
-			}
+		if kind == media.KindLost {
+			s.held = append(s.held, f)
+			s.fill(f)
+		} else {
+			frames, s.held = append(append(frames, s.held...), f), nil
+			s.hear(f)
 		}
 		s.pos += ptime
-		s.delay = rnd.Int64N(400) // 50 ms
-		if rnd.IntN(60) == 0 {
+		s.delay = rnd.Int64N(400)                            // 50 ms
+		if rnd.IntN(60) == 0 && kind == media.KindReceived { // what is lost before a pause comes after it, and too late
 			s.gap = rnd.Int64N(30_000)
 		}
 	}
@@ -164,7 +197,7 @@ func TestMixAndStereoAreTheCallsTimeline(t *testing.T) {
 				for i, s := range sides {
 					b.Tracks = append(b.Tracks, state(media.TrackID(i+1), s.role, s.offset, true))
 					b.Frames = append(b.Frames, s.due(media.TrackID(i+1), now, rnd)...)
-					end = max(end, s.offset+s.pos)
+					end = max(end, s.offset+s.pos-int64(len(s.held))*ptime)
 				}
 				l.write(&b)
 				if lag := now - int64(len(out.pcm)/channels); lag > int64((aloneWait+sweep)/sampleTime)+400 {
@@ -172,6 +205,11 @@ func TestMixAndStereoAreTheCallsTimeline(t *testing.T) {
 				}
 			}
 			l.finish()
+			for _, s := range sides {
+				for i := range int64(len(s.held)) * ptime { // never followed by anything
+					delete(s.heard, s.offset+s.pos-1-i)
+				}
+			}
 			name := fmt.Sprintf("seed %d, %d channels", seed, channels)
 			if l.late != 0 {
 				t.Errorf("%s: %d samples late, want none", name, l.late)

@@ -78,13 +78,21 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 			if t.SRTP {
 				secure = "srtp"
 			}
-			fmt.Fprintf(w, "  %s\t%s %s\t%.1f s\tlost %d samples\n", t.Role, orDash(t.Codec), secure, t.Seconds, t.LostSamples)
+			fmt.Fprintf(w, "  %s\t%s %s\t%.1f s\tlost %d samples%s\n", t.Role, orDash(t.Codec), secure, t.Seconds, t.LostSamples, quality(t.Quality))
 		}
 	}
 	for _, c := range st.Waiting {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.ID, c.State, orDash(c.Agent), c.Cause)
 	}
 	return w.Flush()
+}
+
+// quality is a track's, in words; empty before it is known.
+func quality(q *endpoint.TrackQuality) string {
+	if q == nil {
+		return ""
+	}
+	return fmt.Sprintf(", R %.0f (MOS %.1f) now, %.0f at worst", q.RecentR, q.RecentMOS, q.WorstR)
 }
 
 func orDash(s string) string {

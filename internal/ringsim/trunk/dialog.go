@@ -90,7 +90,7 @@ func (d *Dialog) addLine(i int, line Line) error {
 		return err
 	}
 	d.streams = append(d.streams, s)
-	l := ourLine{port: portOf(s.port.conn), title: line.Title, direction: line.Direction, laws: line.Laws}
+	l := ourLine{port: portOf(s.port.conn), title: line.Title, direction: line.Direction, laws: line.Laws, mux: line.Plan.RTCP > 0}
 	if l.direction == "" {
 		l.direction = "sendrecv"
 	}

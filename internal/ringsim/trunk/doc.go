@@ -27,7 +27,7 @@
 //
 // # Limits
 //
-// G.711 only, no RTCP, IPv4 or IPv6 by Config.MediaIP. A message is at most 64 KiB. A stream remembers its first million
+// G.711 only, RTCP by [Impairment] alone, IPv4 or IPv6 by Config.MediaIP. A message is at most 64 KiB. A stream remembers its first million
 // packets. Nothing is sent when Run ends: the devices see their connections close.
 //
 // # Standards

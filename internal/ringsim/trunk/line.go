@@ -54,6 +54,8 @@ type Impairment struct {
 	SSRCChangeAfter time.Duration
 	Ptime           time.Duration // a multiple of 10 ms up to 100 ms; default 20 ms
 	StopAfter       int           // packets after which nothing more is sent; zero means never
+	// RTCP is the time between two sender reports, on the RTP port (a=rtcp-mux); zero means none, as at RingCentral.
+	RTCP time.Duration
 }
 
 // Pause is a time in which nothing is sent while timestamps, and the index on the source, go on.

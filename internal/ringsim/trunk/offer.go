@@ -28,7 +28,8 @@ type ourLine struct {
 	laws      []Law
 	keys      [2][]byte  // offered under the tags 1 (suite80) and 2 (suite32)
 	chosen    cryptoLine // in an answer: tag and suite of theirs, key of ours
-	answered  []string   // in an answer: one audio format, and 101 where it was offered
+	mux       bool
+	answered  []string // in an answer: one audio format, and 101 where it was offered
 }
 
 // newOurs takes numbers as large as those seen: version near the end of uint64 must be read as text.
@@ -80,6 +81,9 @@ func (o *ours) line(b *bytes.Buffer, l *ourLine, several, direction bool) {
 		if n, _ := strconv.Atoi(f); n >= 96 || !several {
 			b.WriteString(rtpmaps[f])
 		}
+	}
+	if l.mux {
+		b.WriteString("a=rtcp-mux\r\n")
 	}
 	if direction {
 		fmt.Fprintf(b, "a=%s\r\n", l.direction)

@@ -28,10 +28,14 @@ func (s *Stream) receive(port *mediaPort) {
 
 // datagram looks at one datagram of the device, latches on its source and tells what is wrong with it.
 func (s *Stream) datagram(port *mediaPort, from netip.AddrPort, b []byte) {
-	if len(b) == 0 || isRTCP(b) {
+	if len(b) == 0 {
 		return
 	}
-	wrong, told := s.take(port, from, b)
+	take := s.take
+	if isRTCP(b) {
+		take = func(_ *mediaPort, from netip.AddrPort, b []byte) (string, int) { return s.takeRTCP(from, b) }
+	}
+	wrong, told := take(port, from, b)
 	if wrong != "" && told <= maxTold {
 		s.t.violation("%s: %s from %s", s.name, wrong, from)
 	}

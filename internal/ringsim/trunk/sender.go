@@ -31,6 +31,10 @@ type sender struct {
 	log     []Packet
 	held    []heldPacket
 	scratch []byte
+
+	reported  time.Time // our newest sender report
+	rtcpIndex uint32    // of SRTCP
+	srs       []uint32
 }
 
 // heldPacket waits for its place behind later ones.
@@ -87,6 +91,7 @@ func (s *Stream) advance(grid, now time.Time) {
 		s.slot(now)
 		d.slots++
 	}
+	s.reportDue(now)
 }
 
 // begin starts the stream's clock.

@@ -29,6 +29,7 @@ type srtpContext struct {
 	mac   hash.Hash
 	tag   int
 	ssrcs map[uint32]uint64 // of what was received: 48-bit index of the newest packet
+	rtcp  *srtpContext      // SRTCP's keys
 }
 
 // maxSSRCs bounds what a receiving context remembers.
@@ -40,11 +41,17 @@ func newSRTP(suite string, master []byte) *srtpContext {
 	if suite == suite32 {
 		c.tag = 4
 	}
-	key := derive(master, 0, keyOctets)
-	c.block, _ = aes.NewCipher(key) // 16 octets are always right
-	c.mac = hmac.New(sha1.New, derive(master, 1, sha1.Size))
-	copy(c.salt[:], derive(master, 2, saltOctets))
+	c.keys(master, 0)
+	c.rtcp = &srtpContext{}
+	c.rtcp.keys(master, 3)
 	return c
+}
+
+// keys derives the three session keys from a label on.
+func (c *srtpContext) keys(master []byte, label byte) {
+	c.block, _ = aes.NewCipher(derive(master, label, keyOctets)) // 16 octets are always right
+	c.mac = hmac.New(sha1.New, derive(master, label+1, sha1.Size))
+	copy(c.salt[:], derive(master, label+2, saltOctets))
 }
 
 // derive is RFC 3711 section 4.3.1 with a key derivation rate of zero.

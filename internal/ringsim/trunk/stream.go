@@ -32,6 +32,7 @@ type Stream struct {
 	out      *srtpContext
 	sender   sender
 	received Received
+	reports  []Report
 	told     int // violations
 }
 
@@ -88,7 +89,7 @@ func (t *Trunk) openStream(name string, line Line) (*Stream, error) {
 	if seed == 0 {
 		seed = 1
 	}
-	s.sender = sender{rng: rand.New(rand.NewPCG(uint64(seed), 0))}
+	s.sender = sender{rng: rand.New(rand.NewPCG(uint64(seed), 0)), rtcpIndex: randomIndex()}
 	return s, nil
 }
 

@@ -109,7 +109,7 @@ type Record struct {
 	Dir      string   `key:"dir" default:"recordings" help:"folder of the recordings"`
 	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, in a WAV file"`
 	Channels Channels `key:"channels"`
-	Fill     string   `key:"fill" default:"silence" oneof:"silence" help:"what stands in a hole"`
+	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 }
 
 // Channels says which side goes where.
