@@ -36,6 +36,8 @@ type Config struct {
 	// Keepalive is the time between two packets of silence that we send. Default 15 s, at least 20 ms; negative: none
 	// after the first ten.
 	Keepalive time.Duration
+	// Tap sees all datagrams of all tracks. Nil: nobody does.
+	Tap Tap
 	// Log takes what a human should know. Nil discards.
 	Log *slog.Logger
 }

@@ -146,6 +146,10 @@ func (s *shard) makeRoom(may bool) bool {
 //earshot:hot
 func (p *port) hand(s *shard, b []byte, from netip.AddrPort, at time.Duration) {
 	k, f := (*liveTrack)(nil), formMedia
+	tapped := s.engine.cfg.Tap != nil
+	if tapped {
+		s.tapper.keep(b)
+	}
 	if p.share == nil {
 		k = p.tracks[0]
 	} else if k, b, f = p.find(s, b, from, at); k == nil && s.news() {
@@ -154,6 +158,9 @@ func (p *port) hand(s *shard, b []byte, from netip.AddrPort, at time.Duration) {
 	if k == nil {
 		s.stray()
 		return
+	}
+	if tapped {
+		s.tap(k, p.pair.rtp, from, at, false)
 	}
 	s.intake.add(k, b, from, at, f)
 }
@@ -177,6 +184,10 @@ func (p *port) handControl(s *shard, b []byte, from netip.AddrPort, at time.Dura
 	} else if k = p.findControl(b, from); k == nil {
 		s.stray()
 		return
+	}
+	if s.engine.cfg.Tap != nil {
+		s.tapper.keep(b)
+		s.tap(k, p.pair.rtcp, from, at, true)
 	}
 	s.intake.add(k, b, from, at, formControl)
 }

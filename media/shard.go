@@ -56,6 +56,7 @@ type shard struct {
 	spare   []post
 	ports   []*port
 	intake  intake
+	tapper  tapper
 	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
