@@ -23,7 +23,7 @@ type port struct {
 	// Owned by the shard.
 	tracks []*liveTrack
 	shut   bool
-	known  // who is where; only of a shared one
+	*known // who is where; nil of a port that is one track's own
 }
 
 func ownPort(pair portPair) *port { return &port{pair: pair} }
@@ -94,7 +94,9 @@ func (s *shard) readPort(p *port, may bool) {
 	if p.share == nil && !p.tracks[0].open() {
 		return // SRTP whose key is still to come stays in the kernel
 	}
-	p.budget = strangerTries
+	if p.share != nil {
+		p.budget = strangerTries
+	}
 	limit := drainBatches * (1 + len(p.tracks)/8)
 	for range limit {
 		if !s.makeRoom(may) || p.shut {
