@@ -20,17 +20,11 @@ type known struct {
 	controls map[netip.AddrPort]*liveTrack // of RTCP
 	hosts    map[netip.Addr]host           // of plain tracks, by offered address
 	budget   int
-	near     [nearRoutes]nearRoute // of routes, what was looked up; emptied when any changes
+	near     [nearRoutes]*liveTrack // by nearOf what they were found to come from: what most lookups want; emptied when routes change
 }
 
 // nearRoutes is a power of two, and four times the usual number of tracks.
 const nearRoutes = 256
-
-// nearRoute is a source whose track was found.
-type nearRoute struct {
-	from  netip.AddrPort
-	track *liveTrack
-}
 
 // nearOf is where a source would stand: the addresses of a port's tracks differ in their ports, which are even, or in their last octets.
 //
@@ -152,12 +146,12 @@ func (k *liveTrack) keyed() bool {
 //earshot:hot
 func (p *port) find(s *shard, b []byte, from netip.AddrPort, at time.Duration) (*liveTrack, []byte, form) {
 	n := &p.near[nearOf(from)]
-	if n.from == from && n.track != nil {
-		return n.track, b, formMedia
+	if k := *n; k != nil && k.found == from {
+		return k, b, formMedia
 	}
 	if r, ok := p.routes[from]; ok && !r.contested {
 		if r.track != nil {
-			n.from, n.track = from, r.track
+			*n = r.track
 		}
 		if r.track != nil || at < r.until {
 			return r.track, b, formMedia
