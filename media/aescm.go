@@ -24,7 +24,7 @@ const (
 )
 
 // aesCM opens SRTP of AES in counter mode with HMAC-SHA1 (RFC 3711 sections 3.3 and 4; AES-256 as in RFC 6188): what all suites but
-// AEAD use. pion/srtp does the same at three times the time, half of which is not cryptography; tests hold the two against each other.
+// AEAD use. pion/srtp does the same in twice the time, most of which is not cryptography; tests hold the two against each other.
 type aesCM struct {
 	// Set by newAESCM, then constant.
 	block cipher.Block
