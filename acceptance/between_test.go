@@ -39,7 +39,7 @@ func (p *restProxy) passed(path string) (n int) {
 	return n
 }
 
-var tokenIn = regexp.MustCompile(`"(?:access|refresh)_token"\s*:\s*"([^"]+)"`)
+var tokenIn = regexp.MustCompile(`"(?:ws_access|access|refresh)_token"\s*:\s*"([^"]+)"`)
 
 func newRESTProxy(t *testing.T, target string) *restProxy {
 	t.Helper()

@@ -38,6 +38,8 @@ type Config struct {
 	Keepalive time.Duration
 	// Tap sees all datagrams of all tracks. Nil: nobody does.
 	Tap Tap
+	// NoReports sends no RTCP; what comes is read all the same.
+	NoReports bool
 	// Log takes what a human should know. Nil discards.
 	Log *slog.Logger
 }

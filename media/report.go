@@ -43,6 +43,9 @@ func (r *reporter) interval() time.Duration {
 
 // arrange makes the first appointment, when our first packet has gone out.
 func (k *liveTrack) arrange(now time.Duration) {
+	if k.shard.engine.cfg.NoReports {
+		return
+	}
 	r := &k.reports
 	r.last, r.due = now, now+r.interval()
 	k.shard.agenda.add(appointment{r.due, k})

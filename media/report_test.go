@@ -210,6 +210,13 @@ func TestSenderReportsWhileWeSend(t *testing.T) {
 	}
 }
 
+func TestNoReportsIsSilence(t *testing.T) {
+	r := newRig(t, Config{NoReports: true}).commit(muxParams()).send(stream(testSSRC, 1, 0, 100*ms, 20)...).until(30 * time.Second).close()
+	if all := compounds(t, r.port); len(all) != 0 {
+		t.Errorf("got %d compounds, want none", len(all))
+	}
+}
+
 func TestByeIsTheLastWord(t *testing.T) {
 	r := newRig(t, Config{}).commit(muxParams()).send(stream(testSSRC, 1, 0, 100*ms, 20)...).until(600 * ms).close()
 	all := compounds(t, r.port)

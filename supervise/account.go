@@ -42,6 +42,8 @@ type answer struct {
 	value any
 	err   error
 	at    time.Time
+	spare any       // what the daemon saw by itself, for when the budget forbids to ask
+	seen  time.Time // when
 }
 
 // NewAccounts checks the configuration and gives an Account for each of its logins. It opens nothing: the first question
@@ -107,15 +109,53 @@ func ask[T any](ctx context.Context, a *Account, question string, load func(cont
 		return value, known.at, known.err
 	}
 	value, err := load(ctx)
-	if _, busy := errors.AsType[*busyError](err); busy && known.err == nil && now.Sub(known.at) < answerKept {
-		if old, ok := known.value.(T); ok {
-			return old, known.at, nil
+	if _, busy := errors.AsType[*busyError](err); busy {
+		if old, at, ok := newest[T](known); ok && now.Sub(at) < answerKept {
+			return old, at, nil
 		}
 	}
 	if ctx.Err() == nil { // the end of one asker is no answer for the next
 		known.value, known.err, known.at = value, err, now
 	}
 	return value, now, err
+}
+
+// newest gives the newest good answer there is.
+func newest[T any](a *answer) (value T, at time.Time, ok bool) {
+	if a.err == nil {
+		value, ok = a.value.(T)
+		at = a.at
+	}
+	if spare, is := a.spare.(T); is && (!ok || a.seen.After(at)) {
+		return spare, a.seen, true
+	}
+	return value, at, ok
+}
+
+// keep takes an answer that somebody else has paid for; while one is being asked for it is not needed.
+func (a *Account) keep(question string, value any, at time.Time) {
+	a.mu.Lock()
+	known := a.known[question]
+	if known == nil {
+		known = &answer{turn: make(chan struct{}, 1)}
+		a.known[question] = known
+	}
+	a.mu.Unlock()
+	select {
+	case known.turn <- struct{}{}:
+		known.spare, known.seen = value, at
+		<-known.turn
+	default:
+	}
+}
+
+// shown gives what a look of the daemon showed to those who ask for calls.
+func (s *Supervisor) shown(by *client, records []presenceRecord, taken time.Time) {
+	for i, l := range s.logins {
+		if l.client == by {
+			s.askers[i].keep("calls", accountCalls(records), taken)
+		}
+	}
 }
 
 // readList reads every page of a list.

@@ -261,3 +261,30 @@ func TestTheScopeOfCallsIsAskedWithoutACall(t *testing.T) {
 		t.Errorf("got %v, want CMN-401", err)
 	}
 }
+
+// TestLooksOfTheDaemonServeWhoAsksForCallsBesideAUsedBudget: the looks of a user who joins calls by hand use it up, for one.
+func TestLooksOfTheDaemonServeWhoAsksForCallsBesideAUsedBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		s := mustNew(t, f.config())
+		if _, err := s.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.set(func() { f.sessions[sess1] = twoParty() })
+		for range 4 {
+			pass(answerFresh)
+			if _, err := s.lookByHand(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, taken := f.requests("/presence"), time.Now()
+		pass(answerFresh)
+		calls, at, err := s.Accounts()[0].Calls(t.Context())
+		if err != nil || len(calls) != 1 || !at.Equal(taken) || f.requests("/presence") != before {
+			t.Errorf("got %d calls of %v, %v, want the one of %v; %d requests more", len(calls), at, err, taken, f.requests("/presence")-before)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

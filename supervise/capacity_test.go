@@ -49,6 +49,25 @@ func TestOccupiedPlaceIsItsOwnCauseAndTakenWhenFree(t *testing.T) {
 	s.want("ask s1 c1, ask s1 a2")
 }
 
+// TestOccupiedPlaceIsReadAgainAfterTheAgentsOwnEvents: an agents' feed does not tell that the other supervisor has left.
+func TestOccupiedPlaceIsReadAgainAfterTheAgentsOwnEvents(t *testing.T) {
+	s := newFed(t, ModeSession, false)
+	s.event("s1", 3, "a2 7 Answered num=+14085550164")
+	s.want("wanted s1, ask s1")
+	s.refused("s1", "", outcomeRefused)
+	s.want("failed s1 refused, read s1")
+	s.read("s1", append(talk, "h9 55 sup")...)
+	s.want("failed s1 occupied, wanted s1 c1")
+	s.after(5 * time.Second)
+	s.event("s1", 5, "a4 7 Answered num=+14085550164") // the agent's other phone: joins begin anew
+	s.event("s1", 6, "a2 7 Disconnected reason=CallSwitch")
+	s.want("")
+	s.after(occupiedEvery)
+	s.want("read s1")
+	s.read("s1", "c1 - Answered out", "a4 7 Answered")
+	s.want("ask s1")
+}
+
 func TestFullDeviceIsToldAndTheCallJoinedWhenADialogEnds(t *testing.T) {
 	s := newFed(t, ModeParty, true)
 	s.c.devices[0].max = 3

@@ -140,6 +140,9 @@ func (c *core) facts(s *session) callFacts {
 		return f
 	}
 	f.final = v.whole
+	if number := c.outside(s, v); number != "" {
+		f.number = number
+	}
 	agent := v.party(s.hint)
 	if agent != nil && f.number == "" {
 		f.number = agent.Far.Number
@@ -167,6 +170,27 @@ func (c *core) facts(s *session) callFacts {
 		f.queued = unknown // which one is not known
 	}
 	return f
+}
+
+// outside is the number of who is on the line from outside: in a consultation that became the customer's call the other side was
+// a colleague until now. Who has just come from another session may be known from there only.
+func (c *core) outside(s *session, v *view) (number string) {
+	for _, p := range v.parties {
+		if p.ExtensionID != "" || p.ID == s.hint || p.Supervising || !live(p.partyState) {
+			continue
+		}
+		if number == "" || p.ID == s.customer.ID {
+			number = p.Number
+		}
+	}
+	if prev := c.views[v.prev]; prev != nil && number == "" {
+		for _, p := range prev.parties {
+			if p.ExtensionID == "" && p.Peer == (Ref{v.id, v.guest}) {
+				number = p.Number
+			}
+		}
+	}
+	return number
 }
 
 // direction says who called; empty: not known. An agent whose party was called may have got a call that another one made,

@@ -7,10 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // text is a JSON string or number as text, and empty for anything else: RingCentral gives the same id as a number in
-// older resources and as a string in newer ones, sometimes both in one document.
+// older resources and as a string in newer ones, sometimes both in one document. It has no control characters.
 type text string
 
 // UnmarshalJSON never fails: an unexpected type is an empty text, not the loss of a whole page.
@@ -22,7 +23,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	case b[0] == '"':
 		var s string
 		if json.Unmarshal(b, &s) == nil {
-			*t = text(s)
+			*t = text(printable(s))
 		}
 	case b[0] == '-', b[0] >= '0' && b[0] <= '9':
 		*t = text(b)
@@ -30,17 +31,38 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// list is a JSON array of which only the readable elements are kept; anything else is an empty list.
+// printable is a text without control characters, which a terminal would obey.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// maxItems bounds a list; a page has perPage records.
+const maxItems = 10_000
+
+// list is a JSON array of which only the readable elements are kept, maxItems and one more to tell that there are more;
+// anything else is an empty list.
 type list[T any] []T
 
 // UnmarshalJSON never fails.
 func (l *list[T]) UnmarshalJSON(b []byte) error {
 	*l = nil
-	var raw []json.RawMessage
-	if json.Unmarshal(b, &raw) != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if first, err := d.Token(); err != nil || first != json.Delim('[') {
 		return nil
 	}
-	for _, r := range raw {
+	for n := 0; n <= maxItems && d.More(); n++ {
+		var r json.RawMessage
+		if d.Decode(&r) != nil {
+			return nil
+		}
 		var v T
 		if !bytes.Equal(bytes.TrimSpace(r), []byte("null")) && json.Unmarshal(r, &v) == nil {
 			*l = append(*l, v)
@@ -101,6 +123,9 @@ func parseList[T any](raw []byte) ([]T, error) {
 		return nil, fmt.Errorf("list: %w", err)
 	}
 	if d.Records != nil {
+		if len(*d.Records) > maxItems {
+			return nil, fmt.Errorf("list: more than %d records", maxItems)
+		}
 		return *d.Records, nil
 	}
 	var one T
@@ -187,11 +212,27 @@ type partyState struct {
 // farEnd is the other end of a party's call.
 type farEnd struct{ ExtensionID, Extension, Name, Number string }
 
+// id is a text as an id: one that is too long for it is none, for the beginning of an id names somebody else.
+func (t text) id() string {
+	if len(t) > maxIDOctets {
+		return ""
+	}
+	return string(t)
+}
+
+// short is a text of which no more is kept than names and numbers have.
+func (t text) short() string {
+	if len(t) <= maxIDOctets {
+		return string(t)
+	}
+	return strings.ToValidUTF8(string(t[:maxIDOctets]), "")
+}
+
 func (d partyDoc) state() partyState {
-	p := partyState{ID: string(d.ID), ExtensionID: string(d.ExtensionID), Status: string(d.Status.Code), Reason: string(d.Status.Reason), Queue: d.Queue.v}
-	p.Peer = Ref{string(d.Status.Peer.v.Session), string(d.Status.Peer.v.Party)}
+	p := partyState{ID: d.ID.id(), ExtensionID: d.ExtensionID.id(), Status: d.Status.Code.short(), Reason: d.Status.Reason.short(), Queue: d.Queue.v}
+	p.Peer = Ref{d.Status.Peer.v.Session.id(), d.Status.Peer.v.Party.id()}
 	if p.ExtensionID == "" {
-		p.ExtensionID = string(d.Owner.ExtensionID)
+		p.ExtensionID = d.Owner.ExtensionID.id()
 	}
 	p.Supervising = strings.EqualFold(p.Reason, "Supervising")
 	// The direction is technical: the caller's party is Outbound and described by from, the callee's by to.
@@ -199,8 +240,8 @@ func (d partyDoc) state() partyState {
 	if p.Outbound = strings.EqualFold(string(d.Direction), "Outbound"); p.Outbound {
 		self, far = d.From, d.To
 	}
-	p.Far = farEnd{string(far.ExtensionID), string(far.Extension), string(far.Name), string(far.Number)}
-	p.Name, p.Number, p.Extension = string(self.Name), string(self.Number), string(self.Extension)
+	p.Far = farEnd{far.ExtensionID.id(), far.Extension.short(), far.Name.short(), far.Number.short()}
+	p.Name, p.Number, p.Extension = self.Name.short(), self.Number.short(), self.Extension.short()
 	return p
 }
 
@@ -225,7 +266,7 @@ func parseSession(raw []byte) ([]partyState, error) {
 	}
 	states := make([]partyState, 0, len(*parties))
 	for _, p := range *parties {
-		if p.ID != "" {
+		if p.ID.id() != "" {
 			states = append(states, p.state())
 		}
 	}
@@ -244,7 +285,7 @@ func parseSupervised(raw []byte) string {
 		return "" // granted all the same; the INVITE names it
 	}
 	if d.ID == "" {
-		return string(d.Party.ID)
+		return d.Party.ID.id()
 	}
-	return string(d.ID)
+	return d.ID.id()
 }

@@ -3,10 +3,12 @@ package supervise
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // The JSON of RingCentral's Supervision API page of 2019, as printed there.
@@ -179,4 +181,21 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("error text has line breaks: %q", e.Error())
 		}
 	})
+}
+
+// TestControlCharactersStayOutside: what RingCentral says is shown on terminals, which obey some of them.
+func TestControlCharactersStayOutside(t *testing.T) {
+	t.Parallel()
+	const evil = `\u001b[2J\u009b2Kx\u0000\r\n`
+	devices, err := parseDevices([]byte(`{"records":[{"id":"1` + evil + `","status":"` + evil + `","type":"` + evil + `"}]}`))
+	if err != nil || len(devices) != 1 {
+		t.Fatalf("got %v, %v", devices, err)
+	}
+	states, err := parseSession([]byte(`{"parties":[{"id":"p` + evil + `","from":{"phoneNumber":"` + evil + `"},"to":{"phoneNumber":"` + evil + `"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%+v %+v", devices, states); strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, "2Kx") {
+		t.Errorf("got %q, want no control character", got)
+	}
 }

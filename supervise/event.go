@@ -28,9 +28,12 @@ func parseEvent(raw []byte) (sessionEvent, error) {
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return sessionEvent{}, fmt.Errorf("event of %d octets: %w", len(raw), err)
 	}
+	if len(d.Body.Session) > maxIDOctets {
+		return sessionEvent{}, fmt.Errorf("event: session's id of %d octets, want %d at most", len(d.Body.Session), maxIDOctets)
+	}
 	ev := sessionEvent{session: string(d.Body.Session), sequence: max(0, d.Body.Sequence.integer()), at: parseTime(string(d.Body.Time))}
 	for _, p := range d.Body.Parties {
-		if p.ID != "" && len(ev.parties) < maxParties {
+		if p.ID.id() != "" && len(ev.parties) < maxParties {
 			ev.parties = append(ev.parties, p.state())
 		}
 	}

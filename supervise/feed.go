@@ -242,6 +242,9 @@ func (f *feed) refit(ctx context.Context, l *link) {
 		err = f.subscribe(ctx, l)
 	}
 	f.s.failing("feed filters", err)
+	if _, answered := errors.AsType[*APIError](err); answered && l.id != "" {
+		return // what RingCentral agreed to before goes on; the next look at presence has the change tried again
+	}
 	if err != nil {
 		l.close() // the next connection subscribes to all of them
 		return

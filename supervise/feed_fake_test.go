@@ -34,7 +34,8 @@ type fakeFeed struct {
 	deaf                     bool                     // accepts and tells nothing
 	mute                     bool                     // no pongs
 	noRecover                bool
-	reject                   int // handshakes that are answered 401
+	denyChange               bool // a PUT is answered 403
+	reject                   int  // handshakes that are answered 401
 }
 
 // fakePlace is what survives a lost connection: the subscription and what was missed.
@@ -177,6 +178,10 @@ func (c *fakeConn) Write(_ context.Context, b []byte) error {
 	case meta.Method == "POST" && strings.TrimSuffix(meta.Path, "/") == subscribePath:
 		f.subs++
 		c.place.id = fmt.Sprintf("sub-%d", f.subs)
+	case meta.Method == "PUT" && f.denyChange:
+		c.seq++
+		c.out <- fmt.Appendf(nil, `[{"type":"ClientRequest","messageId":%q,"status":403},{"errorCode":"SUB-406","message":"not permitted"}]`, meta.MessageID)
+		return nil
 	case meta.Method == "PUT" && c.place.id != "" && meta.Path == subscribePath+"/"+c.place.id:
 	case meta.Method == "PUT":
 		c.seq++

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,7 @@ func TestFiltersTakeTheFormThatRingCentralAllows(t *testing.T) {
 				f, feed := newFake(t), newFakeFeed(t)
 				feed.refuse, feed.reason = c.refuse, c.reason
 				s, _, _ := fedBy(t, f, feed, nil)
+				eventually(t, 5*time.Second, "a feed, and so the agents known", func() bool { return s.Status().Feed.Filters > 0 })
 				s.mu.Lock()
 				for i := range c.agents {
 					s.core.agents.add(extensionDoc{ID: text(fmt.Sprint(7000 + i))})
@@ -92,13 +94,40 @@ func TestFiltersTakeTheFormThatRingCentralAllows(t *testing.T) {
 					t.Errorf("with the account's filter: got %s, want live", st.State)
 				}
 				n := len(feed.requests)
-				pass(time.Hour)
+				if !slices.ContainsFunc(feed.requests, func(rq string) bool {
+					return strings.Contains(rq, "/7001/") || strings.Contains(rq, "account/~/telephony")
+				}) {
+					t.Errorf("the further agents were not asked for: %.300q", feed.requests)
+				}
+				pass(agentsEvery - time.Minute) // then they are read anew, and these are none of the account's
 				if len(feed.requests) > n {
-					t.Errorf("settled: got %d requests more", len(feed.requests)-n)
+					t.Errorf("settled: got %d requests more: %.300q", len(feed.requests)-n, feed.requests[n:])
 				}
 			})
 		})
 	}
+}
+
+func TestARefusedChangeOfFiltersKeepsTheFeedThatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, feed := newFake(t), newFakeFeed(t)
+		s, _, _ := fedBy(t, f, feed, nil)
+		eventually(t, 5*time.Second, "a live feed", live1(s))
+		feed.mu.Lock()
+		feed.denyChange = true
+		feed.mu.Unlock()
+		s.mu.Lock()
+		s.core.agents.add(extensionDoc{ID: "62295329016", Number: "110"})
+		s.mu.Unlock()
+		s.refilter()
+		pass(agentsEvery - time.Minute)
+		if open, all, _ := feed.count(); open != 1 || all != 1 || len(feed.requests) < 2 || len(feed.requests) > 15 {
+			t.Errorf("got %d connections, %d requests, want one, and a try with each look", all, len(feed.requests))
+		}
+		if st := s.Status(); st.Feed.State != FeedLive || st.Feed.Filters != 2 || !strings.Contains(fmt.Sprint(st.Errors), "SUB-406") {
+			t.Errorf("status: feed %+v, errors %q", st.Feed, st.Errors)
+		}
+	})
 }
 
 func TestChangedAgentsChangeTheSubscription(t *testing.T) {

@@ -124,6 +124,8 @@ func (c *core) follow(now time.Time, v *view) {
 		return
 	case s == nil && !answered(p.partyState):
 		return // it rings, or is over
+	case s == nil && c.crowded(now):
+		return
 	case s == nil:
 		s = c.want(now, agentCall{agent: agent, session: v.id, party: p.ID, started: now, customer: customerOf(p.partyState)})
 		s.talks = now
@@ -194,6 +196,7 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 	case !p.live, s.held:
 	case p.ready && c.complete(v, p):
 		switch {
+		case s.occupied: // only a reading tells that the place is free
 		case s.settled():
 			s.dirty = false
 		case s.dirty && s.readAt.IsZero():

@@ -25,7 +25,8 @@ func newFed(t *testing.T, mode string, account bool) *script {
 	return s
 }
 
-// stateOf reads "id ext status" with words more: out, sup, reason=…, far=<extension>, num=…, peer=<session>/<party>.
+// stateOf reads "id ext status" with words more: out, sup, reason=…, far=<extension>, num=… (the far end's), own=… (its number),
+// peer=<session>/<party>.
 func stateOf(text string) partyState {
 	f := strings.Fields(text)
 	p := partyState{ID: f[0], ExtensionID: strings.Trim(f[1], "-"), Status: f[2]}
@@ -44,6 +45,8 @@ func stateOf(text string) partyState {
 			p.Far.ExtensionID = value
 		case "num":
 			p.Far.Number = value
+		case "own":
+			p.Number = value
 		case "peer":
 			p.Peer.Session, p.Peer.Party, _ = strings.Cut(value, "/")
 		default:

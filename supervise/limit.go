@@ -62,10 +62,11 @@ type purse struct {
 	blocked time.Time // a penalty lasts until then
 	strikes int       // penalties in a row without Retry-After
 	told    bool      // limit is what an answer's headers named
-	// others are requests that the server counts and we did not send: other programs of the same user and app. They
-	// count for a window from their newest telling on.
+	// others are requests that the server counts and we did not send: other programs of the same user and app, or ourselves
+	// before a restart. They count for a window from their newest telling on.
 	others   int
 	othersAt time.Time
+	mixed    bool // requests are, or were, under way side by side: an answer's count may lack some
 }
 
 // sending is one request. The server counts it from its arrival on, which is at the latest when its answer comes: until then
@@ -87,6 +88,22 @@ func (p *purse) land(now time.Time) {
 	if i := slices.IndexFunc(p.sent, func(s sending) bool { return !s.answered }); i >= 0 {
 		p.sent = append(slices.Delete(p.sent, i, i+1), sending{now, true})
 	}
+}
+
+// underWay says whether a request has no answer yet.
+func (p *purse) underWay() bool {
+	return slices.ContainsFunc(p.sent, func(s sending) bool { return !s.answered })
+}
+
+// count takes what an answer says remains. What is under way and not counted yet makes others too few, never too many: so fewer
+// than were told before are believed of a request that was alone only.
+func (p *purse) count(now time.Time, remaining int) {
+	p.fresh(now)
+	others, under := p.limit-remaining-len(p.sent), p.underWay()
+	if others >= p.others || now.Sub(p.othersAt) >= p.window || !under && !p.mixed {
+		p.others, p.othersAt = max(0, others), now
+	}
+	p.mixed = p.mixed && under
 }
 
 // failed notes that a request got no answer.
@@ -114,6 +131,9 @@ func (e *busyError) Error() string {
 	return fmt.Sprintf("request budget: group %s is used up for now", e.group)
 }
 
+// Again is when the budget allows the request.
+func (e *busyError) Again() time.Time { return e.until }
+
 // take books one request, or says how long to wait before asking again.
 func (l *limiter) take(g group, share int, now time.Time) time.Duration {
 	l.mu.Lock()
@@ -133,6 +153,7 @@ func (l *limiter) take(g group, share int, now time.Time) time.Duration {
 	if len(p.sent) >= n {
 		return p.sent[len(p.sent)-n].at.Add(p.window).Sub(now)
 	}
+	p.mixed = p.mixed || p.underWay()
 	p.sent = append(p.sent, sending{at: now})
 	return 0
 }
@@ -205,9 +226,7 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 		p.window = time.Duration(n) * time.Second
 	}
 	if n, ok := headerInt(h, "X-Rate-Limit-Remaining"); ok && n >= 0 && n <= p.limit {
-		p.fresh(now)
-		// What is under way and not counted yet makes this too few, never too many.
-		p.others, p.othersAt = max(0, p.limit-n-len(p.sent)), now
+		p.count(now, n)
 	}
 	if status != http.StatusTooManyRequests {
 		if p.strikes = 0; !named && status < 300 {
@@ -222,7 +241,7 @@ func (l *limiter) note(asked group, status int, h http.Header, now time.Time) {
 			d = nextPenalty
 		}
 	}
-	until := now.Add(min(d, maxPenalty) + penaltyMargin)
+	until := now.Add(d + penaltyMargin)
 	for i := range l.purses {
 		// A 429 without X-Rate-Limit headers is another limit: of the account, the address or the whole service.
 		if (group(i) == g || !named) && until.After(l.purses[i].blocked) {
@@ -236,14 +255,15 @@ func headerInt(h http.Header, name string) (int, bool) {
 	return n, err == nil
 }
 
-// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date.
+// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date. It is believed up to maxPenalty: a date of a clock
+// that is wrong must not end a login's work for years.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if n, err := strconv.Atoi(v); err == nil && n >= 0 {
 		return time.Duration(min(n, int(maxPenalty/time.Second))) * time.Second, true
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now)), true
+		return min(max(0, t.Sub(now)), maxPenalty), true
 	}
 	return 0, false
 }

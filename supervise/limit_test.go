@@ -103,3 +103,54 @@ func TestBudgetLeavesRoomForJoining(t *testing.T) {
 		t.Errorf("spacing with a server that names no limits: got %s, want next to nothing", got)
 	}
 }
+
+// TestRetryAfterOfAWrongClockIsNoEternity: whatever is waited for because of an answer is asked for again within minutes.
+func TestRetryAfterOfAWrongClockIsNoEternity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+			f := newFake(t)
+			f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+				if !strings.HasSuffix(r.URL.Path, "/presence") {
+					return false
+				}
+				w.Header().Set("Retry-After", time.Now().AddDate(300, 0, 0).UTC().Format(http.TimeFormat))
+				refuse(w, status, "CMN-301", "later", "", "")
+				return true
+			}
+			s := mustNew(t, f.config())
+			_, err := s.look(t.Context())
+			if _, until := judge(err, time.Now()); until.After(time.Now().Add(maxPenalty + penaltyMargin)) {
+				t.Errorf("status %d: asked again in %s, want within %s", status, time.Until(until), maxPenalty)
+			}
+		}
+	})
+}
+
+// TestOtherProgramsRequestsAreNotForgottenWhileOursAreUnderWay: an answer whose count lacks what is under way seems to say that
+// nobody else has asked.
+func TestOtherProgramsRequestsAreNotForgottenWhileOursAreUnderWay(t *testing.T) {
+	l, now := newLimiter(), time.Unix(1000, 0)
+	told := func(remaining string) http.Header {
+		return http.Header{"X-Rate-Limit-Group": {"light"}, "X-Rate-Limit-Limit": {"10"}, "X-Rate-Limit-Remaining": {remaining}, "X-Rate-Limit-Window": {"60"}}
+	}
+	l.note(groupLight, 200, told("7"), now) // three are others'
+	left := func() (n int) {
+		for l.take(groupLight, shareAll, now) <= 0 {
+			n++
+		}
+		return n
+	}
+	now = now.Add(time.Second)
+	for range 3 {
+		if d := l.take(groupLight, shareAll, now); d > 0 {
+			t.Fatalf("waits %s, want room for seven", d)
+		}
+	}
+	l.note(groupLight, 200, told("6"), now) // the second and third are not counted yet
+	if n := left(); n != 4 {
+		t.Errorf("%d more are let through, want 4: three others, three of ours", n)
+	}
+	if now = now.Add(time.Minute); left() != 10 {
+		t.Error("a minute later others count still")
+	}
+}

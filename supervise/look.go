@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -30,6 +31,9 @@ func (c *core) look(now time.Time, snap snapshot) {
 				continue // asked for when it is taken up again
 			}
 			if v := c.views[a.session]; v != nil && v.outdates(a.party, snap.taken) {
+				continue
+			}
+			if c.crowded(now) {
 				continue
 			}
 			s = c.want(now, a)
@@ -102,6 +106,18 @@ func (v *view) colleagues(s *session) (exts []string) {
 		exts = append(exts, p.Far.ExtensionID)
 	}
 	return exts
+}
+
+// crowded says whether more calls are kept in mind than any account has at once, and tells so once in a while.
+func (c *core) crowded(now time.Time) bool {
+	if len(c.sessions) < maxSessions {
+		return false
+	}
+	if now.Sub(c.shortAt) >= shortEvery {
+		c.shortAt = now
+		c.emit(actShort{fmt.Sprintf("%d calls are kept in mind, and there is no room for one more", maxSessions)})
+	}
+	return true
 }
 
 // want begins a session.

@@ -70,6 +70,10 @@ func (m *model) covered(s *modelSession) {
 		m.fail("%s: not heard, and no cause: state %s, verdict %d, dirty %t reading %t, held %t, joins %+v, parties %+v", s.id, x.state(), x.verdict, x.dirty, x.reading, x.held, joinsOf(x), m.c.views[s.id].states())
 	case x.cause.Code != "refused" && x.cause.Code != "no_invite" && x.cause.Code != "occupied" && x.cause.Code != "no_ack" && x.cause.Code != "no_capacity":
 		m.fail("%s: cause %s", s.id, x.cause)
+	case x.cause.Code == "occupied" && (s.rival == nil || !s.rival.on()):
+		m.fail("%s: cause %s, and nobody has the place", s.id, x.cause)
+	case x.cause.Code == "no_capacity" && m.limits.limit == 0 && !x.alive() && m.roomFor(a.ext): // half heard, it must stay on its device
+		m.fail("%s: cause %s, and there is room", s.id, x.cause)
 	}
 }
 

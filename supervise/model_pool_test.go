@@ -60,7 +60,7 @@ func (m *model) soon(d time.Duration, do func()) {
 	})
 }
 
-// placed: a request is for a registered device, and all of a call go to one.
+// placed: a request is for a registered device that has room as far as earshot was told, and all of a call go to one.
 func (m *model) placed(a actAsk) {
 	if !m.pool.registered[a.device] {
 		m.fail("%s: asked for device %d, which is not registered", a.session, a.device)
@@ -72,6 +72,15 @@ func (m *model) placed(a actAsk) {
 		}
 	}
 	m.places[a.session+" "+a.party] = a.device
+	n := 0
+	for key := range m.places {
+		if m.places[key] == a.device && (m.dialogs[key] || m.flying[key]) {
+			n++
+		}
+	}
+	if limit := m.pool.limits[a.device]; m.pool.told[a.device] && limit > 0 && n >= limit {
+		m.fail("%s: asked for device %d, which has %d of %d dialogs", a.session, a.device, n, limit)
+	}
 }
 
 // may says whether the device's owner may listen to the agent.
@@ -89,7 +98,21 @@ func (m *model) onAnother(s *modelSession, device int) bool {
 
 // full says whether the device has no room: the request is granted, and nothing comes.
 func (m *model) full(device int) bool {
-	n := 0
+	return m.pool.limits[device] > 0 && m.up(device) >= m.pool.limits[device]
+}
+
+// roomFor says whether a device whose limit earshot was told has room for both parties of an agent's call.
+func (m *model) roomFor(agent string) bool {
+	for i, limit := range m.pool.limits {
+		if m.pool.told[i] && limit > 0 && m.pool.registered[i] && m.pool.may[m.pool.logins[i]][agent] && m.up(i)+2 <= limit {
+			return true
+		}
+	}
+	return false
+}
+
+// up counts a device's dialogs, those under way too.
+func (m *model) up(device int) (n int) {
 	for _, s := range m.sessions {
 		for _, p := range s.parties {
 			if p.sup && p.dialog && p.on() && p.device == device {
@@ -97,7 +120,7 @@ func (m *model) full(device int) bool {
 			}
 		}
 	}
-	return m.pool.limits[device] > 0 && n >= m.pool.limits[device]
+	return n
 }
 
 // flow lets a device lose its registration for a while, and maybe its dialogs.
@@ -141,6 +164,7 @@ func (m *model) restart() {
 		delete(m.dialogs, key)
 	}
 	clear(m.flying)
+	clear(m.twice)
 	for _, s := range m.sessions {
 		s.name(m.now) // the parts that end are told as ended by a crash
 		for _, p := range s.parties {
@@ -193,6 +217,9 @@ func (m *model) invite(s *modelSession, own *modelParty, monitored Ref, try int)
 			return
 		}
 		m.note("dialog %s up on device %d", key, own.device)
+		if m.dialogs[key] { // another one's INVITE, of a life before, came at the same time
+			m.twice[key]++
+		}
 		m.dialogs[key], s.heard = true, true
 		m.c.answered(m.now, s.id, party)
 		m.listen(s)
@@ -214,7 +241,11 @@ func (m *model) watch(s *modelSession, own *modelParty, key, party string) {
 		return
 	}
 	m.note("dialog %s down", key)
-	delete(m.dialogs, key)
+	if m.twice[key] > 0 {
+		m.twice[key]--
+	} else {
+		delete(m.dialogs, key)
+	}
 	own.dialog = false
 	s.name(m.now) // the recording's part says why its dialog ended
 	m.set(s, own, "Disconnected", "")
@@ -261,6 +292,16 @@ func (m *model) listen(s *modelSession) {
 		s.gaps = append(s.gaps, modelGap{s.unheard, m.now})
 	}
 	s.unheard = time.Time{}
+}
+
+// hindered says whether the record of the dialog that comes will name what keeps it from coming: something since the agent talks
+// unheard, or since the join's dialog ended, or what a reading waits for.
+func (m *model) hindered(s *modelSession, x *session) bool {
+	if x.obstacle.text == "" {
+		return false
+	}
+	return !x.obstacle.at.Before(s.unheard) || x.dirty && m.now.Before(x.readAt) ||
+		slices.ContainsFunc(x.joins, func(j *join) bool { return j.dialogs == 0 && !j.wantedAt.IsZero() && !x.obstacle.at.Before(j.wantedAt) })
 }
 
 // modelGap is a time in which an agent talked and was not heard.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -93,9 +94,11 @@ type model struct {
 	mode     string
 	calm     bool // no faults any more
 	pool     modelPool
+	limits   modelLimits
 	life     int             // of earshot: grows with each restart
 	flying   map[string]bool // requests under way, by session and party
 	dialogs  map[string]bool // up, by session and party
+	twice    map[string]int  // further dialogs of the same
 	places   map[string]int  // where a party was asked for last
 	named    map[string]string
 	excused  map[string]bool
@@ -109,11 +112,12 @@ type model struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{}, places: map[string]int{},
+	m := &model{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 5)), now: time.Unix(1_000_000, 0), flying: map[string]bool{}, dialogs: map[string]bool{}, twice: map[string]int{}, places: map[string]int{},
 		named: map[string]string{}, excused: map[string]bool{}, moved: map[string]bool{}, reads: map[string]int{}, healthy: true}
 	m.mode = []string{ModeParty, ModeSession}[m.rnd.IntN(2)]
 	m.account = m.chance(50)
 	m.makePool()
+	m.ration()
 	m.start()
 	m.look()
 	return m
@@ -127,6 +131,7 @@ func (m *model) start() {
 	m.c.agents.add(extensionDoc{ID: "7", Number: "107"})
 	m.c.agents.add(extensionDoc{ID: "9", Number: "109"})
 	m.equip()
+	m.meter()
 	m.c.fed(m.now, m.healthy, m.account)
 }
 
@@ -176,6 +181,9 @@ func (m *model) run(d time.Duration) {
 
 // step ticks the core and performs what it decides.
 func (m *model) step() {
+	if m.limits.limit > 0 {
+		m.c.afford(m.now, m.budgets())
+	}
 	m.wakeAt = m.c.tick(m.now, m.pool.registered...)
 	if !m.wakeAt.IsZero() && !m.wakeAt.After(m.now) {
 		m.fail("the core asks to be ticked again at once")
@@ -188,8 +196,8 @@ func (m *model) step() {
 		if x.cause.Code != "" && x.told {
 			s.name(m.now) // it was told before, and holds on: status shows it
 		}
-		if !x.obstacle.at.Before(s.unheard) {
-			s.name(m.now) // the record of the dialog that comes names it
+		if m.hindered(s, x) {
+			s.name(m.now)
 		}
 	}
 	for _, a := range m.c.take() {
@@ -332,10 +340,18 @@ func (m *model) lookOnce() {
 func (m *model) read(id string) {
 	m.reads[id]++
 	s := m.session(id)
+	login := m.readBy(id)
+	if until, ok := m.sends(login, shareLook); !ok {
+		m.soon(time.Millisecond, func() { m.c.read(m.now, id, nil, outcomeBusy, until, &busyError{groupLight, until}) })
+		return
+	}
 	m.soon(m.ms(60), func() {
 		var parties []partyState
 		o, err := outcomeDone, error(nil)
+		h, status := m.arrives(login)
 		switch {
+		case status == http.StatusTooManyRequests:
+			o = outcomeBusy
 		case s == nil || s.over && !m.lingers && m.chance(50):
 			o = outcomeLater
 		case m.fault(5):
@@ -348,7 +364,10 @@ func (m *model) read(id string) {
 			}
 		}
 		until := m.now.Add(2 * time.Second)
-		m.soon(m.ms(60), func() { m.c.read(m.now, id, parties, o, until, err) })
+		m.soon(m.ms(60), func() {
+			m.answered(login, h, status, o)
+			m.c.read(m.now, id, parties, o, until, err)
+		})
 	})
 }
 
@@ -366,13 +385,27 @@ func (m *model) ask(a actAsk) {
 		m.fail("%s: asked while its dialog is up", key)
 	case s == nil:
 		m.fail("%s: no such session", key)
+	case m.c.sessions[a.session].held:
+		m.fail("%s: asked while the agent is known to hold the call", key)
 	case !s.wanted():
 		m.fail("%s: asked although policy refuses: external %t, outbound %t, number %s", key, s.external, s.outbound, s.number)
+	}
+	login, share := m.pool.logins[a.device], shareAll
+	if a.again {
+		share = shareRetry
+	}
+	if until, ok := m.sends(login, share); !ok {
+		m.soon(time.Millisecond, func() { m.c.asked(m.now, a.session, a.party, "", outcomeBusy, until, &busyError{groupLight, until}) })
+		return
 	}
 	m.flying[key] = true
 	life := m.life
 	m.after(m.ms(80), func() { // RingCentral works on it also when earshot has died meanwhile
-		own, o := m.supervise(s, a)
+		h, status := m.arrives(login)
+		own, o := "", outcomeBusy
+		if status == http.StatusOK {
+			own, o = m.supervise(s, a)
+		}
 		answer := m.ms(300)
 		if o == outcomeUnclear {
 			answer = 10 * time.Second
@@ -384,6 +417,7 @@ func (m *model) ask(a actAsk) {
 			}
 			m.note("answer to %s: %d %s", key, o, own)
 			delete(m.flying, key)
+			m.answered(login, h, status, o)
 			m.c.asked(m.now, a.session, a.party, own, o, m.now.Add(time.Second), refusal)
 		})
 	})

@@ -276,3 +276,37 @@ func TestReloadFollowsTheAgents(t *testing.T) {
 		eventually(t, 5*time.Second, "asked, with a live feed", func() bool { return f.requests("/supervise$") == 2 && live1(s)() })
 	})
 }
+
+// TestNumberOfACallThatWasHandedOnIsTheCustomers: a consultation has a colleague's number, or none, until the customer is in it.
+func TestNumberOfACallThatWasHandedOnIsTheCustomers(t *testing.T) {
+	t.Parallel()
+	consultation := func(t *testing.T) *script {
+		s := newFed(t, ModeSession, false)
+		s.c.policy.Internal, s.c.policy.NotNumbers = false, []string{"+999"}
+		s.event("s2", 2, "x1 7 Answered out far=9")
+		s.event("s2", 3, "x2 9 Answered far=7")
+		s.want("excused s2 internal")
+		return s
+	}
+	t.Run("taken over while it is on hold", func(t *testing.T) {
+		s := consultation(t)
+		s.event("s2", 4, "x2 9 Hold far=7")
+		s.event("s2", 5, "x1 7 Disconnected out reason=AttendedTransfer far=9")
+		s.want("read s2")
+		s.readStates("s2", "x1 7 Disconnected out", "x2 9 Hold far=7", "x3 - Answered out own=+999555")
+		s.want("excused s2 numbers")
+		s.event("s2", 7, "x2 9 Answered far=7")
+		s.want("")
+	})
+	t.Run("handed on from a call that was wanted", func(t *testing.T) {
+		s := consultation(t)
+		s.c.policy.NotNumbers = nil
+		s.event("s1", 3, "a2 7 Answered num=+999555")
+		s.want("wanted s1, ask s1")
+		s.c.policy.NotNumbers = []string{"+999"} // by reload: what is asked for stays, what is new is not wanted
+		s.event("s1", 6, "a2 7 Disconnected reason=AttendedTransfer num=+999555")
+		s.want("read s1")
+		s.readStates("s1", "c1 - Gone out own=+999555 peer=s2/x3", "a2 7 Disconnected")
+		s.want("moved s1 s2, excused s2 numbers")
+	})
+}

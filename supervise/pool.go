@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -117,30 +118,45 @@ func (c *core) coverage(d *device, a Agent) coverage {
 
 // candidates are the devices that may take the session's dialogs. All of a call are on one device: RingCentral lets a
 // supervisor listen on one only. Devices whose login may not listen to the agent are left for the case that there is no
-// other: then RingCentral says so in its own words.
+// other: then RingCentral says so in its own words. Those of whose login it is not known are taken where the others have no room.
 func (c *core) candidates(s *session) []int {
 	if s.alive() && s.device >= 0 {
 		return []int{s.device}
 	}
-	var best []int
-	least := uncovered
+	var may, others []int
 	for i, d := range c.devices {
-		cover := c.coverage(d, s.agent)
-		if cover < least {
-			best, least = nil, cover
-		}
-		if cover == least {
-			best = append(best, i)
+		if c.coverage(d, s.agent) == uncovered {
+			others = append(others, i)
+		} else {
+			may = append(may, i)
 		}
 	}
-	return best
+	if len(may) > 0 {
+		return may
+	}
+	return others
 }
 
-// place chooses the device for so many dialogs more: one that the call was not turned away from before one that did, then the
-// one with the fewest dialogs. Where there is none, it tells why and when to look again; zero: when something happens.
+// preference is what speaks for a device.
+type preference struct {
+	shunned bool // it did not serve the call a moment ago
+	cover   coverage
+	load    int
+}
+
+func (p preference) before(o preference) bool {
+	if p.shunned != o.shunned {
+		return !p.shunned
+	}
+	return cmp.Or(cmp.Compare(p.cover, o.cover), cmp.Compare(p.load, o.load)) < 0
+}
+
+// place chooses the device for so many dialogs more: one that the call was not turned away from before one that did, one whose
+// login is known to cover the agent before one of which that is not known, then the one with the fewest dialogs. Where there is none, it tells why and when to look again; zero: when something happens.
 func (c *core) place(now time.Time, s *session, more int) (dev int, again time.Time) {
 	dev = -1
-	shunned, best, total, limits, unlimited := false, 0, 0, 0, false
+	var best preference
+	total, limits := 0, 0
 	var busy time.Time
 	s.deaf = true
 	for _, i := range c.candidates(s) {
@@ -150,7 +166,7 @@ func (c *core) place(now time.Time, s *session, more int) (dev int, again time.T
 		}
 		s.deaf = false
 		limit := d.limit(now)
-		total, limits, unlimited = total+d.load, limits+limit, unlimited || limit == 0
+		total, limits = total+d.load, limits+limit
 		if limit > 0 && d.load+more > limit {
 			again = earlier(again, d.until)
 			if len(d.freed) > 0 {
@@ -166,9 +182,9 @@ func (c *core) place(now time.Time, s *session, more int) (dev int, again time.T
 			busy = earlier(busy, until)
 			continue
 		}
-		bad := now.Before(s.shunned[i])
-		if dev < 0 || shunned && !bad || shunned == bad && d.load < best {
-			dev, shunned, best = i, bad, d.load
+		p := preference{shunned: now.Before(s.shunned[i]), cover: c.coverage(d, s.agent), load: d.load}
+		if dev < 0 || p.before(best) {
+			dev, best = i, p
 		}
 	}
 	switch {

@@ -73,6 +73,7 @@ func TestSecondPartyIsAskedWhereTheFirstIsHeard(t *testing.T) {
 func TestSupervisorWhoMayListenIsAskedFirst(t *testing.T) {
 	s := newPool(t, ModeSession, []int{0, 1, 2}, []int{0, 0, 0})
 	s.c.cover(0, map[string]bool{"5": true})
+	s.c.cover(1, map[string]bool{"5": true})
 	s.c.cover(2, map[string]bool{"7": true})
 	s.begin("1")
 	s.want("wanted 1, wanted 1 c1, ask 1 @2")
@@ -83,6 +84,14 @@ func TestSupervisorWhoMayListenIsAskedFirst(t *testing.T) {
 	s.regs[2] = true
 	s.after(registeredAgain)
 	s.want("ask 2 @2")
+	// Whether a supervisor may is not known, and the one who may has no room: the call is not missed for that.
+	s = newPool(t, ModeSession, []int{0, 1}, []int{1, 0})
+	s.c.cover(0, map[string]bool{"7": true})
+	s.begin("1")
+	s.want("wanted 1, wanted 1 c1, ask 1 @0")
+	s.up("1", "")
+	s.begin("2")
+	s.want("wanted 2, wanted 2 c2, ask 2 @1")
 	// Whom nobody covers is asked for all the same, once: RingCentral says why not.
 	s = newPool(t, ModeSession, []int{0, 1}, []int{0, 0})
 	s.c.cover(0, map[string]bool{"5": true})

@@ -74,7 +74,7 @@ func makeSnapshot(records []presenceRecord, agents agentSet, own ownSet, taken t
 			s.agents = append(s.agents, a)
 		}
 		for _, a := range r.ActiveCalls {
-			if a.PartyID != "" && len(s.any) < maxCalls {
+			if a.PartyID.id() != "" && len(s.any) < maxCalls {
 				s.any[string(a.PartyID)] = true
 			}
 			c, ok := a.agentCall()
@@ -96,17 +96,17 @@ func makeSnapshot(records []presenceRecord, agents agentSet, own ownSet, taken t
 // agentCall gives the call if somebody talks in it, or holds it.
 func (a activeCall) agentCall() (agentCall, bool) {
 	held := strings.EqualFold(string(a.Telephony), "OnHold")
-	if a.SessionID == "" || (!held && !strings.EqualFold(string(a.Telephony), "CallConnected")) {
+	if a.SessionID.id() == "" || (!held && !strings.EqualFold(string(a.Telephony), "CallConnected")) {
 		return agentCall{}, false
 	}
-	c := agentCall{session: string(a.SessionID), party: string(a.PartyID), held: held, started: parseTime(string(a.Start))}
-	c.customer = call.Party{Role: call.RoleCustomer, Name: string(a.FromName), Number: string(a.From)}
+	c := agentCall{session: string(a.SessionID), party: a.PartyID.id(), held: held, started: parseTime(string(a.Start))}
+	c.customer = call.Party{Role: call.RoleCustomer, Name: a.FromName.short(), Number: a.From.short()}
 	if strings.EqualFold(string(a.Direction), "Inbound") {
 		c.direction = DirectionInbound
 	}
 	if strings.EqualFold(string(a.Direction), "Outbound") {
 		c.direction = DirectionOutbound
-		c.customer.Name, c.customer.Number = string(a.ToName), string(a.To)
+		c.customer.Name, c.customer.Number = a.ToName.short(), a.To.short()
 	}
 	return c, true
 }

@@ -63,6 +63,7 @@ type core struct {
 	shortAt      time.Time
 	rescan       bool // this tick needs a second pass
 	views        map[string]*view
+	forgotAt     time.Time // when room for views was searched for last
 	sessions     map[string]*session
 	tombs        map[string]tomb
 	theirs       map[string]bool // sessions that another process hears
@@ -120,6 +121,7 @@ type session struct {
 	waits     time.Time // it may be another call that goes on: nothing is asked for before
 	waitsMost time.Time // nor does it wait any longer than that
 	obstacle  obstacle
+	givenAt   time.Time // when the last dialog ended that a user gave up by hand
 	freshness
 }
 

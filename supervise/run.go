@@ -382,7 +382,8 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 	taken := time.Now()
 	var records []presenceRecord
 	r := request{op: opPresence, share: shareLook, query: url.Values{"detailedTelephonyState": {"true"}, "sipData": {"true"}}, patience: setupPatience}
-	pages, err := s.lead().pages(ctx, r, func(raw json.RawMessage) (paging, error) {
+	by := s.lead()
+	pages, err := by.pages(ctx, r, func(raw json.RawMessage) (paging, error) {
 		page, err := parseList[presenceRecord](raw)
 		records = append(records, page...)
 		return parsePaging(raw), err
@@ -390,6 +391,7 @@ func (s *Supervisor) look(ctx context.Context) (int, error) {
 	if err != nil {
 		return pages, err
 	}
+	s.shown(by, records, taken)
 	s.change(func(now time.Time) {
 		s.core.look(now, s.core.snapshot(records, taken))
 		s.lookWanted = time.Time{}
@@ -442,7 +444,12 @@ func again(err error, every time.Duration, fails *int) time.Duration {
 		return every
 	}
 	*fails++
-	return backoff(firstRetryWait, upkeepRetry, *fails-1)
+	wait := backoff(firstRetryWait, upkeepRetry, *fails-1)
+	if now := time.Now(); busy(err) {
+		_, until := judge(err, now)
+		wait = min(max(until.Sub(now), time.Second), upkeepRetry)
+	}
+	return wait
 }
 
 // deviceID names a device of the pool.

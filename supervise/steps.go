@@ -322,7 +322,8 @@ func (s *Supervisor) lookByHand(ctx context.Context, patience time.Duration) ([]
 	taken := time.Now()
 	var records []presenceRecord
 	r := request{op: opPresence, share: shareLook, query: presenceQuery, patience: patience}
-	_, err := s.lead().pages(ctx, r, func(raw json.RawMessage) (paging, error) {
+	by := s.lead()
+	_, err := by.pages(ctx, r, func(raw json.RawMessage) (paging, error) {
 		page, err := parseList[presenceRecord](raw)
 		records = append(records, page...)
 		return parsePaging(raw), err
@@ -330,6 +331,7 @@ func (s *Supervisor) lookByHand(ctx context.Context, patience time.Duration) ([]
 	if err != nil {
 		return nil, err
 	}
+	s.shown(by, records, taken)
 	s.change(func(now time.Time) {
 		s.core.look(now, s.core.snapshot(records, taken))
 	})

@@ -40,7 +40,10 @@ type viewParty struct {
 }
 
 const (
-	maxViews = 20_000
+	maxViews    = 20_000
+	maxSessions = maxViews
+	// forgetEvery is the least time between two searches for views that are not needed any more: each looks through all.
+	forgetEvery = time.Second
 	// A view outlives its session, so that late events can't bring a dead call back to life.
 	keepEnded = 10 * time.Minute
 	keepView  = 24 * time.Hour
@@ -67,7 +70,8 @@ func (c *core) viewOf(now time.Time, id string) *view {
 	if v := c.views[id]; v != nil {
 		return v
 	}
-	if len(c.views) >= maxViews {
+	if len(c.views) >= maxViews && now.Sub(c.forgotAt) >= forgetEvery {
+		c.forgotAt = now
 		c.forget(now, keepEnded/10, keepView/48)
 	}
 	v := &view{id: id, at: now}

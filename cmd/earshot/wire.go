@@ -58,7 +58,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 	cfg := endpoint.Config{
 		Media: media.Config{
 			ListenIP: addr(c.Media.ListenIP), AdvertiseIP: addr(c.Media.AdvertiseIP), PortMin: c.Media.Ports.Min, PortMax: c.Media.Ports.Max,
-			LiveWait: c.Media.LiveWait, ArchiveWindow: c.Media.ArchiveWindow, Keepalive: c.Media.Keepalive,
+			LiveWait: c.Media.LiveWait, ArchiveWindow: c.Media.ArchiveWindow, Keepalive: c.Media.Keepalive, NoReports: !c.Media.RTCP,
 		},
 		Record: &recorder.Config{
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,

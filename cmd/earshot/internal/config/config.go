@@ -59,6 +59,7 @@ type Media struct {
 	LiveWait       Duration `key:"live_wait" default:"60ms" min:"0s" max:"1s" help:"how long a hole waits for its packet before it is given out as lost"`
 	ArchiveWindow  Duration `key:"archive_window" default:"2s" min:"100ms" max:"30s" help:"how long a late packet is still put in its place"`
 	Keepalive      Duration `key:"keepalive" default:"15s" min:"1s" help:"a silent packet to the far side this often"`
+	RTCP           bool     `key:"rtcp" default:"true" help:"send reports (RTCP) about every five seconds; what comes is read in any case"`
 	NoMediaTimeout Duration `key:"no_media_timeout" default:"30s" min:"1s" help:"a live track without packets for so long is told"`
 }
 
