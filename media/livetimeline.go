@@ -97,7 +97,7 @@ func (l *liveTimeline) perform(p *post) {
 		p.track.move(p.part, p.party)
 	case postClose:
 		l.close(p.cause)
-		close(p.done)
+		s.over = append(s.over, p.done)
 	}
 }
 

@@ -57,6 +57,7 @@ type shard struct {
 	ports   []*port
 	intake  intake
 	tapper  tapper
+	over    []chan struct{} // of timelines that were closed in this sweep
 	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
@@ -176,11 +177,20 @@ func (s *shard) shutDown(now time.Time, why error) {
 	s.removeClosed()
 }
 
-// removeClosed forgets closed timelines, but for their counts.
+// removeClosed forgets closed timelines, but for their counts; then who closed them is told.
 func (s *shard) removeClosed() {
 	if !slices.ContainsFunc(s.lines, func(l *liveTimeline) bool { return l.closed }) {
 		return
 	}
+	s.forgetClosed()
+	for _, done := range s.over {
+		close(done)
+	}
+	clear(s.over)
+	s.over = s.over[:0]
+}
+
+func (s *shard) forgetClosed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = slices.DeleteFunc(s.lines, func(l *liveTimeline) bool {
