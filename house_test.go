@@ -37,7 +37,8 @@ var arrows = map[string][]string{
 	"stream":               {"media"},
 	"endpoint":             {"supervise", "sip", "sip/offer", "recorder", "stream", "media"},
 	"console":              {"endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media"},
-	"cmd/earshot/...":      {"cmd/earshot/...", "console", "endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media", "internal/ringsim/..."},
+	"cmd/earshot/...":      {"cmd/earshot/...", "console", "endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media", "internal/ringsim/...", "internal/bench"},
+	"internal/bench":       {"recorder", "stream", "media"},
 	"peertest":             {},
 	"acceptance":           {},
 }

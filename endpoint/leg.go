@@ -73,17 +73,17 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 	)
 	for _, s := range streams {
 		seen[s.Line] = true
-		t := l.tracks[s.Line]
+		t, remote := l.tracks[s.Line], resolve(s)
 		if t == nil {
 			var err error
-			if t, err = l.open(s, wider); err != nil {
+			if t, err = l.open(s, remote, wider); err != nil {
 				undo()
 				return nil, nil, nil, err
 			}
 			l.tracks[s.Line] = t
 			opened = append(opened, s.Line)
 		}
-		commit, back, err := t.Prepare(params(s, resolve(s)))
+		commit, back, err := t.Prepare(params(s, remote))
 		if err != nil {
 			undo()
 			return nil, nil, nil, fmt.Errorf("m= line %d: %w", s.Line, err)
@@ -112,7 +112,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 }
 
 // open opens a line's track; what a later offer adds to a part with one channel belongs to none until it is agreed.
-func (l *leg) open(s offer.Stream, wider bool) (*media.Track, error) {
+func (l *leg) open(s offer.Stream, remote netip.AddrPort, wider bool) (*media.Track, error) {
 	part := l.current().n
 	if wider {
 		part = 0
@@ -123,6 +123,7 @@ func (l *leg) open(s offer.Stream, wider bool) (*media.Track, error) {
 	}
 	t, err := l.call.timeline.Open(media.Plan{
 		Leg: l.id, Line: s.Line, Party: l.party(s), Part: part, IPv6: s.IPv6, Mux: s.Mux, Toward: toward,
+		Remote: remote, Secure: s.RecvKey != nil,
 	})
 	switch {
 	case err == nil:

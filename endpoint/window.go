@@ -58,6 +58,12 @@ func (w *window) Write(b *media.Batch) {
 	}
 }
 
+// Patient tells whether the sink is.
+func (w *window) Patient() bool {
+	p, ok := w.sink.(media.Patient)
+	return ok && p.Patient()
+}
+
 // quiet notes when the last of the part's tracks had ended, or moved: then the part ends, though late packets may come.
 //
 //earshot:hot

@@ -9,14 +9,14 @@ import (
 
 // agreement is a checked Params with all that had to be built for it.
 type agreement struct {
-	params  Params
-	codecs  [128]Codec // by payload type
-	silence Law
-	recv    *opener
-	send    *sealer
-	at      time.Duration // of the commit
+	recv *opener
+	send *sealer
 	// removed: the line was taken away (port 0 in the offer); until its commit the agreement is empty.
 	removed bool
+	silence Law
+	codecs  [128]Codec    // by payload type
+	at      time.Duration // of the commit
+	params  Params
 }
 
 // newAgreement checks what an exchange agreed.

@@ -37,7 +37,7 @@ func TestAnAgreementLeavesOtherTimelinesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := &fakePort{start: r.e.start}
-	k := &Track{timeline: other, id: 1, live: newLiveTrack(other.live, Plan{Leg: "leg"}, portPair{rtp: port})}
+	k := &Track{timeline: other, id: 1, live: newLiveTrack(other.live, Plan{Leg: "leg"}, ownPort(portPair{rtp: port}))}
 	r.s.mail.put(post{kind: postOpen, line: other.live, track: k.live})
 	commit, _, err := k.Prepare(plainParams())
 	if err != nil {

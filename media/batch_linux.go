@@ -35,8 +35,8 @@ type socket struct {
 	drops uint32
 }
 
-// listen opens a port; 0 is the kernel's choice.
-func listen(at netip.AddrPort) (receiver, error) {
+// listen opens a port with room for so many octets; 0 is the kernel's choice.
+func listen(at netip.AddrPort, buffer int) (receiver, error) {
 	domain := unix.AF_INET
 	if at.Addr().Is6() {
 		domain = unix.AF_INET6
@@ -46,22 +46,22 @@ func listen(at netip.AddrPort) (receiver, error) {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	s := &socket{fd: fd}
-	if err := s.setUp(at); err != nil {
+	if err := s.setUp(at, buffer); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("listen %v: %w", at, err)
 	}
 	return s, nil
 }
 
-func (s *socket) setUp(at netip.AddrPort) error {
+func (s *socket) setUp(at netip.AddrPort, buffer int) error {
 	if at.Addr().Is6() {
 		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			return err
 		}
 	}
-	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer) != nil {
+	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
 		// Without the right to force it the kernel's rmem_max caps it: no fault.
-		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer)
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
 	}
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
 		return err
@@ -174,6 +174,14 @@ func (s *socket) control(c []byte) (stamp int64) {
 
 func (s *socket) writeTo(octets []byte, to netip.AddrPort) error {
 	return unix.Sendto(s.fd, octets, unix.MSG_DONTWAIT, sockaddr(to))
+}
+
+func (s *socket) buffer() int {
+	n, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (s *socket) local() netip.AddrPort { return s.self }

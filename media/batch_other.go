@@ -11,8 +11,8 @@ import (
 // sysBatch: nothing is needed besides the buffers.
 type sysBatch struct{}
 
-// listen opens a port; 0 is the kernel's choice.
-func listen(at netip.AddrPort) (receiver, error) {
+// listen opens a port with room for so many octets; 0 is the kernel's choice.
+func listen(at netip.AddrPort, buffer int) (receiver, error) {
 	network := "udp4"
 	if at.Addr().Is6() {
 		network = "udp6"
@@ -21,6 +21,6 @@ func listen(at netip.AddrPort) (receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen %v: %w", at, err)
 	}
-	_ = c.SetReadBuffer(socketBuffer) // less than asked for is no fault
+	_ = c.SetReadBuffer(buffer) // less than asked for is no fault
 	return newPacketConn(c), nil
 }

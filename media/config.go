@@ -19,8 +19,14 @@ type Config struct {
 	PortMin, PortMax uint16
 	// Shards is the number of goroutines that sweep. 0: one per core; at most 256.
 	Shards int
-	// Sweep is the time between two looks at the ports. Default 20 ms, 1 ms to 200 ms.
+	// Sweep is the time between two looks at the ports while somebody listens live. Default 20 ms, 1 ms to 200 ms.
 	Sweep time.Duration
+	// SlowSweep is the same while all sinks are [Patient]. Default 100 ms, at most 200 ms; no shorter than Sweep, no longer than
+	// ArchiveWindow leaves room for. Negative: as Sweep.
+	SlowSweep time.Duration
+	// TracksPerPort is how many tracks share a port at most, where they can be told apart by where their packets come from. Default
+	// 64, at most 1024, fewer where the kernel grants small buffers; negative: none share.
+	TracksPerPort int
 	// LiveWait is how long a hole waits for its packet before it is given out as lost. Default 60 ms, at most 1 s,
 	// negative: not at all.
 	LiveWait time.Duration
@@ -30,6 +36,8 @@ type Config struct {
 	// Keepalive is the time between two packets of silence that we send. Default 15 s, at least 20 ms; negative: none
 	// after the first ten.
 	Keepalive time.Duration
+	// Tap sees all datagrams of all tracks. Nil: nobody does.
+	Tap Tap
 	// NoReports sends no RTCP; what comes is read all the same.
 	NoReports bool
 	// Log takes what a human should know. Nil discards.
@@ -41,6 +49,7 @@ const (
 	defaultSweep     = 20 * time.Millisecond
 	minSweep         = time.Millisecond
 	maxSweep         = 200 * time.Millisecond
+	defaultSlow      = 100 * time.Millisecond
 	defaultLiveWait  = 60 * time.Millisecond
 	maxLiveWait      = time.Second
 	defaultArchive   = 2 * time.Second
@@ -59,6 +68,10 @@ func (c *Config) check() error {
 	c.LiveWait = max(0, orDefault(c.LiveWait, defaultLiveWait))
 	c.ArchiveWindow = orDefault(c.ArchiveWindow, defaultArchive)
 	c.Keepalive = orDefault(c.Keepalive, defaultKeepalive)
+	c.SlowSweep = max(c.Sweep, min(orDefault(c.SlowSweep, defaultSlow), maxSweep, c.ArchiveWindow-c.LiveWait))
+	if c.TracksPerPort == 0 {
+		c.TracksPerPort = defaultTracksPerPort
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -72,6 +85,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("media: live wait: got %v, want at most %v", c.LiveWait, maxLiveWait)
 	case c.ArchiveWindow < c.LiveWait+c.Sweep || c.ArchiveWindow > maxArchive:
 		return fmt.Errorf("media: archive window: got %v, want %v to %v", c.ArchiveWindow, c.LiveWait+c.Sweep, maxArchive)
+	case c.TracksPerPort > maxTracksPerPort:
+		return fmt.Errorf("media: tracks per port: got %d, want at most %d", c.TracksPerPort, maxTracksPerPort)
 	case c.Keepalive > 0 && c.Keepalive < minKeepalive:
 		return fmt.Errorf("media: keepalive: got %v, want at least %v", c.Keepalive, minKeepalive)
 	case c.AdvertiseIP.IsUnspecified():

@@ -58,7 +58,12 @@
 // SRTP that began before us is found with a roll-over counter up to 8, after a re-key with that of the key before.
 // Where packets are missing and the sender was silent as well, nobody knows in which order: lost comes first, a gap after it. A packet
 // may be put in front of nothing: what was overtaken by more than the live wait before Pos 0 is too late.
-// A port is a descriptor, two per track: Go raises the soft RLIMIT_NOFILE to the hard one by itself.
+// A port is a descriptor, two with RTCP's: Go raises the soft RLIMIT_NOFILE to the hard one by itself. Tracks whose Remote the offer
+// names share one, at most [Config].TracksPerPort and as many as the kernel's buffer holds; docs/decisions/0008-shared-ports.md says
+// which, and how a packet finds its own. Plain RTP that moves to another port of its address with another SSRC, unsignalled, is lost where
+// tracks of that address share the port.
+// While all sinks are [Patient] a packet waits up to Config.SlowSweep in the kernel and as long again for its batch; its time
+// is the kernel's stamp, so that nothing but the delay changes.
 // Masks go by arrival at our port, so by the network's delay after the moment of speech.
 //
 // # Standards

@@ -23,6 +23,7 @@ type Engine struct {
 	start  time.Time
 	shards []*shard
 	ports  *portPool
+	habits habits
 }
 
 // New checks the configuration. It starts nothing: nothing moves before Run.
@@ -89,6 +90,16 @@ func (e *Engine) SweepAge() time.Duration {
 		}
 	}
 	return max(0, e.Now()-time.Duration(oldest))
+}
+
+// WorstSweep is the longest time between two sweeps of a shard since the last call of WorstSweep. Safe for concurrent use; for one
+// caller, who looks at a window of its own.
+func (e *Engine) WorstSweep() time.Duration {
+	worst := int64(0)
+	for _, s := range e.shards {
+		worst = max(worst, s.worst.Swap(0))
+	}
+	return time.Duration(worst)
 }
 
 // Totals sums up all shards as of their newest sweeps. Safe for concurrent use.

@@ -28,11 +28,11 @@ const (
 // candidate holds packets that fit nothing: of a new SSRC, or of the track's with a leap in number or timestamp. Two in
 // sequence with nothing of the track between them are believed (RFC 3550 appendix A.1), and then none of them is lost.
 type candidate struct {
-	slots  [candidateSlots]*slot // by ext
 	n      int
-	fresh  int           // packets since the last that fitted the track
-	newest time.Duration // arrival of the newest
-	due    time.Duration // it is believed, and moves the track then; 0: not yet
+	fresh  int                   // packets since the last that fitted the track
+	newest time.Duration         // arrival of the newest
+	due    time.Duration         // it is believed, and moves the track then; 0: not yet
+	slots  [candidateSlots]*slot // by ext
 }
 
 // goesWith tells whether a packet may be of the same source as those that wait.
@@ -215,7 +215,10 @@ func (p *placer) move(at time.Duration) {
 // leave remembers the numbering and the clock that the track leaves at pos: their packets may still be on their way.
 func (p *placer) leave(pos int64, at time.Duration) {
 	p.watchLeave()
-	p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
+	if p.prev == nil {
+		p.prev = new(pastEpoch)
+	}
+	*p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
 }
 
 // goesOn tells whether a packet's timestamp goes on where the track is.
@@ -329,14 +332,14 @@ type pastEpoch struct {
 	seq   sequence
 	ref   reference
 	end   int64
-	at    time.Duration // when it ended; 0: there is none
+	at    time.Duration // when it ended
 }
 
 // holds tells whether a packet belongs into the past epoch, and where.
 //
 //earshot:hot
 func (e *pastEpoch) holds(k *packet, window time.Duration) (pos int64, ok bool) {
-	if k.ssrc != e.seq.ssrc || e.at == 0 || k.arrival-e.at > window {
+	if e == nil || k.ssrc != e.seq.ssrc || k.arrival-e.at > window {
 		return 0, false
 	}
 	pos = e.ref.posOf(k.ts)
@@ -352,4 +355,4 @@ func (e *pastEpoch) missed(k *packet) bool {
 // twin tells whether a packet came before, in the past epoch.
 //
 //earshot:hot
-func (e *pastEpoch) twin(k *packet) bool { return e.at != 0 && e.seq.twin(k, e.seq.unwrap(k.seq)) }
+func (e *pastEpoch) twin(k *packet) bool { return e != nil && e.seq.twin(k, e.seq.unwrap(k.seq)) }

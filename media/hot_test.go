@@ -50,7 +50,7 @@ func hotRig(t testing.TB, p Params, list []letter) (*rig, *loop) {
 			list[i].from = wire
 		}
 	}
-	r.track.live.pair.rtp = l
+	r.track.live.port.pair.rtp = l
 	r.commit(p)
 	return r, l
 }

@@ -3,6 +3,7 @@ package media
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,23 @@ const idleBatch = 500 * time.Millisecond
 
 // liveTimeline is a timeline as its shard sees it.
 type liveTimeline struct {
+	// Owned by the shard; what every turn needs stands together.
+	closed  bool
+	dirty   bool
+	mailed  bool          // something came for its tracks
+	live    bool          // somebody can't wait for what comes
+	opening bool          // a track's way is being opened
+	unshown bool          // its states have changed since they were published
+	due     time.Duration // when time alone asks for the next turn
+	todo    []post
+	tracks  []*liveTrack // Tracks[i] has ID i+1
+	seats   []*seat
+	states  []TrackState  // the tracks', in the same order
+	turned  time.Duration // its newest turn
+	wroteAt time.Duration
+	final   time.Duration // of the newest batch
+	showAt  time.Duration // when states are published next
+
 	// Set by newLiveTimeline, then constant.
 	shard *shard
 	info  call.Info
@@ -26,15 +44,8 @@ type liveTimeline struct {
 	pub []TrackState
 
 	// Owned by the shard.
-	tracks  []*liveTrack // Tracks[i] has ID i+1
-	seats   []*seat
-	valve   valve
-	todo    []post
-	final   time.Duration // of the newest batch
-	wroteAt time.Duration
-	dirty   bool
-	closed  bool
-	cause   call.Cause
+	valve valve
+	cause call.Cause
 }
 
 func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline {
@@ -56,15 +67,22 @@ func (l *liveTimeline) perform(p *post) {
 	switch p.kind {
 	case postTimeline:
 	case postOpen:
-		l.tracks = append(l.tracks, p.track)
+		l.adopt(p.track)
 	case postCommit:
 		if !p.track.state.Ended {
-			s.guard(p.track, func() { p.track.commit(p.agree, s.now) })
+			s.guard(p.track, func() {
+				p.track.commit(p.agree, s.now)
+				p.track.takeEarly()
+				if p.track.port.share == nil { // what waited in the kernel for the agreement
+					p.track.pull()
+				}
+			})
 		}
 	case postEnd:
 		s.guard(p.track, func() { p.track.end(call.Cause{Code: call.CodeHangup}) })
 	case postAttach:
 		l.seats = append(l.seats, p.seat)
+		l.need()
 	case postDetach:
 		l.detach(p.seat, p.cause)
 	case postEvent:
@@ -79,7 +97,7 @@ func (l *liveTimeline) perform(p *post) {
 		p.track.move(p.part, p.party)
 	case postClose:
 		l.close(p.cause)
-		close(p.done)
+		s.over = append(s.over, p.done)
 	}
 }
 
@@ -87,7 +105,7 @@ func (l *liveTimeline) perform(p *post) {
 func (l *liveTimeline) refuse(p *post) {
 	switch p.kind {
 	case postOpen:
-		l.shard.closePair(p.track.pair)
+		l.shard.leave(p.track)
 	case postAttach:
 		l.shard.finish(p.seat, l.cause)
 	case postValve:
@@ -113,9 +131,15 @@ func (l *liveTimeline) event(e call.Event) {
 }
 
 func (l *liveTimeline) detach(st *seat, c call.Cause) {
-	for i, have := range l.seats {
+	for _, have := range l.seats {
 		if have == st {
-			l.seats = append(l.seats[:i], l.seats[i+1:]...)
+			l.show()
+			if len(l.shard.out.frames) > 0 {
+				l.shard.write(l, l.final)
+			}
+			l.shard.write(l, l.final) // its last batch, without frames: the states as they are
+			l.seats = slices.DeleteFunc(l.seats, func(have *seat) bool { return have == st })
+			l.need()
 			l.shard.finish(st, c)
 			return
 		}
@@ -125,8 +149,8 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 // mask moves the valve.
 func (l *liveTimeline) mask(p *post) {
 	now := l.shard.now
-	// Between two batches Final stands still, and tracks forget at each sweep.
-	final := max(l.final, l.shard.clock.prev-l.shard.engine.cfg.ArchiveWindow)
+	// Between two batches Final stands still, and tracks forget at each turn.
+	final := max(l.final, l.turned-l.shard.engine.cfg.ArchiveWindow)
 	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, final, now)}
 	e := call.Event{Type: call.EventMaskOff}
 	if p.valve == ValveMasked {
@@ -152,6 +176,7 @@ func (l *liveTimeline) close(c call.Cause) {
 		s.guard(k, func() { k.end(c) })
 	}
 	l.tellDropped()
+	l.show()
 	s.write(l, s.now)
 	l.closed, l.cause = true, c
 	for _, st := range l.seats {
@@ -167,18 +192,44 @@ func (l *liveTimeline) tellDropped() {
 	}
 }
 
-// bringUp publishes the states of all tracks.
+// adopt takes a track onto the timeline: its state stands among those of the others from here on.
+func (l *liveTimeline) adopt(k *liveTrack) {
+	l.tracks = append(l.tracks, k)
+	l.states = append(l.states, *k.state)
+	for i, k := range l.tracks { // the slice may have moved
+		k.state = &l.states[i]
+		k.placer.state = k.state
+	}
+}
+
+// showSweeps is how many sweeps the states that are seen from outside may be late.
+const showSweeps = 5
+
+// bringUp brings the states up to date. Those who look from outside see them some sweeps late, and at once when something
+// happened.
+//
+//earshot:hot
 func (l *liveTimeline) bringUp() {
+	s := l.shard
+	for _, k := range l.tracks {
+		k.state.Length = k.placer.front
+	}
+	if len(s.out.events) > 0 || s.now >= l.showAt {
+		l.show()
+	} else {
+		l.unshown = true
+	}
+}
+
+// show publishes the states.
+func (l *liveTimeline) show() {
+	l.unshown = false
+	cfg := &l.shard.engine.cfg
+	l.showAt = l.shard.now + min(showSweeps*cfg.Sweep, cfg.SlowSweep-cfg.Sweep/2)
 	for _, k := range l.tracks {
 		k.bringUp()
 	}
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
-	for i, k := range l.tracks {
-		if i == len(l.pub) {
-			l.pub = append(l.pub, k.state)
-		} else {
-			l.pub[i] = k.state
-		}
-	}
+	l.pub = append(l.pub[:0], l.states...)
 }

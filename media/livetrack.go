@@ -9,9 +9,6 @@ import (
 )
 
 const (
-	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at 64 times the usual rate, and
-	// the kernel drops the rest.
-	drainBatches = 8
 	// unreadablePackets that fail before the first is opened are a fault that a human should know of: 1 s of audio.
 	unreadablePackets = 50
 	// strayPause is the least time between two stray events of a track.
@@ -27,24 +24,29 @@ type liveTrack struct {
 	// Set by newLiveTrack, then constant.
 	line  *liveTimeline
 	shard *shard
-	pair  portPair
+	plan  Plan
+	port  *port
 
-	// Owned by the shard.
-	state   TrackState
-	agree   *agreement // nil before the first commit
-	latch   latch
-	kept    kept
-	old     *opener // the key before, until oldEnds
-	oldEnds time.Duration
-	types   [128]Codec // payload types agreed before, until typesEnd
-	typesEnd,
-	removedAt time.Duration // when the line was taken away, if agree says so
-	digits  digits
-	placer  *placer
-	silence *silencer
-	strays  strayReport
-	reports reporter
-	dirty   bool
+	// Owned by the shard; what every packet needs stands together.
+	first, last int32       // of what waits in the intake, by index plus 1; 0: nothing
+	state       *TrackState // among its timeline's states, once it is on it
+	agree       *agreement  // nil before the first commit
+	old         *opener     // the key before, until oldEnds
+	placer      *placer
+	silence     *silencer
+	early       *early // what came before the commit; nil: nothing
+	dirty       bool
+	strays      strayReport
+	found       netip.AddrPort // the latch's source, as the port knows it
+	latch       latch
+	digits      digits
+	oldEnds     time.Duration
+	removedAt   time.Duration // when the line was taken away, if agree says so
+	typesEnd    time.Duration
+	types       [128]Codec       // payload types agreed before, until typesEnd
+	sources     []netip.AddrPort // known as its own on a shared port
+	reports     reporter
+	kept        kept
 }
 
 // strayReport bounds the events about strays.
@@ -54,13 +56,14 @@ type strayReport struct {
 	newest time.Duration
 }
 
-func newLiveTrack(l *liveTimeline, p Plan, pair portPair) *liveTrack {
+func newLiveTrack(l *liveTimeline, p Plan, at *port) *liveTrack {
 	s := l.shard
-	k := &liveTrack{line: l, shard: s, pair: pair, silence: newSilencer(s.engine.cfg.Keepalive)}
-	k.state = TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party, Part: p.Part}
+	p.Remote = unmap(p.Remote)
+	k := &liveTrack{line: l, shard: s, plan: p, port: at, silence: newSilencer(s.engine.cfg.Keepalive)}
+	k.state = &TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party, Part: p.Part}
 	k.placer = newPlacer(placerEnv{
 		liveWait: s.engine.cfg.LiveWait, archive: s.engine.cfg.ArchiveWindow,
-		state: &k.state, pool: &s.pool, valve: &l.valve, out: s.out,
+		state: k.state, pool: &s.pool, valve: &l.valve, out: s.out,
 	})
 	return k
 }
@@ -74,6 +77,9 @@ func (k *liveTrack) commit(a *agreement, now time.Duration) {
 	}
 	k.agree, k.dirty = a, true
 	k.latch.offer(a.params.Remote, now)
+	if k.port.share != nil {
+		k.port.agreed(k)
+	}
 	k.state.SRTP = a.send != nil
 	e := call.Event{Type: call.EventTrackOpened, Leg: k.state.Leg, Track: uint32(k.state.ID)}
 	if before == nil {
@@ -175,38 +181,6 @@ func (a *agreement) changes(b *agreement) (names []string) {
 
 // open tells whether the track may have packets to read.
 func (k *liveTrack) open() bool { return k.agree != nil && !k.agree.waits() && !k.state.Ended }
-
-// drain reads what came.
-//
-//earshot:hot
-func (k *liveTrack) drain() {
-	s := k.shard
-	for range drainBatches {
-		n := k.pair.rtp.readBatch(&s.batch)
-		for i := range n {
-			d := &s.batch.got[i]
-			k.datagram(d.octets, d.source, s.arrival(d.stamp))
-		}
-		if n > 0 {
-			k.dirty = true
-		}
-		if n < batchSize {
-			break
-		}
-	}
-	if k.pair.rtcp != nil && (s.rtcpTurn || !k.state.Placed) {
-		for range drainBatches {
-			n := k.pair.rtcp.readBatch(&s.batch)
-			for i := range n {
-				d := &s.batch.got[i]
-				k.rtcp(d.octets, d.source, s.arrival(d.stamp))
-			}
-			if n < batchSize {
-				break
-			}
-		}
-	}
-}
 
 // datagram takes one datagram: source, SRTP, header.
 //

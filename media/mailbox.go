@@ -2,6 +2,7 @@ package media
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -46,6 +47,9 @@ type post struct {
 
 // mailbox is what other goroutines and a shard share.
 type mailbox struct {
+	n    atomic.Int32  // of posts that wait
+	wake chan struct{} // holds one: there is something that shouldn't wait for a slow sweep
+
 	mu sync.Mutex
 	// mu guards the fields below.
 	posts   []post
@@ -66,6 +70,13 @@ func (m *mailbox) put(p post) bool {
 		return false
 	}
 	m.posts = append(m.posts, p)
+	m.n.Store(int32(len(m.posts)))
+	if p.kind != postEvent && p.kind != postParty {
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
 	return true
 }
 
@@ -75,6 +86,7 @@ func (m *mailbox) take(spare []post, last bool) []post {
 	defer m.mu.Unlock()
 	got := m.posts
 	m.posts = spare[:0]
+	m.n.Store(0)
 	m.closed = m.closed || last
 	return got
 }

@@ -14,7 +14,7 @@ func (k *liveTrack) move(part uint16, party call.Party) {
 	}
 	k.bringUp()
 	if k.state.Part != 0 { // else no part had it
-		before := k.state
+		before := *k.state
 		before.Epochs = slices.Clone(before.Epochs)
 		k.state.Before = &before
 	}

@@ -23,10 +23,11 @@ type output struct {
 	events []call.Event
 	full   func() // gives out what is there and calls reset
 
-	pcm    []int16
-	octets []byte
-	used   int // samples of pcm, and octets of octets
-	zero   []int16
+	samples bool // somebody wants PCM
+	pcm     []int16
+	octets  []byte
+	used    int // samples of pcm, and octets of octets
+	zero    []int16
 
 	call string
 	wall time.Time // at capture time base
@@ -65,9 +66,12 @@ func (o *output) room(n int) {
 func (o *output) audio(f Frame, octets []byte) {
 	o.room(len(octets))
 	from, to := o.used, o.used+len(octets)
-	f.Octets, f.PCM = o.octets[from:to:to], o.pcm[from:to:to]
+	f.Octets = o.octets[from:to:to]
 	copy(f.Octets, octets)
-	decode(f.Law, f.PCM, octets)
+	if o.samples {
+		f.PCM = o.pcm[from:to:to]
+		decode(f.Law, f.PCM, octets)
+	}
 	o.used = to
 	f.Samples = int64(len(octets))
 	o.frames = append(o.frames, f)

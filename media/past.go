@@ -24,10 +24,11 @@ type given struct {
 //
 // Invariant: holes lie in Pos order and don't overlap.
 type past struct {
-	holes [maxHoles]hole
 	n     int
 	given []given // a ring
 	next  int     // number of entries ever made in given
+	slot  int     // next modulo len(given)
+	holes [maxHoles]hole
 }
 
 // add remembers a hole; nearly always the newest.
@@ -105,8 +106,11 @@ func (p *past) prune(final time.Duration) {
 //
 //earshot:hot
 func (p *past) give(pos int64, at time.Duration) {
-	p.given[p.next%len(p.given)] = given{pos, at}
+	p.given[p.slot] = given{pos, at}
 	p.next++
+	if p.slot++; p.slot == len(p.given) {
+		p.slot = 0
+	}
 }
 
 // oldest is the number of the oldest entry that given still holds.

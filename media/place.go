@@ -51,7 +51,7 @@ type placer struct {
 
 	wait  reorder
 	cand  candidate
-	prev  pastEpoch
+	prev  *pastEpoch // nil: there was none
 	past  past
 	align aligner
 

@@ -18,6 +18,11 @@ type Plan struct {
 	// Toward is where packets will go, as far as it is known: with a zero Config.ListenIP the address of the route to it
 	// is bound. It may be the far side's signalling address (late offer). Nothing is sent there by Open.
 	Toward netip.Addr
+	// Remote is where the far side's RTP will come from, if the offer names it. Tracks whose Remote is known and different
+	// may share a local port.
+	Remote netip.AddrPort
+	// Secure: the offer has keys (SRTP).
+	Secure bool
 	// Mux: RTCP shares the RTP port (RFC 5761), so one socket is enough.
 	Mux bool
 }

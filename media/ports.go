@@ -30,6 +30,7 @@ type portPair struct {
 type portPool struct {
 	// Set once, then constant.
 	min, max int // of even ports; 0: the kernel chooses
+	listen   func(at netip.AddrPort, buffer int) (receiver, error)
 
 	mu sync.Mutex
 	// mu guards the fields below, by even port.
@@ -39,7 +40,7 @@ type portPool struct {
 }
 
 func newPortPool(lo, hi uint16) *portPool {
-	p := &portPool{taken: map[int]bool{}, freed: map[int]time.Duration{}}
+	p := &portPool{listen: listen, taken: map[int]bool{}, freed: map[int]time.Duration{}}
 	if lo != 0 {
 		p.min, p.max = evenPort(lo), (int(hi)-1)&^1
 		// Somewhere in the range: after a crash the far side goes on sending to the ports that the dead process had.
@@ -48,17 +49,17 @@ func newPortPool(lo, hi uint16) *portPool {
 	return p
 }
 
-// bind opens a track's sockets on the address that the plan asks for.
-func (e *Engine) bind(p Plan) (portPair, error) {
+// bind opens sockets on the address that the plan asks for, with room for so many octets.
+func (e *Engine) bind(p Plan, buffer int) (portPair, error) {
 	at, route, err := e.listenAddress(p)
 	if err != nil {
 		return portPair{}, err
 	}
 	var pair portPair
 	if e.ports.min == 0 {
-		pair, err = e.ports.bindAny(at, p.Mux, e.Now())
+		pair, err = e.ports.bindAny(at, p.Mux, buffer, e.Now())
 	} else {
-		pair, err = e.ports.bindRange(at, p.Mux, e.Now())
+		pair, err = e.ports.bindRange(at, p.Mux, buffer, e.Now())
 	}
 	pair.route = route
 	return pair, err
@@ -103,7 +104,7 @@ func routeTo(a netip.Addr, ipv6 bool) (netip.Addr, error) {
 }
 
 // bindRange looks through the range from where the last search ended; first among the ports that have rested.
-func (p *portPool) bindRange(at netip.Addr, mux bool, now time.Duration) (portPair, error) {
+func (p *portPool) bindRange(at netip.Addr, mux bool, buffer int, now time.Duration) (portPair, error) {
 	pairs := (p.max-p.min)/2 + 1
 	for _, resting := range [...]bool{false, true} {
 		for range pairs {
@@ -111,7 +112,7 @@ func (p *portPool) bindRange(at netip.Addr, mux bool, now time.Duration) (portPa
 			if !ok {
 				continue
 			}
-			pair, err := bindPair(at, port, mux)
+			pair, err := p.bindPair(at, port, mux, buffer)
 			if err == nil {
 				return pair, nil
 			}
@@ -151,7 +152,7 @@ func (p *portPool) release(port int, at time.Duration) {
 
 // bindAny takes the kernel's choice. Sockets that don't fit stay open until the search ends, so that the kernel doesn't
 // offer them again.
-func (p *portPool) bindAny(at netip.Addr, mux bool, now time.Duration) (portPair, error) {
+func (p *portPool) bindAny(at netip.Addr, mux bool, buffer int, now time.Duration) (portPair, error) {
 	var unfit []receiver
 	defer func() {
 		for _, r := range unfit {
@@ -159,7 +160,7 @@ func (p *portPool) bindAny(at netip.Addr, mux bool, now time.Duration) (portPair
 		}
 	}()
 	for try := range kernelTries {
-		r, err := listen(netip.AddrPortFrom(at, 0))
+		r, err := p.listen(netip.AddrPortFrom(at, 0), buffer)
 		if err != nil {
 			return portPair{}, err
 		}
@@ -171,7 +172,7 @@ func (p *portPool) bindAny(at netip.Addr, mux bool, now time.Duration) (portPair
 		if mux {
 			return portPair{rtp: r}, nil
 		}
-		other, err := listen(netip.AddrPortFrom(at, uint16(port^1)))
+		other, err := p.listen(netip.AddrPortFrom(at, uint16(port^1)), buffer)
 		if err != nil {
 			unfit = append(unfit, r)
 			continue
@@ -197,12 +198,12 @@ func (p *portPool) rests(port int, now time.Duration) bool {
 	return ok
 }
 
-func bindPair(at netip.Addr, port int, mux bool) (portPair, error) {
-	rtp, err := listen(netip.AddrPortFrom(at, uint16(port)))
+func (p *portPool) bindPair(at netip.Addr, port int, mux bool, buffer int) (portPair, error) {
+	rtp, err := p.listen(netip.AddrPortFrom(at, uint16(port)), buffer)
 	if err != nil || mux {
 		return portPair{rtp: rtp}, err
 	}
-	rtcp, err := listen(netip.AddrPortFrom(at, uint16(port+1)))
+	rtcp, err := p.listen(netip.AddrPortFrom(at, uint16(port+1)), buffer)
 	if err != nil {
 		_ = rtp.Close()
 		return portPair{}, err

@@ -50,7 +50,7 @@ func TestKernelsPortRests(t *testing.T) {
 // TestReceiversAgree: the kernel's batches and Go's own sockets give the same datagrams.
 func TestReceiversAgree(t *testing.T) {
 	at := netip.MustParseAddrPort("127.0.0.1:0")
-	own, err := listen(at)
+	own, err := listen(at, socketBuffer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestReceiversAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, r := range map[string]receiver{"own": own, "PacketConn": newPacketConn(c)} {
-		far, err := listen(at)
+		far, err := listen(at, socketBuffer)
 		if err != nil {
 			t.Fatal(err)
 		}

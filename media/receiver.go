@@ -35,6 +35,8 @@ type receiver interface {
 	readBatch(*batch) int
 	writeTo(octets []byte, to netip.AddrPort) error
 	local() netip.AddrPort
+	// buffer is how many octets wait in the kernel at most, overhead included, as far as it told.
+	buffer() int
 	// kernelDrops is how many datagrams the kernel dropped here since the socket was opened, as far as it told.
 	kernelDrops() int64
 	Close() error
@@ -79,6 +81,7 @@ func (p *packetConn) writeTo(octets []byte, to netip.AddrPort) error {
 }
 
 func (p *packetConn) local() netip.AddrPort { return p.self }
+func (p *packetConn) buffer() int           { return 0 }
 func (p *packetConn) kernelDrops() int64    { return 0 }
 func (p *packetConn) Close() error          { return p.conn.Close() }
 

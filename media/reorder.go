@@ -7,8 +7,8 @@ const waitSlots = 64
 
 // reorder holds packets that came before their turn, by extended sequence number.
 type reorder struct {
-	slots [waitSlots]*slot
 	n     int
+	slots [waitSlots]*slot
 }
 
 // insert puts a slot in order; mostly at the end.

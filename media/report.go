@@ -105,9 +105,9 @@ func (k *liveTrack) tell(now time.Duration, bye bool) {
 		}
 		b = sealed
 	}
-	port := k.pair.rtcp
+	port := k.port.pair.rtcp
 	if port == nil || k.agree.params.Mux {
-		port = k.pair.rtp
+		port = k.port.pair.rtp
 	}
 	if port.writeTo(b, to) == nil {
 		r.compounds++

@@ -258,7 +258,7 @@ func TestReportsGoWhereRTPGoes(t *testing.T) {
 			r := newRig(t, Config{})
 			second := &fakePort{start: r.e.start, now: forever}
 			if !c.params.Mux {
-				r.track.live.pair.rtcp = second
+				r.track.live.port.pair.rtcp = second
 			}
 			r.commit(c.params).send(c.in...).until(20 * time.Second)
 			for _, p := range []struct {
@@ -283,7 +283,7 @@ func TestReportsGoWhereRTPGoes(t *testing.T) {
 	t.Run("the far side's RTCP comes from elsewhere", func(t *testing.T) {
 		r := newRig(t, Config{})
 		second := &fakePort{start: r.e.start, now: 60 * time.Second}
-		r.track.live.pair.rtcp = second
+		r.track.live.port.pair.rtcp = second
 		rr, _ := (&rtcp.ReceiverReport{SSRC: 1}).Marshal()
 		for _, a := range []netip.AddrPort{other, netip.MustParseAddrPort("192.0.2.1:9999"), other} { // a stranger, itself, a stranger
 			second.queue = append(second.queue, letter{at: 700 * ms, octets: rr, from: a})

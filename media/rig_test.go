@@ -64,6 +64,8 @@ type fakePort struct {
 	sentTo []netip.AddrPort
 	sentAt []time.Duration
 	closed int
+	self   netip.AddrPort
+	room   int
 }
 
 func (f *fakePort) readBatch(b *batch) (n int) {
@@ -84,9 +86,16 @@ func (f *fakePort) writeTo(b []byte, to netip.AddrPort) error {
 	f.sentAt = append(f.sentAt, f.now)
 	return nil
 }
-func (f *fakePort) local() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.9:5000") }
-func (f *fakePort) kernelDrops() int64    { return 0 }
-func (f *fakePort) Close() error          { f.closed++; return nil }
+func (f *fakePort) local() netip.AddrPort {
+	if f.self.IsValid() {
+		return f.self
+	}
+	return netip.MustParseAddrPort("192.0.2.9:5000")
+}
+
+func (f *fakePort) kernelDrops() int64 { return 0 }
+func (f *fakePort) buffer() int        { return f.room }
+func (f *fakePort) Close() error       { f.closed++; return nil }
 
 // rig is one track on a shard that is swept by hand.
 type rig struct {
@@ -103,6 +112,7 @@ type rig struct {
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	cfg.Shards, cfg.Sweep = 1, orDefault(cfg.Sweep, 20*ms)
+	cfg.SlowSweep = orDefault(cfg.SlowSweep, -1)
 	e, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +129,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 
 func (r *rig) open() (*Track, *fakePort) {
 	port := &fakePort{start: r.e.start}
-	k := &Track{timeline: r.line, live: newLiveTrack(r.line.live, Plan{Leg: "leg"}, portPair{rtp: port})}
+	k := &Track{timeline: r.line, live: newLiveTrack(r.line.live, Plan{Leg: "leg"}, ownPort(portPair{rtp: port}))}
 	r.line.tracks++
 	k.id = TrackID(r.line.tracks)
 	k.live.state.ID = k.id

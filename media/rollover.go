@@ -47,8 +47,27 @@ func (o *opener) inherit(before *opener) {
 //
 //earshot:hot
 func (o *opener) knows(ssrc uint32) bool {
-	_, known := o.ctx.ROC(ssrc)
+	_, known := o.counter(ssrc)
 	return known
+}
+
+// counter is a source's roll-over counter, if it is known.
+//
+//earshot:hot
+func (o *opener) counter(ssrc uint32) (uint32, bool) {
+	if o.cm != nil {
+		return o.cm.rollover(ssrc)
+	}
+	return o.ctx.ROC(ssrc)
+}
+
+// setCounter makes a source known, whose next packet has a number.
+func (o *opener) setCounter(ssrc, roc uint32, seq uint16) {
+	if o.cm != nil {
+		o.cm.learn(ssrc, uint64(roc)<<16|uint64(seq))
+		return
+	}
+	o.ctx.SetROC(ssrc, roc)
 }
 
 // find looks which roll-over counter opens a packet of a source that is not known, and sets it. The context itself is only
@@ -59,7 +78,7 @@ func (o *opener) find(dst, octets []byte, h *header, now time.Duration) bool {
 		return false
 	}
 	s.next = max(s.next, now) + rolloverPause
-	if s.sources++; s.trial == nil || s.sources > rolloverSources {
+	if s.sources++; o.cm == nil && (s.trial == nil || s.sources > rolloverSources) {
 		trial, err := newContext(o.key)
 		if err != nil {
 			return false
@@ -67,7 +86,7 @@ func (o *opener) find(dst, octets []byte, h *header, now time.Duration) bool {
 		s.trial, s.sources = trial, 1
 	}
 	if s.before != nil {
-		if roc, known := s.before.ctx.ROC(h.ssrc); known && (o.try(dst, octets, h, roc) || o.try(dst, octets, h, roc+1)) {
+		if roc, known := s.before.counter(h.ssrc); known && (o.try(dst, octets, h, roc) || o.try(dst, octets, h, roc+1)) {
 			return true
 		}
 	}
@@ -81,19 +100,26 @@ func (o *opener) find(dst, octets []byte, h *header, now time.Duration) bool {
 
 // try opens a packet with a roll-over counter, apart from the context.
 func (o *opener) try(dst, octets []byte, h *header, roc uint32) bool {
+	if o.cm != nil {
+		_, ok := o.cm.proves(h, octets, roc)
+		if ok {
+			o.setCounter(h.ssrc, roc, h.seq)
+		}
+		return ok
+	}
 	o.search.trial.SetROC(h.ssrc, roc)
 	if _, err := o.search.trial.DecryptRTP(dst[:0], octets, &o.header); err != nil {
 		return false
 	}
-	o.ctx.SetROC(h.ssrc, roc)
+	o.setCounter(h.ssrc, roc, h.seq)
 	o.search.trial = nil // it takes that packet for a replay
 	return true
 }
 
 // kept are datagrams that could not be opened yet.
 type kept struct {
-	slots [keptPackets]*slot
 	n     int
+	slots [keptPackets]*slot
 }
 
 // keep keeps a datagram whose source's roll-over counter may still be found; the oldest makes room.

@@ -107,7 +107,7 @@ func TestTracksOfOneClockAreAlignedByItsReports(t *testing.T) {
 			}
 			r.send(late(stream(1, 1, 5000, 100*ms, 100), 20*ms)...)
 			r.send(letter{at: 300 * ms, octets: report(1, 5000-800, 280*ms, 0, "media@192.0.2.1")})
-			second.live.pair.rtp = port
+			second.live.port.pair.rtp = port
 			for _, l := range append(late(stream(2, 9, 7777, 100*ms+later, 100), 45*ms), letter{at: 700 * ms, octets: report(2, 7777-uint32((100*ms+later)/sampleTime), 500*ms, c.skew, c.cname)}) {
 				l.from = wire
 				port.queue = append(port.queue, l)

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -15,10 +14,10 @@ import (
 )
 
 const (
-	// rtcpSweeps: RTCP ports are read each so many sweeps.
-	rtcpSweeps = 10
 	// oldestStamp bounds how long before a sweep a packet may have come: from a commit back to the opening of its port.
 	oldestStamp = 10 * time.Second
+	// sparePosts is how much of a mailbox is kept for the next time.
+	sparePosts = 512
 	// clockSlack is how far a stamp may lie after the sweep's beginning: the packets that came while it ran.
 	clockSlack = 50 * time.Millisecond
 	// clockStep is a difference between the clocks that is a step and no slew.
@@ -28,12 +27,14 @@ const (
 // shard is one goroutine with one ticker, and all timelines that it sweeps.
 type shard struct {
 	// Set by newShard, then constant.
-	engine *Engine
-	mail   mailbox
-	wake   chan struct{} // size 1: an agreement wants to be in force before the next sweep
+	engine  *Engine
+	mail    mailbox
+	sharing sharing
+	wake    chan struct{} // size 1: an agreement wants to be in force before the next sweep
 
 	timelines atomic.Int64 // that were given to it and are not closed
 	sweptAt   atomic.Int64 // engine time of the newest sweep's beginning, ns; 0: none yet
+	worst     atomic.Int64 // longest time between two sweeps since it was last asked for, ns
 
 	mu sync.Mutex
 	// mu guards the fields below, and the timelines' pub. Written by Run's goroutine only.
@@ -41,20 +42,28 @@ type shard struct {
 	ended Totals // of what is no longer in lines
 
 	// Owned by Run's goroutine.
-	clock    sweepClock
-	now      time.Duration
-	batch    batch
-	scratch  []byte
-	agenda   agenda
-	report   [reportOctets]byte
-	block    reportBlock
-	pool     slotPool
-	out      *output
-	serving  *liveTimeline // whose frames are in out
-	gift     Batch         // what its sinks get
-	spare    []post
-	rtcpTurn bool
-	sweeps   int
+	clock   sweepClock
+	now     time.Duration
+	batch   batch
+	scratch []byte
+	agenda  agenda
+	report  [reportOctets]byte
+	block   reportBlock
+	pool    slotPool
+	out     *output
+	serving *liveTimeline // whose frames are in out
+	gift    Batch         // what its sinks get
+	spare   []post
+	ports   []*port
+	intake  intake
+	tapper  tapper
+	over    []chan struct{} // of timelines that were closed in this sweep
+	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
+	controlTurn bool
+	controlAt   time.Duration
+	// quick: somebody can't wait; slowAt is when those take their turn who can.
+	quick  bool
+	slowAt time.Duration
 }
 
 // sweepClock converts kernel stamps, which are wall time, to the engine's clock.
@@ -66,62 +75,9 @@ type sweepClock struct {
 
 func newShard(e *Engine) *shard {
 	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1)}
+	s.mail.wake = make(chan struct{}, 1)
 	s.out.full = func() { s.write(s.serving, s.serving.final) } // Final stays: the sweep isn't over
 	return s
-}
-
-// run sweeps until ctx ends, and then closes what is left.
-func (s *shard) run(ctx context.Context) {
-	tick := time.NewTicker(s.engine.cfg.Sweep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.sweptAt.Store(int64(s.engine.Now()))
-			s.sweep(time.Now())
-		case <-s.wake:
-			s.attend(time.Now())
-		case <-ctx.Done():
-			s.shutDown(time.Now(), context.Cause(ctx))
-			return
-		}
-	}
-}
-
-// sweep is one look at everything.
-//
-//earshot:hot
-func (s *shard) sweep(now time.Time) {
-	s.setClock(now)
-	s.sweeps++
-	s.rtcpTurn = s.sweeps%rtcpSweeps == 0
-	s.takePosts(false)
-	for _, l := range s.lines { // takePosts may add to it; closing is done below
-		s.sweepLine(l)
-	}
-	s.reportDue()
-	s.removeClosed()
-}
-
-// nudge asks for attend. It never blocks.
-func (s *shard) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// attend is a sweep of the timelines that have posts, and of no others. RingCentral sends nothing before our first packet: a
-// new agreement that waited for the sweep would lose half of one on average.
-func (s *shard) attend(now time.Time) {
-	s.setClock(now)
-	s.takePosts(false)
-	for _, l := range s.lines {
-		if len(l.todo) > 0 || s.clock.stepped { // after a clock step the older stamps can be told in this sweep only
-			s.sweepLine(l)
-		}
-	}
-	s.removeClosed()
 }
 
 func (s *shard) setClock(now time.Time) {
@@ -165,38 +121,15 @@ func (s *shard) takePosts(last bool) {
 		case l.closed:
 			l.refuse(p)
 		default:
+			if p.kind == postOpen { // before anything is read: its first packet may be there already
+				s.join(p.track)
+			}
 			l.todo = append(l.todo, *p)
 		}
 	}
 	clear(posts)
-	s.spare = posts
-}
-
-// sweepLine is one timeline's turn: posts, tracks, batch.
-//
-//earshot:hot
-func (s *shard) sweepLine(l *liveTimeline) {
-	s.serve(l)
-	for i := range l.todo {
-		l.perform(&l.todo[i])
-	}
-	clear(l.todo)
-	l.todo = l.todo[:0]
-	if l.closed {
-		return
-	}
-	for _, k := range l.tracks {
-		if !k.state.Ended {
-			s.sweepTrack(k)
-		}
-		l.dirty = l.dirty || k.dirty
-		k.dirty = false
-	}
-	if l.droppedEvents.Load() > 0 {
-		l.tellDropped()
-	}
-	if l.dirty || len(s.out.frames) > 0 || len(s.out.events) > 0 || s.now-l.wroteAt >= idleBatch {
-		s.write(l, s.now-s.engine.cfg.ArchiveWindow)
+	if s.spare = posts; cap(posts) > sparePosts {
+		s.spare = nil // that was a crowd
 	}
 }
 
@@ -205,6 +138,7 @@ func (s *shard) serve(l *liveTimeline) {
 	o := s.out
 	o.reset()
 	o.call = l.info.ID
+	o.samples = l.live
 	o.base, o.wall = s.now, time.Unix(0, s.clock.wall).UTC()
 	s.serving = l
 }
@@ -215,7 +149,7 @@ func (s *shard) serve(l *liveTimeline) {
 func (s *shard) write(l *liveTimeline, final time.Duration) {
 	l.bringUp()
 	l.final, l.wroteAt, l.dirty = max(l.final, final), s.now, false
-	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zero, Frames: s.out.frames, Events: s.out.events, Tracks: l.pub}
+	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zero, Frames: s.out.frames, Events: s.out.events, Tracks: l.states}
 	if len(l.seats) > 0 {
 		s.give(l, &s.gift)
 	}
@@ -230,6 +164,7 @@ func (s *shard) shutDown(now time.Time, why error) {
 	}
 	s.setClock(now)
 	s.takePosts(true)
+	s.readPorts()
 	for _, l := range s.lines {
 		s.serve(l)
 		for i := range l.todo {
@@ -242,11 +177,20 @@ func (s *shard) shutDown(now time.Time, why error) {
 	s.removeClosed()
 }
 
-// removeClosed forgets closed timelines, but for their counts.
+// removeClosed forgets closed timelines, but for their counts; then who closed them is told.
 func (s *shard) removeClosed() {
 	if !slices.ContainsFunc(s.lines, func(l *liveTimeline) bool { return l.closed }) {
 		return
 	}
+	s.forgetClosed()
+	for _, done := range s.over {
+		close(done)
+	}
+	clear(s.over)
+	s.over = s.over[:0]
+}
+
+func (s *shard) forgetClosed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = slices.DeleteFunc(s.lines, func(l *liveTimeline) bool {
@@ -258,14 +202,6 @@ func (s *shard) removeClosed() {
 		}
 		return l.closed
 	})
-}
-
-// closePair closes a track's sockets.
-func (s *shard) closePair(q portPair) {
-	s.mu.Lock()
-	s.ended.KernelDropPackets += q.rtp.kernelDrops()
-	s.mu.Unlock()
-	q.close(s.engine.ports, s.now)
 }
 
 // addTotals adds this shard's share.

@@ -17,12 +17,12 @@ const (
 // silencer makes the packets that we send: digital silence, with timestamps true to time, so that the far side sees one
 // stream with pauses.
 type silencer struct {
-	keepalive time.Duration // negative: none
-	packet    [headerOctets + silenceSamples]byte
-	seq       uint16
-	ts        uint32        // at time 0 of the engine
 	next      time.Duration // when the next is due; 0: never
 	left      int           // of the burst, the next included
+	keepalive time.Duration // negative: none
+	seq       uint16
+	ts        uint32 // at time 0 of the engine
+	packet    [headerOctets + silenceSamples]byte
 }
 
 // newSilencer draws the random numbers that RFC 3550 section 5.1 asks for. The sequence number begins in the lower half, so

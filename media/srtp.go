@@ -13,6 +13,8 @@ const (
 	// replayWindow is larger than the archive window at any packet length: pion refuses what is older as a replay.
 	replayWindow     = 1024
 	replayWindowRTCP = 64
+	// sealedOctets is room for what we send, protected: silence and reports. What is more allocates.
+	sealedOctets = 320
 	// rekeyGrace is how long the key before is still accepted: for packets in flight (RFC 4568 section 7.1.4).
 	rekeyGrace = 2 * time.Second
 )
@@ -24,6 +26,11 @@ var suites = map[Suite]srtp.ProtectionProfile{
 	SuiteAESCM256SHA1x32: srtp.ProtectionProfileAes256CmHmacSha1_32,
 	SuiteAEADAES128GCM:   srtp.ProtectionProfileAeadAes128Gcm,
 	SuiteAEADAES256GCM:   srtp.ProtectionProfileAeadAes256Gcm,
+}
+
+// counterTags are the suites in counter mode, with the length of their tags in octets.
+var counterTags = map[Suite]int{
+	SuiteAESCM128SHA1x80: 10, SuiteAESCM128SHA1x32: 4, SuiteAESCM256SHA1x80: 10, SuiteAESCM256SHA1x32: 4,
 }
 
 // newContext makes one direction's context. Replay protection is off in pion unless asked for.
@@ -46,7 +53,8 @@ func newContext(k Key) (*srtp.Context, error) {
 // opener opens what comes under one key. After the commit it is the shard's; its key never changes.
 type opener struct {
 	key Key
-	ctx *srtp.Context
+	cm  *aesCM        // of the suites in counter mode; nil: ctx opens them
+	ctx *srtp.Context // of all others, and of SRTCP once some comes
 
 	header rtp.Header // reused: pion parses into it
 	opened bool       // anything
@@ -62,17 +70,30 @@ func openerFor(k *Key, before *opener) (*opener, error) {
 		return before, nil
 	}
 	own := k.clone()
-	ctx, err := newContext(own)
+	ctx, err := newContext(own) // says what is wrong with a key
 	if err != nil {
 		return nil, err
 	}
-	return &opener{key: own, ctx: ctx}, nil
+	o := &opener{key: own}
+	if tag := counterTags[Suite(strings.ToUpper(string(own.Suite)))]; tag > 0 {
+		if o.cm, err = newAESCM(own, tag); err != nil {
+			return nil, fmt.Errorf("%s: %w", own.Suite, err)
+		}
+		return o, nil // most senders have no SRTCP: its context is made when it comes
+	}
+	o.ctx = ctx
+	return o, nil
 }
 
-// open authenticates and decrypts a packet into dst. pion's errors are not looked at: they say no more than no.
+// open authenticates and decrypts a packet: where it stands, or into dst, which is overwritten in any case. pion's errors are not looked at: they say no more than no.
 //
 //earshot:hot
 func (o *opener) open(dst, octets []byte) ([]byte, bool) {
+	if o.cm != nil {
+		plain, ok := o.cm.open(dst, octets)
+		o.opened = o.opened || ok
+		return plain, ok
+	}
 	plain, err := o.ctx.DecryptRTP(dst[:0], octets, &o.header)
 	if err != nil {
 		return nil, false
@@ -83,6 +104,13 @@ func (o *opener) open(dst, octets []byte) ([]byte, bool) {
 
 // openRTCP does so with SRTCP.
 func (o *opener) openRTCP(dst, octets []byte) ([]byte, bool) {
+	if o.ctx == nil {
+		ctx, err := newContext(o.key)
+		if err != nil {
+			return nil, false
+		}
+		o.ctx = ctx
+	}
 	plain, err := o.ctx.DecryptRTCP(dst[:0], octets, nil)
 	return plain, err == nil
 }
@@ -107,7 +135,7 @@ func sealerFor(k *Key, before *sealer) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{key: own, ctx: ctx, buf: make([]byte, 0, datagramOctets)}, nil
+	return &sealer{key: own, ctx: ctx, buf: make([]byte, 0, sealedOctets)}, nil
 }
 
 // seal gives the protected packet, valid until the next call.

@@ -6,14 +6,13 @@ import (
 	"github.com/earshot/earshot/call"
 )
 
-// sweep is a track's turn: read, decide what time decides, send.
+// sweep is a track's turn: take what came, decide what time decides, send.
 //
 //earshot:hot
 func (k *liveTrack) sweep() {
-	if k.open() {
-		k.drain()
-	}
+	k.drain()
 	k.tick(k.shard.now)
+	k.settle()
 	k.send(k.shard.now)
 }
 
@@ -35,7 +34,7 @@ func (k *liveTrack) tick(now time.Duration) {
 //
 //earshot:hot
 func (k *liveTrack) place(now time.Duration, end bool) {
-	if !k.placer.align.place(&k.state, k.line.zero, now, end) {
+	if !k.placer.align.place(k.state, k.line.zero, now, end) {
 		return
 	}
 	if offset, ok := k.commonClock(); ok && offset >= 0 && max(offset-k.state.Offset, k.state.Offset-offset) <= clockReach {
@@ -68,7 +67,7 @@ func (k *liveTrack) tellStrays(now time.Duration) {
 //earshot:hot
 func (k *liveTrack) send(now time.Duration) {
 	a := k.agree
-	if a == nil || k.state.Ended {
+	if a == nil || k.state.Ended || k.silence.next == 0 || now < k.silence.next {
 		return
 	}
 	to, ok := a.sendTo(k.latch.sendTo())
@@ -90,7 +89,7 @@ func (k *liveTrack) send(now time.Duration) {
 			}
 			b = sealed
 		}
-		if k.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
+		if k.port.pair.rtp.writeTo(b, to) == nil { // one that can't be sent is like one lost: the next follows
 			if k.state.Counts.SentPackets++; k.reports.due == 0 {
 				k.arrange(now)
 			}
@@ -125,7 +124,7 @@ func (k *liveTrack) end(c call.Cause) {
 // close ends the track as it stands.
 func (k *liveTrack) close(c call.Cause) {
 	k.state.Ended, k.dirty = true, true
-	k.shard.closePair(k.pair)
+	k.shard.leave(k)
 	facts := map[string]any{"cause": string(c.Code)}
 	if c.Text != "" {
 		facts["text"] = c.Text
@@ -138,5 +137,5 @@ func (k *liveTrack) close(c call.Cause) {
 // bringUp brings the state up to date.
 func (k *liveTrack) bringUp() {
 	k.state.Length = k.placer.front
-	k.placer.align.estimate(&k.state, k.line.zero)
+	k.placer.align.estimate(k.state, k.line.zero)
 }

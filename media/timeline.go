@@ -27,15 +27,15 @@ type Timeline struct {
 
 // Open binds a track's ports, so that they can stand in an answer. Nothing is read from them before the first commit.
 func (t *Timeline) Open(p Plan) (*Track, error) {
-	pair, err := t.engine.bind(p)
+	at, route, err := t.engine.seat(t.shard, p)
 	if err != nil {
 		return nil, fmt.Errorf("open track: %w", err)
 	}
-	k := &Track{timeline: t, plan: p, live: newLiveTrack(t.live, p, pair)}
-	k.rtp = t.engine.advertised(pair.rtp.local(), pair.route)
+	k := &Track{timeline: t, plan: p, live: newLiveTrack(t.live, p, at)}
+	k.rtp = t.engine.advertised(at.pair.rtp.local(), route)
 	k.rtcp = k.rtp
-	if pair.rtcp != nil {
-		k.rtcp = t.engine.advertised(pair.rtcp.local(), pair.route)
+	if at.pair.rtcp != nil {
+		k.rtcp = t.engine.advertised(at.pair.rtcp.local(), route)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,7 +52,7 @@ func (t *Timeline) Open(p Plan) (*Track, error) {
 		}
 	}
 	if err != nil {
-		pair.close(t.engine.ports, t.engine.Now())
+		t.engine.unseat(t.shard, k.live)
 		return nil, fmt.Errorf("open track: %w", err)
 	}
 	t.tracks++
@@ -63,6 +63,9 @@ func (t *Timeline) Open(p Plan) (*Track, error) {
 // sweep; more calls of it do nothing. Sinks that are still attached when the timeline closes are ended with its cause.
 func (t *Timeline) Attach(s Sink) (detach func(call.Cause)) {
 	st := &seat{sink: s}
+	if p, ok := s.(Patient); ok {
+		st.patient = p.Patient()
+	}
 	if !t.shard.mail.put(post{kind: postAttach, line: t.live, seat: st}) {
 		s.End(call.Cause{Code: call.CodeShutdown}) // nobody else will ever call it
 		return func(call.Cause) {}
@@ -118,6 +121,7 @@ func (t *Timeline) Close(c call.Cause) <-chan struct{} {
 
 // seat is one attached sink.
 type seat struct {
-	sink  Sink
-	ended bool
+	sink    Sink
+	ended   bool
+	patient bool
 }

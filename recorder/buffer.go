@@ -26,9 +26,9 @@ type op struct {
 	octets   bool
 	alaw     bool
 	pos, n   int64
-	captured time.Duration
-	at       int // of its payload in the buffer's data
-	size     int // of its payload, 0: silence
+	captured time.Duration // of its newest frame
+	at       int           // of its payload in the buffer's data
+	size     int           // of its payload, 0: silence
 }
 
 // buffer holds what Write took until a worker comes for it. It allocates only to grow.
@@ -60,6 +60,9 @@ func (b *buffer) add(f *media.Frame, limit int64) {
 		b.strange++
 		return
 	}
+	if n := len(b.ops); n > 0 && b.goesOn(&b.ops[n-1], f, k, limit) {
+		return
+	}
 	o := op{track: f.Track, kind: k, pos: f.Pos, n: f.Samples, captured: f.Captured, at: len(b.data)}
 	if k == kindReceived || k == kindLate {
 		if b.waiting[f.Track]+f.Samples > limit || len(b.ops) >= maxOps || !b.copyPayload(f, &o) {
@@ -78,6 +81,23 @@ func (b *buffer) add(f *media.Frame, limit int64) {
 	}
 	b.ops = append(b.ops, o)
 	b.newest[f.Track] = int32(len(b.ops))
+}
+
+// goesOn copies a frame to the end of the newest op, if it goes on where that ends: nearly always, for the frames of a
+// batch come track by track.
+//
+//earshot:hot
+func (b *buffer) goesOn(last *op, f *media.Frame, k kind, limit int64) bool {
+	if k != kindReceived || last.kind != k || last.track != f.Track || !last.octets || last.alaw != (f.Law == media.LawPCMA) ||
+		last.pos+last.n != f.Pos || int64(len(f.Octets)) != f.Samples || f.Law == media.LawNone || b.waiting[f.Track]+f.Samples > limit {
+		return false
+	}
+	b.data = append(b.data, f.Octets...) // the newest op's octets end there
+	last.n += f.Samples
+	last.size += len(f.Octets)
+	last.captured = f.Captured
+	b.waiting[f.Track] += f.Samples
+	return true
 }
 
 // copyPayload takes octets where they are whole: half the memory of samples, and they can be stored bit for bit.

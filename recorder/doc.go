@@ -34,7 +34,8 @@
 // written stays, and once the disk has room again the recording goes on at the right place.
 //
 // A kill -9 costs what was not handed to the kernel, at most two [Config].Sync; a power loss what was not made durable,
-// the same. A recording has at most 256 tracks; a loss map 100,000 spans, then totals; a file 4 GiB (37 h of stereo
+// the same. From 32 open recordings on they are made durable with one sync of the file system; what headers name is then a round
+// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A recording has at most 256 tracks; a loss map 100,000 spans, then totals; a file 4 GiB (37 h of stereo
 // PCM). An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
 // ([Store.Release], [Store.Claim]) leaves it alone. A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
 // two for a million.

@@ -1,6 +1,10 @@
 package recorder
 
-import "github.com/zaf/g711"
+import (
+	"encoding/binary"
+
+	"github.com/zaf/g711"
+)
 
 // silenceOctet is zero in mu-law (ITU-T G.711 table 2a: +0 is 0xFF).
 const silenceOctet = 0xFF
@@ -54,10 +58,20 @@ func (p payload) toPCM(dst []byte, stride int) {
 	if p.alaw {
 		table = &alawLinear
 	}
+	data := p.data
+	if stride == 4 { // stereo, the usual case: no bounds are checked within
+		for len(data) >= 4 && len(dst) >= 16 {
+			d, o := dst[:16], data[:4]
+			binary.LittleEndian.PutUint16(d[0:], uint16(table[o[0]]))
+			binary.LittleEndian.PutUint16(d[4:], uint16(table[o[1]]))
+			binary.LittleEndian.PutUint16(d[8:], uint16(table[o[2]]))
+			binary.LittleEndian.PutUint16(d[12:], uint16(table[o[3]]))
+			data, dst = data[4:], dst[16:]
+		}
+	}
 	at := 0
-	for _, o := range p.data {
-		s := table[o]
-		dst[at], dst[at+1] = byte(s), byte(uint16(s)>>8)
+	for _, o := range data {
+		binary.LittleEndian.PutUint16(dst[at:], uint16(table[o]))
 		at += stride
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // windowSamples is how much of a file is changed in memory at a time, per channel.
@@ -38,14 +39,21 @@ type image struct {
 	win      []byte
 	loaded   bool
 	w0       int64 // index of the window's first sample
+	filled   int64 // up to where it holds what the file does, or shall
 	dlo, dhi int64 // what of it differs from the file
 	pieces   []piece
+	// lowest is the lowest index that the present drain is known to touch.
+	lowest int64
 	// done takes each piece, or a part of one, once it is in the file or could not be written.
 	done func(p piece, err error)
 	// unsynced: written since the last Datasync. stale: the header's sizes are behind.
 	unsynced, stale bool
 	// ragged: a write failed midway, so there may be a part of a sample behind length.
 	ragged bool
+	// headed is the length that the header names. settled is what was written by settledAt: as durable as the file system was
+	// after that.
+	headed, settled int64
+	settledAt       time.Time
 }
 
 // put lays a run at its place on channel ch; an empty payload is silence.
@@ -63,14 +71,14 @@ func (m *image) put(ch int, p piece, audio payload) {
 			m.done(piece{p.t, p.kind, p.pos + at, p.n - at, idx}, nil)
 			return
 		}
-		w0 := idx - idx%windowSamples
-		n := min(p.n-at, w0+windowSamples-idx)
-		part := piece{p.t, p.kind, p.pos + at, n, idx}
-		if err := m.seek(w0); err != nil {
-			m.done(part, err)
-		} else {
-			m.lay(ch, part, audio, at)
+		if err := m.seek(idx); err != nil {
+			n := min(p.n-at, windowSamples)
+			m.done(piece{p.t, p.kind, p.pos + at, n, idx}, err)
+			at += n
+			continue
 		}
+		n := min(p.n-at, m.w0+windowSamples-idx)
+		m.lay(ch, piece{p.t, p.kind, p.pos + at, n, idx}, audio, at)
 		at += n
 	}
 }
@@ -89,8 +97,9 @@ func (m *image) edge() int64 {
 func (m *image) lay(ch int, p piece, audio payload, at int64) {
 	width := m.layout.bits / 8
 	block := int(m.layout.block())
+	m.fill(p.idx + p.n)
 	from := int(p.idx-m.w0)*block + ch*width
-	dst := m.win[from:]
+	dst := m.win[from : int(p.idx+p.n-m.w0)*block]
 	switch {
 	case audio.data == nil:
 		for i := range int(p.n) {
@@ -111,31 +120,48 @@ func (m *image) lay(ch int, p piece, audio payload, at int64) {
 
 // hush makes b silence.
 func (m *image) hush(b []byte) {
-	v := byte(0)
-	if m.layout.tag == tagMulaw {
-		v = silenceOctet
+	if m.layout.tag != tagMulaw {
+		clear(b)
+		return
 	}
 	for i := range b {
-		b[i] = v
+		b[i] = silenceOctet
 	}
 }
 
-// seek brings the window to w0.
-func (m *image) seek(w0 int64) error {
-	if m.loaded && m.w0 == w0 {
+// fill makes silence of what the window holds nothing of yet, up to an index.
+func (m *image) fill(to int64) {
+	if to <= m.filled {
+		return
+	}
+	block := m.layout.block()
+	m.hush(m.win[(m.filled-m.w0)*block : (to-m.w0)*block])
+	m.filled = to
+}
+
+// behind is how far before the sample that it is moved for a window begins: the other channel may be that late.
+const behind = 2048
+
+// seek brings the window to where idx is in it. It begins where the drain does, so that what was written before is read
+// back only where it must be.
+func (m *image) seek(idx int64) error {
+	if m.loaded && idx >= m.w0 && idx < m.w0+windowSamples {
 		return nil
 	}
 	m.flush()
+	w0 := max(0, idx-behind)
+	if m.lowest >= 0 && m.lowest <= idx && m.lowest > idx-windowSamples/2 {
+		w0 = m.lowest
+	}
 	block := m.layout.block()
-	have := min(max(m.length-w0, 0), windowSamples) * block
+	have := min(max(m.length-w0, 0), windowSamples)
 	m.win = m.win[:windowSamples*block]
 	if have > 0 {
-		if err := readFull(m.f, m.win[:have], m.layout.dataAt+w0*block); err != nil {
+		if err := readFull(m.f, m.win[:have*block], m.layout.dataAt+w0*block); err != nil {
 			return fmt.Errorf("audio.wav: read at %d: %w", w0, err)
 		}
 	}
-	m.hush(m.win[have:])
-	m.w0, m.dlo, m.dhi, m.loaded = w0, w0, w0, true
+	m.w0, m.filled, m.dlo, m.dhi, m.loaded = w0, w0+have, idx, idx, true
 	return nil
 }
 
@@ -146,6 +172,7 @@ func (m *image) flush() {
 	}
 	m.loaded = false
 	good, err := m.dlo, error(nil)
+	m.fill(m.dhi)
 	if m.dhi > m.dlo {
 		if err = m.extend(m.dlo); err == nil {
 			block := m.layout.block()
@@ -213,7 +240,21 @@ func (m *image) sizes(samples int64) error {
 	if _, err := m.f.WriteAt(m.layout.header(samples, false), 0); err != nil {
 		return fmt.Errorf("audio.wav: header: %w", err)
 	}
-	m.unsynced = true
+	m.unsynced, m.headed = true, samples
+	return nil
+}
+
+// settle names in the header what was written before the file system was made durable, which began at since.
+func (m *image) settle(since time.Time) error {
+	if m.f == nil {
+		return nil
+	}
+	if m.settled > m.headed && m.settledAt.Before(since) {
+		if err := m.sizes(m.settled); err != nil {
+			return err
+		}
+	}
+	m.settled, m.settledAt = m.length, time.Now()
 	return nil
 }
 

@@ -10,6 +10,9 @@ import (
 	"github.com/earshot/earshot/media"
 )
 
+// statesEvery is how often the tracks' states are looked at while nothing happens.
+const statesEvery = 500 * time.Millisecond
+
 // maxEpochs bounds the epochs of a track that a manifest names.
 const maxEpochs = 1000
 
@@ -44,11 +47,14 @@ type inbox struct {
 	info   call.Info
 	fresh  bool // info was updated
 	now    time.Duration
-	wrote  bool // now is set
-	ended  bool
-	cause  call.Cause
+	// statesAt is when states was copied.
+	statesAt time.Duration
+	wrote    bool // now is set
+	ended    bool
+	cause    call.Cause
 	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
 	busy, again, wantSync bool
+	since                 time.Time // of the group sync, see job
 	// queued: it stands in the store's queue.
 	queued   bool
 	sealed   bool // done is closed
@@ -57,7 +63,10 @@ type inbox struct {
 	result   Result
 }
 
-var _ media.Sink = (*Recording)(nil)
+var (
+	_ media.Sink    = (*Recording)(nil)
+	_ media.Patient = (*Recording)(nil)
+)
 
 // Write copies the batch and returns. What finds no room, because the disk has been too slow for Config.Buffer, is
 // silence in the file and a span of kind disk in the manifest.
@@ -78,7 +87,11 @@ func (r *Recording) Write(b *media.Batch) {
 		x.in.event(b.Events[i])
 		data = true
 	}
-	copyStates(&x.states, b.Tracks)
+	// Nothing of them is needed with each batch: what matters at once comes with an event, the last batch has no frames.
+	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.states, b.Tracks) {
+		copyStates(&x.states, b.Tracks)
+		x.statesAt = b.Now
+	}
 	x.now, x.wrote = b.Now, true
 	// Events are for people who look on; audio waits for the group sync unless it is much.
 	wake := (data || len(x.in.data) > r.s.wakeBytes || len(x.in.ops) > maxOps/4) && !x.queued && !x.busy
@@ -90,6 +103,9 @@ func (r *Recording) Write(b *media.Batch) {
 		r.s.enqueue(r)
 	}
 }
+
+// Patient tells that a file can wait: audio reaches it within media's SlowSweep.
+func (r *Recording) Patient() bool { return true }
 
 // End seals the recording in the background; Sealed tells when. Further calls do nothing.
 func (r *Recording) End(c call.Cause) {
@@ -129,6 +145,21 @@ func (r *Recording) Result() Result {
 	r.inbox.mu.Lock()
 	defer r.inbox.mu.Unlock()
 	return r.inbox.result
+}
+
+// turned tells whether a track has come, was placed, changed its source or ended since its state was copied.
+//
+//earshot:hot
+func turned(have, now []media.TrackState) bool {
+	if len(have) != min(len(now), maxTracks) {
+		return true
+	}
+	for i := range have {
+		if h, n := &have[i], &now[i]; h.Ended != n.Ended || h.Placed != n.Placed || h.EpochCount != n.EpochCount {
+			return true
+		}
+	}
+	return false
 }
 
 // copyStates copies deeply, into what dst already has.

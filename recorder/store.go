@@ -150,6 +150,9 @@ type Store struct {
 	// leftovers is leftoversEvery; tests shorten it.
 	leftovers time.Duration
 
+	// wholeAgain is when the whole file system may be synced again. Owned by syncAll.
+	wholeAgain time.Time
+
 	queue   chan *Recording
 	looks   chan struct{} // size 1: there may be something to be finished
 	folders sync.Mutex    // held while a folder is made or taken, so that nobody finishes one that is just being made
@@ -185,7 +188,7 @@ func New(cfg Config) (*Store, error) {
 		open:          make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
-	s.wakeBytes = int(s.bufferSamples) / 4
+	s.wakeBytes = int(s.bufferSamples) / 2
 	if cfg.Standby {
 		return s, nil
 	}

@@ -27,6 +27,19 @@ func datasync(f *os.File) error {
 	return serr
 }
 
+// syncfs makes everything durable that was written to the file system of f.
+func syncfs(f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	if err := c.Control(func(fd uintptr) { serr = unix.Syncfs(int(fd)) }); err != nil {
+		return err
+	}
+	return serr
+}
+
 var errHeld = errors.New("held by another process")
 
 // lockFile takes the file for this process; the kernel gives it back however the process ends.

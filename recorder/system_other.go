@@ -11,6 +11,9 @@ import (
 // datasync makes a file durable.
 func datasync(f *os.File) error { return f.Sync() }
 
+// syncfs is Linux's.
+func syncfs(*os.File) error { return errors.ErrUnsupported }
+
 var errHeld = errors.New("held by another process")
 
 // lockFile does nothing here: only Linux keeps two processes from one directory.

@@ -16,6 +16,10 @@ import (
 // are killed.
 const liveManifestEvery = 5 * time.Second
 
+// perOpenRecording is how much less often for each recording that is open: with five hundred there are 20 manifests a second,
+// where each takes as long as the audio of two seconds.
+const perOpenRecording = 40 * time.Millisecond
+
 // work is what the worker that is busy with a recording owns.
 type work struct {
 	info     call.Info
@@ -68,23 +72,28 @@ type job struct {
 	in    *buffer
 	fresh bool
 	sync  bool
+	// since is when the file system began to be made durable as a whole; zero: the file is, by itself.
+	since time.Time
 	ended bool
 	cause call.Cause
 	now   time.Time
 }
 
 // process does what there is to do for r, or leaves it to the worker who is at it.
-func (s *Store) process(r *Recording, win []byte, sync bool) {
+func (s *Store) process(r *Recording, win []byte, sync bool, since time.Time) {
 	x := &r.inbox
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.again, x.wantSync, x.queued = true, x.wantSync || sync, false
+	if sync {
+		x.since = since
+	}
 	if x.busy {
 		return
 	}
 	x.busy = true
 	for x.again && !x.finished {
-		j := job{in: x.in, fresh: x.fresh, sync: x.wantSync, ended: x.ended, cause: x.cause, now: time.Now()}
+		j := job{in: x.in, fresh: x.fresh, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
 		x.in, x.spare = x.spare, nil
 		x.again, x.wantSync, x.fresh = false, false, false
 		copyStates(&r.w.states, x.states)
@@ -113,6 +122,7 @@ func (r *Recording) step(j job, win []byte) {
 	if !w.audioShut {
 		r.remask()
 	}
+	w.img.lowest = w.lowest(j.in)
 	for _, o := range j.in.ops {
 		r.take(j.in, o)
 	}
@@ -130,6 +140,21 @@ func (r *Recording) step(j job, win []byte) {
 	if j.ended {
 		r.seal(j)
 	}
+}
+
+// lowest is the lowest index that a drain is about to touch in the usual case: what comes late is not looked at.
+func (w *work) lowest(in *buffer) int64 {
+	low := int64(-1)
+	for i := range in.ops {
+		o := &in.ops[i]
+		if int(o.track) > len(w.tracks) || o.kind != kindReceived {
+			continue
+		}
+		if t := w.tracks[o.track-1]; t.placed && (low < 0 || o.pos+t.offset < low) {
+			low = o.pos + t.offset
+		}
+	}
+	return low
 }
 
 // events writes the batch's events down, and tells of faults.
@@ -207,13 +232,17 @@ func (r *Recording) openAudio() error {
 // sync makes durable what was written, and says in the manifest what a crash must not lose.
 func (r *Recording) sync(j job) {
 	w := &r.w
-	if err := w.img.sync(); err != nil {
+	durable := w.img.sync
+	if !j.since.IsZero() {
+		durable = func() error { return w.img.settle(j.since) }
+	}
+	if err := durable(); err != nil {
 		r.fail(err)
 	}
 	if err := w.log.sync(); err != nil {
 		r.fail(err)
 	}
-	if j.fresh || w.stale(j.now) {
+	if j.fresh || w.stale(j.now, r.s.openNow()) {
 		if err := r.showLive(j.now, true); err != nil {
 			r.fail(err)
 		}
@@ -248,12 +277,12 @@ func (r *Recording) list() error {
 }
 
 // stale tells whether the live manifest has to be written anew.
-func (w *work) stale(now time.Time) bool {
+func (w *work) stale(now time.Time, open int) bool {
 	if w.shown.at.IsZero() || !slices.Equal(w.shown.tracks, w.keys()) {
 		return true
 	}
-	// The more spans, the longer a manifest takes: it is written the less often.
-	every := liveManifestEvery + time.Duration(w.shown.spans)*time.Millisecond
+	// The more spans, the longer a manifest takes, and the more recordings, the more of them: it is written the less often.
+	every := liveManifestEvery + time.Duration(w.shown.spans)*time.Millisecond + time.Duration(open)*perOpenRecording
 	_, samples := w.count()
 	return samples != w.shown.samples && now.Sub(w.shown.at) >= every
 }

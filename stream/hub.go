@@ -186,3 +186,4 @@ type discard struct{}
 
 func (discard) Write(*media.Batch) {}
 func (discard) End(call.Cause)     {}
+func (discard) Patient() bool      { return true }

@@ -39,6 +39,8 @@ type cli struct {
 	Doctor   doctorCmd  `cmd:"" help:"looks at all that must hold for calls to be heard, and says what to do"`
 	Demo     demoCmd    `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
 	Sim      simCmd     `cmd:"" help:"that RingCentral alone, for other programs' tests"`
+	Bench    benchCmd   `cmd:"" help:"how many calls this machine carries: CPU per packet, beside the kernel's own"`
+	Sender   senderCmd  `cmd:"" name:"bench-sender" hidden:"" help:"the other process of bench"`
 	Settings settingCmd `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
 	Version  versionCmd `cmd:"" help:"version and build"`
 }

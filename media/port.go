@@ -1,0 +1,217 @@
+package media
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+const (
+	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at many times the usual rate, and
+	// the kernel drops the rest.
+	drainBatches = 8
+	// controlEvery is how often the RTCP port of one track is read once the track is placed, which a report may help with.
+	controlEvery = 200 * time.Millisecond
+)
+
+// port is a local port, and the track or tracks on it.
+type port struct {
+	// Set when made, then constant.
+	pair  portPair
+	share *share // nil: the port is one track's own
+
+	// Owned by the shard.
+	tracks []*liveTrack
+	shut   bool
+	*known // who is where; nil of a port that is one track's own
+}
+
+func ownPort(pair portPair) *port { return &port{pair: pair} }
+
+// join puts a track on the port. The first makes the shard read it.
+func (s *shard) join(k *liveTrack) {
+	p := k.port
+	if len(p.tracks) == 0 {
+		s.ports = append(s.ports, p)
+	}
+	p.tracks = append(p.tracks, k)
+	if p.share != nil {
+		p.meet(k, k.plan.Remote)
+	}
+}
+
+// leave takes a track off its port, which is closed after the last.
+func (s *shard) leave(k *liveTrack) {
+	p := k.port // which it may never have joined
+	for i, have := range p.tracks {
+		if have == k {
+			p.tracks = append(p.tracks[:i], p.tracks[i+1:]...)
+			break
+		}
+	}
+	if p.share != nil {
+		p.part(k, s.now)
+		if !s.sharing.release(p.share, k.plan, s.now) {
+			return
+		}
+	}
+	s.shut(p)
+}
+
+// shut closes a port.
+func (s *shard) shut(p *port) {
+	if p.shut {
+		return
+	}
+	p.shut = true
+	for i, have := range s.ports {
+		if have == p {
+			s.ports = append(s.ports[:i], s.ports[i+1:]...)
+			break
+		}
+	}
+	s.mu.Lock()
+	s.ended.KernelDropPackets += p.pair.rtp.kernelDrops()
+	s.mu.Unlock()
+	p.pair.close(s.engine.ports, s.now)
+}
+
+// readPorts takes what came to all ports.
+//
+//earshot:hot
+func (s *shard) readPorts() {
+	for i := 0; i < len(s.ports); i++ { // a turn in between may close some
+		s.readPort(s.ports[i], true)
+	}
+}
+
+// readPort takes what came to one port; a panic costs what was read and nothing else. may: tracks may take their turn
+// in between, to make room.
+//
+//earshot:hot
+func (s *shard) readPort(p *port, may bool) {
+	defer s.rescuePort(p)
+	if p.share == nil && !p.tracks[0].open() {
+		return // SRTP whose key is still to come stays in the kernel
+	}
+	if p.share != nil {
+		p.budget = strangerTries
+	}
+	limit := drainBatches * (1 + len(p.tracks)/8)
+	for range limit {
+		if !s.makeRoom(may) || p.shut {
+			return
+		}
+		n := p.pair.rtp.readBatch(&s.batch)
+		for i := range n {
+			d := &s.batch.got[i]
+			p.hand(s, d.octets, d.source, s.arrival(d.stamp))
+		}
+		if n < batchSize {
+			break
+		}
+	}
+	if p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
+		return
+	}
+	for range limit {
+		if !s.makeRoom(may) || p.shut {
+			return
+		}
+		n := p.pair.rtcp.readBatch(&s.batch)
+		for i := range n {
+			d := &s.batch.got[i]
+			p.handControl(s, d.octets, d.source, s.arrival(d.stamp))
+		}
+		if n < batchSize {
+			break
+		}
+	}
+}
+
+// makeRoom lets the tracks take their turn where the intake is full.
+//
+//earshot:hot
+func (s *shard) makeRoom(may bool) bool {
+	if s.intake.room() {
+		return true
+	}
+	if !may {
+		return false
+	}
+	s.turns(true)
+	return true
+}
+
+// hand gives a datagram to its track.
+//
+//earshot:hot
+func (p *port) hand(s *shard, b []byte, from netip.AddrPort, at time.Duration) {
+	k, f := (*liveTrack)(nil), formMedia
+	tapped := s.engine.cfg.Tap != nil
+	if tapped {
+		s.tapper.keep(b)
+	}
+	if p.share == nil {
+		k = p.tracks[0]
+	} else if k, b, f = p.find(s, b, from, at); k == nil && s.news() {
+		k, b, f = p.find(s, b, from, at)
+	}
+	if k == nil {
+		s.stray()
+		return
+	}
+	if tapped {
+		s.tap(k, p.pair.rtp, from, at, false)
+	}
+	s.intake.add(k, b, from, at, f)
+}
+
+// news takes the posts that came since the sweep began: a track that was opened meanwhile may have a packet already.
+func (s *shard) news() bool {
+	if s.mail.n.Load() == 0 {
+		return false
+	}
+	s.takePosts(false)
+	return true
+}
+
+// handControl gives a datagram of the RTCP port to its track.
+//
+//earshot:hot
+func (p *port) handControl(s *shard, b []byte, from netip.AddrPort, at time.Duration) {
+	var k *liveTrack
+	if p.share == nil {
+		k = p.tracks[0]
+	} else if k = p.findControl(b, from); k == nil {
+		s.stray()
+		return
+	}
+	if s.engine.cfg.Tap != nil {
+		s.tapper.keep(b)
+		s.tap(k, p.pair.rtcp, from, at, true)
+	}
+	s.intake.add(k, b, from, at, formControl)
+}
+
+// stray counts a datagram that is no track's.
+//
+//earshot:hot
+func (s *shard) stray() {
+	s.mu.Lock()
+	s.ended.Counts.StrayPackets++
+	s.mu.Unlock()
+}
+
+func (s *shard) rescuePort(p *port) {
+	if r := recover(); r != nil {
+		s.panicked(r, "port", fmt.Sprint(p.pair.rtp.local()))
+	}
+}
+
+// pull reads a track's port out of turn.
+func (k *liveTrack) pull() {
+	if k.open() && !k.port.shut {
+		k.shard.readPort(k.port, false)
+	}
+}

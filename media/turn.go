@@ -1,0 +1,190 @@
+package media
+
+import (
+	"context"
+	"time"
+)
+
+// Patient is a [Sink] that need not have everything at once: a file. Where all sinks of a timeline are patient it gets a batch for every second
+// Config.SlowSweep, else for every Config.Sweep, and frames that were received have octets and no PCM.
+type Patient interface{ Patient() bool }
+
+// run sweeps until ctx ends, and then closes what is left.
+func (s *shard) run(ctx context.Context) {
+	last := time.Now()
+	timer := time.NewTimer(s.engine.cfg.Sweep)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			s.sweptNow()
+			last = time.Now()
+			s.sweep(last)
+			timer.Reset(time.Until(last.Add(s.pace())))
+		case <-s.wake:
+			s.attend(time.Now())
+		case <-s.mail.wake:
+			timer.Reset(time.Until(last.Add(s.engine.cfg.Sweep)))
+		case <-ctx.Done():
+			s.shutDown(time.Now(), context.Cause(ctx))
+			return
+		}
+	}
+}
+
+// sweptNow notes when a sweep begins.
+func (s *shard) sweptNow() {
+	now := int64(s.engine.Now())
+	if before := s.sweptAt.Swap(now); before != 0 && now-before > s.worst.Load() {
+		s.worst.Store(now - before)
+	}
+}
+
+// pace is how long the next sweep may wait.
+func (s *shard) pace() time.Duration {
+	if s.quick {
+		return s.engine.cfg.Sweep
+	}
+	return s.engine.cfg.SlowSweep
+}
+
+// nudge asks for attend. It never blocks.
+func (s *shard) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// attend is a sweep of the timelines that have posts, and of no others. RingCentral sends nothing before our first packet: a
+// new agreement that waited for the sweep would lose half of one on average.
+func (s *shard) attend(now time.Time) {
+	s.setClock(now)
+	s.takePosts(false)
+	if s.clock.stepped { // the older stamps can be told in this sweep only
+		s.readPorts()
+		s.turns(true)
+	}
+	for _, l := range s.lines {
+		if len(l.todo) > 0 {
+			s.turn(l)
+		}
+	}
+	s.removeClosed()
+}
+
+// patientSweeps is how many slow sweeps go into one batch for patient sinks: a track's turn costs as much as a few packets, for it
+// begins with a cold cache.
+const patientSweeps = 2
+
+// sweep is one look at everything.
+//
+//earshot:hot
+func (s *shard) sweep(now time.Time) {
+	s.setClock(now)
+	s.takePosts(false)
+	if s.controlTurn = s.now >= s.controlAt; s.controlTurn {
+		s.controlAt = s.now + controlEvery
+	}
+	s.readPorts()
+	s.controlTurn = false
+	slow := s.now+s.engine.cfg.Sweep/2 >= s.slowAt
+	if slow {
+		s.slowAt = s.now + patientSweeps*s.engine.cfg.SlowSweep
+	}
+	s.turns(slow)
+	s.reportDue()
+	s.removeClosed()
+}
+
+// turns lets the timelines take their turn that have something to do; the patient ones only if all shall. What waits in
+// the intake is nobody's after that, or stays.
+//
+//earshot:hot
+func (s *shard) turns(all bool) {
+	s.quick = false
+	waiting := false
+	for _, l := range s.lines {
+		quick := l.quick()
+		s.quick = s.quick || quick
+		switch {
+		case l.closed:
+		case len(l.todo) > 0, l.mailed && (all || quick), s.now >= l.due && (all || quick):
+			s.turn(l)
+		case l.mailed:
+			waiting = true
+		}
+	}
+	if !waiting {
+		s.intake.reset()
+	}
+}
+
+// quick tells whether the timeline's turn can't wait for a slow sweep.
+//
+//earshot:hot
+func (l *liveTimeline) quick() bool { return l.live || l.opening }
+
+// need looks whether somebody listens live.
+func (l *liveTimeline) need() {
+	l.live = false
+	for _, st := range l.seats {
+		l.live = l.live || !st.patient
+	}
+}
+
+// turn is one timeline's turn: posts, tracks, batch.
+//
+//earshot:hot
+func (s *shard) turn(l *liveTimeline) {
+	s.serve(l)
+	l.mailed = false
+	for i := range l.todo {
+		l.perform(&l.todo[i])
+	}
+	clear(l.todo)
+	l.todo = l.todo[:0]
+	if l.closed {
+		return
+	}
+	l.due, l.opening = forever, false
+	for _, k := range l.tracks {
+		if k.state.Ended {
+			k.drain()
+			continue
+		}
+		s.sweepTrack(k)
+		l.dirty = l.dirty || k.dirty
+		k.dirty = false
+		l.due = min(l.due, k.due(s.now))
+		l.opening = l.opening || k.silence.left > 0 && k.agree != nil
+	}
+	if l.droppedEvents.Load() > 0 {
+		l.tellDropped()
+	}
+	if l.dirty || len(s.out.frames) > 0 || len(s.out.events) > 0 || s.now-l.wroteAt >= idleBatch {
+		s.write(l, s.now-s.engine.cfg.ArchiveWindow)
+	} else if l.unshown && s.now >= l.showAt {
+		l.show()
+	}
+	l.due = min(l.due, l.wroteAt+idleBatch)
+	if l.unshown {
+		l.due = min(l.due, l.showAt)
+	}
+	l.turned = s.now
+}
+
+// due is when time alone asks for the track's turn: at once while anything of it is open.
+//
+//earshot:hot
+func (k *liveTrack) due(now time.Duration) time.Duration {
+	p := k.placer
+	if k.kept.n > 0 || k.latch.trial.held > 0 || k.digits.active || k.strays.told != k.state.Counts.StrayPackets ||
+		p.begun && (!p.started || !p.align.placed || p.wait.n > 0 || p.cand.n > 0 || p.past.n > 0) {
+		return now
+	}
+	if k.agree == nil || k.silence.next == 0 {
+		return forever
+	}
+	return k.silence.next
+}
