@@ -166,8 +166,11 @@ func (d *Dialog) refused(tx *clientTx, invite, answer *message) {
 // abandon cancels an INVITE that was not answered in time, or whose caller has hung up, and gives the cause. A 200 that crosses
 // the CANCEL, or comes before there is anything to cancel, is acknowledged, then ended with a BYE.
 func (d *Dialog) abandon(ctx context.Context, tx *clientTx, invite *message, provisional bool, cause error) error {
-	if errors.Is(cause, ErrClosed) || !provisional && errors.Is(cause, ErrNoAnswer) {
-		d.t.finish(tx, nil, nil) // nobody is there
+	d.t.mu.Lock()
+	gone := tx.flow.closed || tx.flow.forgotten || d.t.closed
+	d.t.mu.Unlock()
+	if !provisional && gone || errors.Is(cause, ErrClosed) {
+		d.t.finish(tx, nil, nil)
 		return cause
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
