@@ -34,3 +34,12 @@ func (c *Call) endDeserted(ctx context.Context) {
 		cancel()
 	}
 }
+
+// overtaken is the cause of a leg's end. Who hangs up while our 200 is on its way may never acknowledge it: then the call ended,
+// and no ACK was lost.
+func overtaken(c call.Cause, shown bool) call.Cause {
+	if c.Code != call.CodeNoACK || shown {
+		return c
+	}
+	return call.Cause{Code: call.CodeHangup, Text: "RingCentral shows the call no more: it ended while our answer was on its way"}
+}

@@ -209,6 +209,9 @@ func (l *leg) Silence() time.Duration {
 
 // Ended ends the leg's tracks and takes it out of the call.
 func (l *leg) Ended(c call.Cause) {
+	if l.call.mode != "" {
+		c = overtaken(c, l.call.shown())
+	}
 	l.mu.Lock()
 	for _, t := range l.tracks {
 		t.End()

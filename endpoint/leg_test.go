@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 )
 
@@ -18,5 +19,20 @@ func TestAFreshLegIsNotSilentForAsLongAsTheEngineRuns(t *testing.T) {
 	l := &leg{call: &Call{e: &Endpoint{engine: engine}}, born: engine.Now(), tracks: map[int]*media.Track{}}
 	if s := l.Silence(); s > 10*time.Millisecond {
 		t.Errorf("silence: got %v for a leg that was just made", s)
+	}
+}
+
+func TestNoACKOfACallThatHasEndedIsAHangup(t *testing.T) {
+	for _, tc := range []struct {
+		cause, want call.Code
+		shown       bool
+	}{
+		{call.CodeNoACK, call.CodeHangup, false},
+		{call.CodeNoACK, call.CodeNoACK, true},
+		{call.CodeFlowLost, call.CodeFlowLost, false},
+	} {
+		if got := overtaken(call.Cause{Code: tc.cause}, tc.shown); got.Code != tc.want {
+			t.Errorf("%s, shown %v: got %v, want %s", tc.cause, tc.shown, got, tc.want)
+		}
 	}
 }

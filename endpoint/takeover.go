@@ -177,6 +177,9 @@ func (e *Endpoint) Older(pid int, held []Held) {
 
 // OlderGone tells that the older process has ended, however it did: what it held is free, and what it left is finished.
 func (e *Endpoint) OlderGone() {
+	for _, p := range e.pools {
+		p.sup.Abandoned()
+	}
 	e.Older(0, nil)
 	if e.store != nil {
 		e.store.Recover()

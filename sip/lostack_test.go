@@ -45,7 +45,9 @@ func TestByeIsNoProofOfAnAnswer(t *testing.T) {
 	if res := d.ask("BYE", ""); !res.is("200") {
 		t.Errorf("BYE: %q", res.start)
 	}
-	h.ended(0)
+	if c := h.ended(0); c.Code != call.CodeHangup {
+		t.Errorf("cause %+v, want that of who hung up while our 200 was on its way", c)
+	}
 	if n := h.counter("dialogs_established"); n != 0 {
 		t.Errorf("%d established", n)
 	}

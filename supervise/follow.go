@@ -215,6 +215,9 @@ func (c *core) replan(now time.Time, s *session, v *view) {
 
 // settled says whether the joins have no past that only a reading can clear up.
 func (s *session) settled() bool {
+	if s.leaver > 0 {
+		return false
+	}
 	for _, j := range s.joins {
 		if j.unclear || (j.asks > 0 && !j.alive()) {
 			return false

@@ -2,6 +2,11 @@ package supervise
 
 import "time"
 
+// leaverReadings are how often a call that another process of ours has let go of is read because RingCentral still shows our
+// party on the line: dialog and party end in any order, and whoever asks in between is refused. They take as long as a 409 is
+// asked again.
+const leaverReadings = 4
+
 // Drain, when on, has nothing asked for but the calls that were asked for before: one of them that drops, or goes on in
 // another session, is joined again. Others are left alone, as long as it is on.
 func (s *Supervisor) Drain(on bool) {
@@ -31,7 +36,14 @@ func (s *Supervisor) Elsewhere(calls [][]string) {
 	s.hurry()
 }
 
+// Abandoned tells that the other process is gone and ended no dialog: nothing is waited for, what it heard is asked for at once.
+func (s *Supervisor) Abandoned() {
+	s.change(func(time.Time) { s.core.theirs = nil })
+	s.hurry()
+}
+
 func (c *core) setElsewhere(now time.Time, calls [][]string) {
+	before := c.theirs
 	c.theirs = map[string]bool{}
 	for _, chain := range calls {
 		for i, id := range chain {
@@ -45,6 +57,11 @@ func (c *core) setElsewhere(now time.Time, calls [][]string) {
 				prev.next, prev.nextAt, v.prev = id, now, prev.id
 			}
 			prev.wanted, v.wanted = true, true
+		}
+	}
+	for id := range before {
+		if s := c.sessions[id]; s != nil && !c.theirs[id] {
+			s.dirty, s.readAt, s.leaver = true, now, leaverReadings
 		}
 	}
 }
@@ -72,4 +89,17 @@ func (c *core) begun(s *session) bool {
 		}
 	}
 	return false
+}
+
+// leaving says whether our party of a dialog in the other process is still on the line, and has the session read again soon.
+func (c *core) leaving(now time.Time, s *session, parties []partyState) bool {
+	if s.leaver == 0 {
+		return false
+	}
+	if s.leaver--; s.leaver == 0 || len(c.strays(s, parties)) == 0 {
+		s.leaver = 0
+		return false
+	}
+	s.dirty, s.readAt = true, now.Add(notReadyFirst<<(leaverReadings-1-s.leaver))
+	return true
 }

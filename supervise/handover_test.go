@@ -24,6 +24,70 @@ func TestACallThatAnotherProcessHearsIsNotTouchedUntilItIsFree(t *testing.T) {
 	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
 }
 
+// freed is a call that another process heard and has let go of.
+func freed(t *testing.T) *script {
+	s := newScript(t, ModeParty)
+	s.c.setElsewhere(s.now, [][]string{{"s1"}})
+	s.look("s1 a2")
+	s.want("wanted s1")
+	s.c.setElsewhere(s.now, nil)
+	s.want("read s1")
+	return s
+}
+
+func TestACallIsNotAskedForWhileTheOtherProcessesPartyIsOnTheLine(t *testing.T) {
+	s := freed(t)
+	s.read("s1", append(talk, "o3 8 sup")...)
+	s.want("")
+	s.after(notReadyFirst)
+	s.want("read s1")
+	s.read("s1", talk...)
+	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
+}
+
+func TestAPartyThatStaysOfTheOtherProcessIsWaitedForTwoSecondsOnly(t *testing.T) {
+	s := freed(t)
+	for wait := notReadyFirst; wait <= 4*notReadyFirst; wait *= 2 {
+		s.read("s1", append(talk, "o3 8 sup")...)
+		s.c.take()
+		s.want("")
+		s.after(wait)
+		s.want("read s1")
+	}
+	s.read("s1", append(talk, "o3 8 sup")...)
+	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
+}
+
+func TestAnEventDoesNotCutShortTheWaitForTheOtherProcessesParty(t *testing.T) {
+	s := newFed(t, ModeParty, true)
+	s.c.setElsewhere(s.now, [][]string{{"s1"}})
+	s.event("s1", 2, "c1 - Answered out")
+	s.event("s1", 3, "a2 7 Answered")
+	s.want("wanted s1, wanted s1 c1")
+	s.c.setElsewhere(s.now, nil)
+	s.event("s1", 4, "o3 8 Disconnected") // one of the two
+	s.want("read s1")
+	s.read("s1", append(talk, "o4 8 sup")...)
+	s.event("s1", 5, "o4 8 Disconnected")
+	s.want("")
+	s.after(notReadyFirst)
+	s.want("read s1")
+	s.read("s1", talk...)
+	s.want("ask s1 c1, ask s1 a2")
+}
+
+func TestWhatADeadProcessHeardIsAskedForWithoutWaiting(t *testing.T) {
+	s := newScript(t, ModeParty)
+	s.c.setElsewhere(s.now, [][]string{{"s1"}})
+	s.look("s1 a2")
+	s.want("wanted s1")
+	(&Supervisor{core: s.c, wake: make(chan struct{}, 1), urge: make(chan struct{}, 1)}).Abandoned()
+	s.c.setElsewhere(s.now, nil)
+	s.want("read s1")
+	s.read("s1", append(talk, "o3 8 sup")...)
+	s.want("wanted s1 c1, ask s1 c1, ask s1 a2")
+}
+
 func TestACallThatEndsWithTheOtherProcessIsNotMissed(t *testing.T) {
 	for _, freedFirst := range []bool{true, false} {
 		s := newScript(t, ModeParty)

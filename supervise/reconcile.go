@@ -143,6 +143,7 @@ type freshness struct {
 	tries     int       // readings in a row that found the call not ready
 	freshAt   time.Time // the newest reading or event
 	sentTop   int64     // the view's newest sequence when the reading was asked for
+	leaver    int       // readings left that wait until a dialog of another process is gone
 	lookAt    time.Time // released: when it is read to see who has the place
 }
 

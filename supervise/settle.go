@@ -43,6 +43,10 @@ func (c *core) read(now time.Time, id string, parties []partyState, o outcome, u
 		}
 		s.inCall, s.lived = true, true
 	}
+	if c.leaving(now, s, v.states()) {
+		c.decide(now, s)
+		return
+	}
 	if p.lone && s.tries >= notReadyTries && !s.heard {
 		// The other side is not of this account, say, and is not shown; the whole session can be heard all the same.
 		p.mode, p.ready = ModeSession, true
@@ -99,22 +103,13 @@ func (c *core) over(now time.Time, s *session) {
 // clear settles the joins whose last POST had no clear answer: those of our parties in the session that no other join
 // has, are theirs.
 func (c *core) clear(now time.Time, s *session, parties []partyState) {
-	taken := map[string]bool{}
 	var unclear []*join
 	for _, j := range s.joins {
-		if j.own != "" {
-			taken[j.own] = true
-		}
 		if j.unclear {
 			unclear = append(unclear, j)
 		}
 	}
-	var free []string
-	for _, p := range parties {
-		if p.Supervising && live(p) && !taken[p.ID] && (len(c.own) == 0 || p.ExtensionID == "" || c.own.has(p.ExtensionID)) {
-			free = append(free, p.ID)
-		}
-	}
+	free := c.strays(s, parties)
 	for _, j := range unclear {
 		j.unclear = false
 		if len(free) == 0 || (j.state != stateWanted && j.state != stateFailed) {
@@ -127,6 +122,23 @@ func (c *core) clear(now time.Time, s *session, parties []partyState) {
 			j.own = free[0]
 		}
 	}
+}
+
+// strays are our parties in the session that no join has.
+func (c *core) strays(s *session, parties []partyState) []string {
+	taken := map[string]bool{}
+	for _, j := range s.joins {
+		if j.own != "" {
+			taken[j.own] = true
+		}
+	}
+	var free []string
+	for _, p := range parties {
+		if p.Supervising && live(p) && !taken[p.ID] && (len(c.own) == 0 || p.ExtensionID == "" || c.own.has(p.ExtensionID)) {
+			free = append(free, p.ID)
+		}
+	}
+	return free
 }
 
 // apply makes the session's joins those of the plan. What is heard already is kept as it is.

@@ -163,15 +163,49 @@ func (d *Dialog) refused(tx *clientTx, invite, answer *message) {
 	_ = d.t.send(tx.flow, ack.bytes())
 }
 
-// abandon cancels an INVITE that was not answered in time, and gives the cause. A 200 that crosses the CANCEL is
-// acknowledged, then ended with a BYE. Without a provisional response there is nothing to cancel, RFC 3261 section 9.1.
+// abandon cancels an INVITE that was not answered in time, or whose caller has hung up, and gives the cause. A 200 that crosses
+// the CANCEL, or comes before there is anything to cancel, is acknowledged, then ended with a BYE.
 func (d *Dialog) abandon(ctx context.Context, tx *clientTx, invite *message, provisional bool, cause error) error {
-	if !provisional || errors.Is(cause, ErrClosed) {
+	d.t.mu.Lock()
+	gone := tx.flow.closed || tx.flow.forgotten || d.t.closed
+	d.t.mu.Unlock()
+	if !provisional && gone || errors.Is(cause, ErrClosed) {
 		d.t.finish(tx, nil, nil)
 		return cause
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWait)
 	defer cancel()
+	var answer *message
+	if !provisional {
+		// RFC 3261 section 9.1: CANCEL waits for the first response.
+		first, err := d.t.wait(ctx, tx)
+		if err != nil {
+			d.t.finish(tx, nil, nil)
+			return cause
+		}
+		if first.code >= 200 {
+			answer = first
+		}
+	}
+	if answer == nil {
+		if answer = d.cancel(ctx, tx, invite); answer == nil {
+			return cause
+		}
+	}
+	if answer.code >= 300 {
+		d.refused(tx, invite, answer)
+		return cause
+	}
+	d.t.mu.Lock()
+	d.remote = answer.get("To")
+	d.t.mu.Unlock()
+	d.acknowledge(tx, answer, nil)
+	_ = d.bye(ctx, "cancelled too late")
+	return cause
+}
+
+// cancel sends the CANCEL and gives the INVITE's final response; nil: none came.
+func (d *Dialog) cancel(ctx context.Context, tx *clientTx, invite *message) *message {
 	n, _ := invite.cseq()
 	m := &message{method: "CANCEL", uri: invite.uri}
 	for _, h := range invite.headers {
@@ -185,17 +219,12 @@ func (d *Dialog) abandon(ctx context.Context, tx *clientTx, invite *message, pro
 		d.t.strictly("%s: CANCEL was not answered with 200", d.name)
 	}
 	answer, _, err := d.await(ctx, tx)
-	switch {
-	case err != nil:
+	if err != nil {
 		d.t.strictly("%s: cancelled INVITE was not answered with 487", d.name)
 		d.t.finish(tx, nil, nil)
-	case answer.code >= 300:
-		d.refused(tx, invite, answer)
-	default:
-		d.acknowledge(tx, answer, nil)
-		_ = d.bye(ctx, "cancelled too late")
+		return nil
 	}
-	return cause
+	return answer
 }
 
 // cancelWait is how long a cancelled INVITE may take to end.

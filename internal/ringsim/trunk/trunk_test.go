@@ -395,6 +395,45 @@ func TestInviteFails(t *testing.T) {
 	}
 }
 
+// Who hangs up while the INVITE is on its way hears the answer out: what came to nothing is not left without an ACK.
+func TestInviteThatIsGivenUpBeforeAnyAnswerIsEnded(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	d := dial(t, w, "tcp")
+	d.online()
+	for _, code := range []int{100, 200} {
+		ctx, hangUp := context.WithCancel(t.Context())
+		got := make(chan error, 1)
+		go func() {
+			c, err := w.Invite(ctx, Invite{UserName: userName, FromUser: "108"})
+			if err == nil { // the 200 was quicker
+				err = errors.Join(c.Bye(t.Context()), ctx.Err())
+			}
+			got <- err
+		}()
+		invite := d.next("INVITE")
+		hangUp()
+		if code < 200 {
+			d.send(d.reply(invite, code))
+			d.send(d.reply(d.next("CANCEL"), 200))
+			d.send(d.reply(invite, 487))
+			d.next("ACK")
+		} else {
+			d.send(d.answer(invite))
+			d.next("ACK")
+			bye := d.next("BYE")
+			if got, want := tag(bye.get("To")), d.toTag; got != want {
+				t.Errorf("BYE to tag %q, want %q", got, want)
+			}
+			d.send(d.reply(bye, 200))
+		}
+		if err := <-got; !errors.Is(err, context.Canceled) {
+			t.Errorf("after a %d: %v", code, err)
+		}
+	}
+	w.wantNoComplaint(t)
+}
+
 func TestRun(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("New took an empty Config")
