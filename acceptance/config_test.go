@@ -59,6 +59,11 @@ func TestABadConfigurationIsOneLineAndOpensNothing(t *testing.T) {
 			if !want.MatchString(errs) {
 				t.Errorf("got  %swant %s", errs, want)
 			}
+			// The cure of an unknown key refers to this list, so it is there.
+			code, out, again := finish(t, home, 5*time.Second, "config", "-c", file)
+			if code != 2 || again != errs || !strings.Contains(out, "\nsupervise.rejoin_timeout") || strings.Contains(out, secret) {
+				t.Errorf("earshot config: exit code %d, standard error %q, want 2, the same, and all keys without a secret; got\n%s", code, again, out)
+			}
 			if strings.Contains(errs, secret) {
 				t.Error("it shows the secret")
 			}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // maxStatus bounds a status answer and an error text, in bytes.
@@ -38,13 +39,29 @@ func (e *NotRunningError) Hint() string {
 	return "start it with `earshot run`, or name its configuration with -c if it has another control.socket"
 }
 
+// pingWithin is how long a daemon may take to show that it lives.
+const pingWithin = 5 * time.Second
+
+// HungError is what Dial returns when a daemon serves the socket and does not answer.
+type HungError struct{ Socket string }
+
+// Error says that it hangs.
+func (e *HungError) Error() string {
+	return fmt.Sprintf("the daemon does not answer within %s (socket %s)", pingWithin, e.Socket)
+}
+
+// Hint says what to do.
+func (e *HungError) Hint() string {
+	return "it is stopped, or the machine is overloaded; `kill -QUIT` ends it and has it print where it stands"
+}
+
 // Client talks to the daemon over its control socket. It may be used by many goroutines.
 type Client struct {
 	http *http.Client
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Dial checks that a daemon serves the socket; if none does, the error is a *NotRunningError.
+// Dial checks that a daemon serves the socket, and that it answers; the error is a *NotRunningError or a *HungError.
 func Dial(ctx context.Context, socket string) (*Client, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
@@ -60,9 +77,28 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 	default:
 		return nil, &NotRunningError{Socket: socket, Err: err}
 	}
-	return &Client{dial: dial, http: &http.Client{Transport: &http.Transport{
+	c := &Client{dial: dial, http: &http.Client{Transport: &http.Transport{
 		DialContext: dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
-	}}}, nil
+	}}}
+	return c, c.ping(ctx, socket)
+}
+
+// ping sees that somebody answers, whatever it is.
+func (c *Client) ping(ctx context.Context, socket string) error {
+	limited, cancel := context.WithTimeout(ctx, pingWithin)
+	defer cancel()
+	r, err := http.NewRequestWithContext(limited, http.MethodGet, "http://earshot/ping", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(r)
+	switch {
+	case err == nil:
+		return resp.Body.Close()
+	case limited.Err() != nil && ctx.Err() == nil:
+		return &HungError{Socket: socket}
+	}
+	return fmt.Errorf("control: %w", err)
 }
 
 // Status gives the daemon's status as it is.

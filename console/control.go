@@ -79,6 +79,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	}
 	c := &Control{cfg: cfg, socket: s, door: newDoor(limit(s.listener, maxConns))}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /listen", c.listen)
 	c.byHand(mux)

@@ -104,9 +104,19 @@ func (r *ear) learnAccount(ctx context.Context) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(infoEvery[min(i, len(infoEvery)-1)]):
+		case <-time.After(infoWait(err, i, time.Now())):
 		}
 	}
+}
+
+// infoWait is how long to wait after a failed try: until the request budget, or the server, allows another where the error
+// knows that, so that no call is missed for a wait that was drawn too long.
+func infoWait(err error, tries int, now time.Time) time.Duration {
+	var e interface{ Again() time.Time }
+	if errors.As(err, &e) {
+		return min(max(e.Again().Sub(now), infoEvery[0]), infoEvery[len(infoEvery)-1])
+	}
+	return infoEvery[min(tries, len(infoEvery)-1)]
 }
 
 // hint gives what to do about an error, if it knows.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/supervise"
 )
@@ -95,6 +96,18 @@ func (e *Endpoint) writeMissed(m missedCall) bool {
 		e.log.Error("record of a missed call not written", attr.Err(err), "hint", diskHint)
 		return false
 	}
+	id, cause := m.call.Session, map[string]any{"cause": string(m.cause.Code), "text": m.cause.Text}
+	events := []call.Event{
+		{Time: info.Started, Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}},
+		failed(call.Party{}, m.cause), {Type: call.EventCallEnded, Facts: cause},
+	}
+	for i := range events {
+		if events[i].Call = id; events[i].Time.IsZero() {
+			events[i].Time = time.Now().UTC()
+		}
+	}
+	now := e.engine.Now()
+	rec.Write(&media.Batch{Now: now, Final: now, Events: events})
 	rec.End(m.cause)
 	return true
 }

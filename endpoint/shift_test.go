@@ -352,6 +352,10 @@ func TestDrainKeepsItsCallsAndEndsWithTheLast(t *testing.T) {
 	oracle.Compare(t, "drained", c.Streams(), p[0], oracle.Limits{})
 	if p := parts(t, dir, late); len(p) != 1 || p[0].State != "no_media" || p[0].Cause != "shutdown" {
 		t.Errorf("the call that came: %+v, want a record without audio", p)
+	} else {
+		for _, text := range []string{`"call_started"`, `"join_failed"`, `"call_ended"`} {
+			wantEvent(t, p[0], text)
+		}
 	}
 }
 

@@ -42,6 +42,8 @@ type login struct {
 	err     error     // why the last attempt failed
 	nextTry time.Time // no attempt before
 	fails   int
+	vain    int        // tokens in a row that did no better than the one before
+	doubt   time.Time  // until then a refusal is not the token's fault
 	old     []oldToken // replaced by newer ones, at most maxOldTokens
 	scopes  []string   // of the newest login, as RingCentral spells them
 	owner   string     // extension id of its user
@@ -141,13 +143,36 @@ type loginError struct {
 func (e *loginError) Error() string { return e.err.Error() }
 func (e *loginError) Unwrap() error { return e.err }
 
-// drop forgets a token that was refused, unless a newer one is there already.
-func (l *login) drop(token string) {
+// Again is when a login is tried anew.
+func (e *loginError) Again() time.Time { return e.until }
+
+// drop forgets a token that was refused, unless a newer one is there already, and says whether to try again with another.
+// Where new tokens were refused as well it is not the token: it stays, or each request would cost a login.
+func (l *login) drop(token string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now.Before(l.doubt) {
+		return false
+	}
 	if l.token == token {
+		if len(l.old) < maxOldTokens { // it may live, for all that is known
+			l.old = append(l.old, oldToken{token, now})
+		}
 		l.token = ""
 	}
+	return true
+}
+
+// judged notes what became of a request that was repeated with another token.
+func (l *login) judged(refused bool, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !refused {
+		l.vain = 0
+		return
+	}
+	l.doubt = now.Add(backoff(refusedLoginWait, maxLoginWait, l.vain))
+	l.vain++
 }
 
 // good says whether there is a token that should work.

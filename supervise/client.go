@@ -114,8 +114,11 @@ func (c *client) do(ctx context.Context, r request, out any) error {
 			return fmt.Errorf("%s: %w", r.op, err)
 		}
 		answer, err := c.send(ctx, r.op, path, body, "application/json", "Bearer "+token)
-		if e, ok := errors.AsType[*APIError](err); ok && e.Status == http.StatusUnauthorized && try == 0 {
-			c.auth.drop(token)
+		e, ok := errors.AsType[*APIError](err)
+		refused := ok && e.Status == http.StatusUnauthorized
+		if try > 0 {
+			c.auth.judged(refused, time.Now())
+		} else if refused && c.auth.drop(token, time.Now()) {
 			continue
 		}
 		if err != nil {

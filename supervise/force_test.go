@@ -200,6 +200,31 @@ func TestReleasedCallIsAskedForWhenTheUserSaysSo(t *testing.T) {
 	s.want("ask s1")
 }
 
+func TestWhatIsHeardAgainAfterAReleaseSaysSinceWhenAndWhyItWasNot(t *testing.T) {
+	s := newScript(t, ModeSession)
+	s.look("s1 a2")
+	s.want("wanted s1, read s1")
+	s.read("s1", talk...)
+	s.want("wanted s1 c1, ask s1")
+	s.granted("s1", "", "own")
+	s.c.answered(s.now, "s1", "")
+	s.after(time.Minute)
+	s.released("s1")
+	gone := s.now
+	s.c.ended(s.now, "s1", "", call.Cause{Code: call.CodeReleased})
+	s.after(5 * time.Second)
+	s.supervised("s1", ModeParty) // other streams than before
+	s.want("asked s1 mix, joined s1 mix, released s1, wanted s1 c1, read s1")
+	s.read("s1", talk...)
+	s.want("ask s1 c1, ask s1 a2")
+	x := s.c.sessions["s1"]
+	for _, j := range x.joins {
+		if got := s.c.joinOf(x, j, call.Party{}, ""); !got.Wanted.Equal(gone) || got.Obstacle != handText {
+			t.Errorf("got %v, %q, want %v, %q", got.Wanted, got.Obstacle, gone, handText)
+		}
+	}
+}
+
 func TestReleaseHoldsForTheSessionsInWhichTheCallGoesOn(t *testing.T) {
 	s := newFed(t, ModeParty, true)
 	s.event("s1", 2, "c1 - Answered out")

@@ -131,6 +131,9 @@ func (e *busyError) Error() string {
 	return fmt.Sprintf("request budget: group %s is used up for now", e.group)
 }
 
+// Again is when the budget allows the request.
+func (e *busyError) Again() time.Time { return e.until }
+
 // take books one request, or says how long to wait before asking again.
 func (l *limiter) take(g group, share int, now time.Time) time.Duration {
 	l.mu.Lock()

@@ -160,7 +160,13 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 	}
 	if (cause.Code == call.CodeReleased || cause.Code == call.CodeShutdown) && !j.extra {
 		j.giveUp(cause, time.Time{})
-		if s.released = true; !c.given(s.id) {
+		s.released = true
+		given := c.given(s.id)
+		if given && wasUp {
+			s.givenAt = now // should it be heard again: since then it was not
+			s.hinder(now, handText)
+		}
+		if !given {
 			s.cause = cause
 		}
 		return
@@ -193,7 +199,10 @@ func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 		Masked: c.masked(s.id), Released: c.given(s.id)}
 	if j != nil {
 		out.OwnParty = j.own
-		if out.Wanted = j.wantedAt; out.Wanted.IsZero() {
+		if out.Wanted = j.wantedAt; out.Wanted.Before(s.givenAt) {
+			out.Wanted = s.givenAt
+		}
+		if out.Wanted.IsZero() {
 			out.Wanted = s.since
 		}
 		if !s.obstacle.at.Before(out.Wanted) {

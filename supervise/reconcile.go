@@ -121,6 +121,7 @@ type session struct {
 	waits     time.Time // it may be another call that goes on: nothing is asked for before
 	waitsMost time.Time // nor does it wait any longer than that
 	obstacle  obstacle
+	givenAt   time.Time // when the last dialog ended that a user gave up by hand
 	freshness
 }
 

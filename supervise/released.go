@@ -18,6 +18,7 @@ const (
 
 const (
 	givenText = "given up by hand: nothing is asked for until a human has taken the place and left it again"
+	handText  = "the supervisor's place was given up by hand"
 	takenText = "given up by hand: a human listens, and when he leaves earshot does"
 )
 
@@ -32,6 +33,7 @@ func (c *core) release(now time.Time, s *session) {
 	s.released, s.occupied, s.suspect, s.told = true, false, false, true
 	s.cause = call.Cause{Code: call.CodeReleased, Text: givenText}
 	s.lookAt = now.Add(occupiedEvery)
+	s.hinder(now, handText)
 	for _, j := range s.joins {
 		if j.state == stateWanted || j.state == stateFailed {
 			j.giveUp(s.cause, time.Time{})

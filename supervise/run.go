@@ -444,7 +444,12 @@ func again(err error, every time.Duration, fails *int) time.Duration {
 		return every
 	}
 	*fails++
-	return backoff(firstRetryWait, upkeepRetry, *fails-1)
+	wait := backoff(firstRetryWait, upkeepRetry, *fails-1)
+	if now := time.Now(); busy(err) {
+		_, until := judge(err, now)
+		wait = min(max(until.Sub(now), time.Second), upkeepRetry)
+	}
+	return wait
 }
 
 // deviceID names a device of the pool.

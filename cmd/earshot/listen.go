@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
@@ -36,20 +38,21 @@ func (l listenCmd) Run(ctx context.Context, c *cli, p *process) error {
 	return err
 }
 
-// dial reaches the running daemon.
+// dial reaches the running daemon. A configuration that was spoilt while it ran must not keep anybody from it: mistakes are
+// warnings then.
 func dial(ctx context.Context, c *cli, p *process) (*console.Client, error) {
-	socket, err := c.socket(p)
-	if err != nil {
-		return nil, err
+	l, bad := config.Peek(c.input(p))
+	if l == nil {
+		return nil, bad
 	}
-	return console.Dial(ctx, socket)
-}
-
-// socket finds the control socket. A client needs no account, so a configuration that lacks one is good enough.
-func (c *cli) socket(p *process) (string, error) {
-	l, err := config.Peek(c.input(p))
-	if err != nil {
-		return "", err
+	cl, err := console.Dial(ctx, l.Config.SocketPath())
+	if _, none := errors.AsType[*console.NotRunningError](err); none && bad != nil {
+		return nil, bad // it may name another socket than the one that is meant
 	}
-	return l.Config.SocketPath(), nil
+	if bad != nil {
+		for line := range strings.Lines(bad.Error()) {
+			fmt.Fprintln(p.err, "earshot: warning:", strings.TrimSpace(line))
+		}
+	}
+	return cl, err
 }

@@ -13,15 +13,19 @@ type settingCmd struct {
 	Markdown bool `help:"the table of docs/configuration.md"`
 }
 
-// Run shows every setting, its value and where it came from.
+// Run shows every setting, its value and where it came from; with mistakes as well, for what they say refers to it.
 func (s settingCmd) Run(c *cli, p *process) error {
 	if s.Markdown {
 		return config.Markdown(p.out)
 	}
-	l, err := c.load(p)
-	if err != nil {
+	l, bad := c.load(p)
+	if err := s.show(l, p); err != nil {
 		return err
 	}
+	return bad
+}
+
+func (s settingCmd) show(l *config.Loaded, p *process) error {
 	if s.JSON {
 		e := json.NewEncoder(p.out)
 		e.SetIndent("", "  ")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -33,6 +34,10 @@ type simCmd struct {
 
 // Run serves a RingCentral; what fits it goes to standard output first.
 func (s simCmd) Run(ctx context.Context, p *process) error {
+	if s.Agents < 1 || s.Supervisors < 1 || s.Devices < 1 || s.Dialogs < 0 {
+		return &usageError{err: fmt.Errorf("sim: %d agents, %d supervisors, %d devices each, %d dialogs: want one of each at least", s.Agents, s.Supervisors, s.Devices, s.Dialogs),
+			hint: "earshot sim --help"}
+	}
 	log := newLog(config.Log{Level: "info", Format: "text"}, p.err)
 	cfg := ringsim.Config{
 		REST: s.REST, UDP: s.UDP, TCP: s.TCP, TLS: s.TLS, Host: s.Host, Agents: s.Agents, Out: s.Out, Log: log,

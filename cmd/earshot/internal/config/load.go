@@ -47,8 +47,8 @@ func (e Errors) Error() string {
 	return strings.Join(s, "\n")
 }
 
-// Load reads all layers and checks the result. The error is an Errors with one line per mistake; the result then holds
-// nothing but Warnings.
+// Load reads all layers and checks the result. The error is an Errors with one line per mistake; the result is then
+// good for Warnings and Entries only: what could be read, beside the defaults.
 func Load(in Input) (*Loaded, error) { return load(in, true) }
 
 // Peek is Load for a client of the daemon: it asks for nothing that only the daemon needs, such as an account.
@@ -82,7 +82,7 @@ func load(in Input, whole bool) (*Loaded, error) {
 		add(l.check())
 	}
 	if len(bad) > 0 {
-		return &Loaded{Warnings: l.Warnings}, bad
+		return l, bad
 	}
 	return l, nil
 }
