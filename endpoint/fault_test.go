@@ -144,6 +144,7 @@ func TestEachFaultIsHealed(t *testing.T) {
 		{fault: fault{Kind: ringsim.FaultRegistrationGone, For: short}, when: ringingFirst, log: "cause=no_invite"},
 		{fault: fault{Kind: ringsim.FaultProxyGone, For: short}, when: ringingFirst, log: "registration failed"},
 		{fault: fault{Kind: ringsim.FaultFlowsCut}, when: ringingFirst, log: "registration failed"},
+		{fault: fault{Kind: ringsim.FaultEventsLost, For: short}, when: ringingFirst},
 		{fault: fault{Kind: ringsim.FaultFeedCut}, when: ringingFirst},
 		{fault: fault{Kind: ringsim.FaultFeedForget}, when: ringingFirst},
 		{fault: fault{Kind: ringsim.FaultFeedSilent}, when: ringingFirst},
@@ -205,7 +206,8 @@ func TestEachFaultIsHealed(t *testing.T) {
 // heard. One whose answer was lost, or whose INVITE is late, is not repeated.
 func most(f ringsim.Fault) int {
 	switch f.Kind {
-	case ringsim.FaultReset, ringsim.FaultSlow, ringsim.FaultInviteLate, ringsim.FaultInviteTwice, ringsim.FaultInvitesReversed:
+	case ringsim.FaultReset, ringsim.FaultSlow, ringsim.FaultInviteLate, ringsim.FaultInviteTwice, ringsim.FaultInvitesReversed,
+		ringsim.FaultEventsLost:
 		return 2
 	case ringsim.FaultBye, ringsim.FaultRegistrationGone, ringsim.FaultTokenLost, ringsim.FaultTokenExpired, "sixth login":
 		return 4

@@ -130,6 +130,34 @@ func TestWithoutACKTheCallEndsWithBYE(t *testing.T) {
 	}
 }
 
+// A copy that was under way when the ACK came: sipgo has forgotten the transaction by then.
+func TestRFC6026LateCopyOfAnAnsweredInviteMakesNoSecondCall(t *testing.T) {
+	networks(t, func(t *testing.T, network string) {
+		p, h := start(t, network, nil)
+		d := p.newDialog("copy")
+		invite := d.request("INVITE", sdpOne)
+		p.send(invite)
+		d.learn(p.final(d.cseq("INVITE")))
+		p.send(d.request("ACK", ""))
+		h.leg(0, func(l *leg) bool { return l.dialog != nil })
+		p.send(invite)
+		if network != "udp" { // where sipgo remembers it
+			eventually(t, func() bool { return h.counter("invites") == 2 })
+		}
+		for _, method := range []string{"OPTIONS", "BYE"} {
+			if res := d.ask(method, ""); !res.is("200") {
+				t.Errorf("%s: %q", method, res.start)
+			}
+		}
+		h.ended(0)
+		h.set(func() {
+			if n := len(h.legs); n != 1 {
+				t.Errorf("%d calls, want 1", n)
+			}
+		})
+	})
+}
+
 func TestCancelBeforeTheAnswer(t *testing.T) {
 	networks(t, func(t *testing.T, network string) {
 		p, h := start(t, network, nil)

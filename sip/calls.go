@@ -94,6 +94,7 @@ const (
 	admitted admission = iota
 	admitBusy
 	admitMerged    // it is here already, by another way
+	admitRepeated  // a late copy of one that was answered
 	admitAgain     // it failed a moment ago; the same answer again
 	admitCancelled // its CANCEL was quicker
 	admitStopping
@@ -112,6 +113,9 @@ func (c *calls) admit(inv *invite, now time.Time) (admission, int) {
 			return admitAgain, m.code
 		case m.tx != inv.tx:
 			return admitMerged, 0
+		case m.code != 0:
+			// sipgo forgets the transaction when the ACK is there; RFC 6026 section 7.1 has it take copies in for 64*T1.
+			return admitRepeated, m.code
 		}
 	}
 	if early, ok := c.cancels[inv.tx]; ok {

@@ -110,6 +110,8 @@ func (a *Account) takeIn(inv *invite) bool {
 	switch verdict {
 	case admitted:
 		return true
+	case admitRepeated:
+		return false // the dialog sends our 200 again, as long as it lacks its ACK
 	case admitBusy:
 		a.counters.add(cntInvitesBusy, 1)
 		code = 486

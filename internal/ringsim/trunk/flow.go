@@ -70,7 +70,11 @@ func (t *Trunk) readUDP() {
 		if t.shunning() {
 			continue
 		}
-		f := t.udpFlow(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), local)
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if t.stray(from, b[:n]) {
+			continue
+		}
+		f := t.udpFlow(from, local)
 		if f == nil {
 			continue
 		}
@@ -89,6 +93,14 @@ func (t *Trunk) readUDP() {
 		}
 		t.handle(f, m)
 	}
+}
+
+// stray says whether a datagram is RTP or RTCP (version 2, RFC 3550 section 5.1) of a source that never spoke SIP: it was meant for
+// who had this port a moment ago.
+func (t *Trunk) stray(from netip.AddrPort, b []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(b) > 0 && b[0]>>6 == 2 && t.flows[from] == nil
 }
 
 // udpFlow is the flow of a source; nil where there are too many.

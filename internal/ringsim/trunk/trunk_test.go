@@ -434,6 +434,22 @@ func TestInviteThatIsGivenUpBeforeAnyAnswerIsEnded(t *testing.T) {
 	w.wantNoComplaint(t)
 }
 
+func TestRTPOfWhoNeverSpokeSIPIsNotTheDevicesFault(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	rtp := appendRTP(nil, false, 0, 1, 160, 0xDEADBEEF)
+	stray, d := dial(t, w, "udp"), dial(t, w, "udp")
+	if _, err := stray.conn.Write(rtp); err != nil {
+		t.Fatal(err)
+	}
+	d.online() // so the stray one was read
+	w.wantNoComplaint(t)
+	if _, err := d.conn.Write(rtp); err != nil {
+		t.Fatal(err)
+	}
+	w.wantComplaint(t, "no empty line after the headers")
+}
+
 func TestRun(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("New took an empty Config")
