@@ -97,36 +97,35 @@ func (s *shard) readPort(p *port, may bool) {
 	if p.share != nil {
 		p.budget = strangerTries
 	}
-	limit := drainBatches * (1 + len(p.tracks)/8)
-	for range limit {
-		if !s.makeRoom(may) || p.shut {
-			return
-		}
-		n := p.pair.rtp.readBatch(&s.batch)
-		for i := range n {
-			d := &s.batch.got[i]
-			p.hand(s, d.octets, d.source, s.arrival(d.stamp))
-		}
-		if n < batchSize {
-			break
-		}
-	}
-	if p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
+	if !p.drain(s, p.pair.rtp, false, may) || p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
 		return
 	}
-	for range limit {
+	p.drain(s, p.pair.rtcp, true, may)
+}
+
+// drain reads a socket until it is empty, or until a sweep's share of it is used up: a flood on one port must not hold up the
+// others. False: there was no room, or the port is shut.
+//
+//earshot:hot
+func (p *port) drain(s *shard, from receiver, control, may bool) bool {
+	for range drainBatches * (1 + len(p.tracks)/8) {
 		if !s.makeRoom(may) || p.shut {
-			return
+			return false
 		}
-		n := p.pair.rtcp.readBatch(&s.batch)
+		n := from.readBatch(&s.batch)
 		for i := range n {
 			d := &s.batch.got[i]
-			p.handControl(s, d.octets, d.source, s.arrival(d.stamp))
+			if at := s.arrival(d.stamp); control {
+				p.handControl(s, d.octets, d.source, at)
+			} else {
+				p.hand(s, d.octets, d.source, at)
+			}
 		}
 		if n < batchSize {
 			break
 		}
 	}
+	return true
 }
 
 // makeRoom lets the tracks take their turn where the intake is full.
