@@ -53,7 +53,11 @@ func (w *work) describe(t *track) Track {
 	}
 	out.Counts.DiskSamples = t.loss.total[kindDisk]
 	for _, e := range st.Epochs {
-		out.Epochs = append(out.Epochs, Epoch{Pos: e.Pos, SSRC: e.SSRC, Timestamp: e.Timestamp, Why: e.Why})
+		epoch := Epoch{Pos: e.Pos, SSRC: e.SSRC, Timestamp: e.Timestamp, Why: e.Why}
+		if e.Estimated && t.placed {
+			epoch.OffsetEstimate, epoch.DriftPPM = &e.OffsetEstimate, &e.DriftPPM
+		}
+		out.Epochs = append(out.Epochs, epoch)
 	}
 	if st.EpochCount > len(st.Epochs) {
 		out.EpochCount = st.EpochCount
