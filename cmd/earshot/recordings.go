@@ -17,6 +17,8 @@ import (
 
 // recordedCmd is the recordings on disk. It needs no daemon, and disturbs none.
 type recordedCmd struct {
+	Dir string `placeholder:"DIR" help:"the folder of recordings; default record.dir of the configuration"`
+
 	List   listCmd   `cmd:"" help:"what lies in record.dir, newest first"`
 	Show   showCmd   `cmd:"" help:"a recording's manifest in words"`
 	Export exportCmd `cmd:"" help:"a recording as one WAV file of 16 bit PCM"`
@@ -136,20 +138,24 @@ func writeWhole(name string, e *recorder.Export) error {
 	return nil
 }
 
-// catalog opens record.dir.
+// catalog opens the folder of recordings.
 func (c *cli) catalog(p *process) (*recorder.Catalog, error) {
-	l, err := c.load(p)
-	if err != nil {
-		return nil, err
+	dir := c.Recorded.Dir
+	if dir == "" {
+		l, err := c.load(p)
+		if err != nil {
+			return nil, &usageError{err: err, hint: "recordings --dir DIR needs no configuration"}
+		}
+		dir = l.Config.Record.Dir
 	}
-	cat, err := recorder.OpenCatalog(l.Config.Record.Dir)
+	cat, err := recorder.OpenCatalog(dir)
 	if err != nil {
-		return nil, &hinted{err, "record.dir, or --set record.dir=DIR, names the folder of recordings"}
+		return nil, &hinted{err, "--dir DIR, or record.dir in earshot.yaml, names the folder of recordings"}
 	}
 	return cat, nil
 }
 
-// recordings finds the folders that an argument means: a folder, or a name or call id below record.dir, all parts of which are
+// recordings finds the folders that an argument means: a folder, or a name or call id below the folder of recordings, all parts of which are
 // given.
 func (c *cli) recordings(p *process, name string) (dirs []string, err error) {
 	if _, err := os.Stat(filepath.Join(name, recorder.ManifestName)); err == nil {

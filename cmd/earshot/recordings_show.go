@@ -57,7 +57,11 @@ func tell(out io.Writer, dir string, m *recorder.Manifest) error {
 	}
 	say("state", "%s", state)
 	say("began", "%s", m.Started.UTC().Format("2006-01-02 15:04:05.000 UTC"))
-	say("length", "%s, %s", seconds(float64(m.Samples)/float64(max(1, m.Rate))), orDash(strings.Join(m.Channels, " left, ")))
+	channels := strings.Join(m.Channels, " left, ")
+	if len(m.Channels) == 2 {
+		channels += " right"
+	}
+	say("length", "%s, %s", seconds(float64(m.Samples)/float64(max(1, m.Rate))), orDash(channels))
 	if m.Call.Agent != "" {
 		say("agent", "%s (%s)", m.Call.Agent, m.Call.Mode)
 	}
