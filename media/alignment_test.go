@@ -47,7 +47,7 @@ func TestAnHourInStep(t *testing.T) {
 		name string
 		gen  func(*rand.Rand) time.Duration
 	}
-	nets := []net{{"exponential 3 ms", exponential(3 * ms)}, {"uniform 40 ms", uniform(40 * ms)}}
+	nets := []net{{"exponential 3 ms", Exponential(3 * ms)}, {"uniform 40 ms", Uniform(40 * ms)}}
 	for _, c := range []struct {
 		name   string
 		ppm    [2]float64

@@ -28,9 +28,10 @@ type Speaker struct {
 	// Report is when its first sender report goes out after Start; the others follow each 5 s. 0: none.
 	Report time.Duration
 	Host   string  // its CNAME
+	Party  call.Party
 	NTPPPM float64 // how much faster its host's clock is than ours
 	// Sound gives its sample at a time of ours; nil: octets as octetAt.
-	Sound func(seconds float64) byte
+	Sound func(seconds float64) byte // in mu-law
 }
 
 // Source is a stretch under one SSRC and timestamp base.
@@ -195,7 +196,7 @@ func (h *Hall) Add(p Speaker) *Hall {
 func (h *Hall) enter(s *speech) {
 	h.t.Helper()
 	s.Track, s.port = h.open()
-	s.Track.live.state.Leg = "leg " + s.Host
+	s.Track.live.state.Leg, s.Track.live.state.Party = "leg "+s.Party.ID, s.Party
 	s.port.self = netip.MustParseAddrPort("192.0.2.9:5000")
 	p := muxParams()
 	commit, _, err := s.Track.Prepare(p)
@@ -251,12 +252,12 @@ func (h *Hall) Fixed(i, epoch int, beyond int64) float64 {
 
 // The networks.
 
-// exponential is jitter of that mean, at most twenty times as much.
-func exponential(mean time.Duration) func(*rand.Rand) time.Duration {
+// Exponential is jitter of that mean, at most twenty times as much.
+func Exponential(mean time.Duration) func(*rand.Rand) time.Duration {
 	return func(r *rand.Rand) time.Duration { return min(20*mean, time.Duration(r.ExpFloat64()*float64(mean))) }
 }
 
-// uniform is jitter up to a bound.
-func uniform(most time.Duration) func(*rand.Rand) time.Duration {
+// Uniform is jitter up to a bound.
+func Uniform(most time.Duration) func(*rand.Rand) time.Duration {
 	return func(r *rand.Rand) time.Duration { return time.Duration(r.Float64() * float64(most)) }
 }

@@ -125,7 +125,9 @@ type Track struct {
 	// Quality is absent where nothing of it was measured.
 	Quality *Quality `json:"quality,omitempty"`
 	Spans   []Span   `json:"spans"` // all that is not received, in order
-	// SpansUntil is where Spans ends for their number's sake; SpanTotals then says what there was in all.
+	// SpansFile has the spans before those; SpansUntil is where Spans ends for their number's sake. With either, SpanTotals says
+	// what there was in all.
+	SpansFile  *SpansFile       `json:"spans_file,omitempty"`
 	SpansUntil *int64           `json:"spans_until,omitempty"`
 	SpanTotals map[string]int64 `json:"span_totals,omitempty"`
 	Overlaps   []Overlap        `json:"overlaps,omitempty"`
@@ -246,6 +248,9 @@ func (m *Manifest) check() error {
 	for _, t := range m.Tracks {
 		if t.OffsetSamples < 0 || t.Samples < 0 || t.OffsetSamples+t.Samples < 0 {
 			return fmt.Errorf("track %d: offset or samples: %w", t.ID, errNegative)
+		}
+		if f := t.SpansFile; f != nil && (f.Spans < 0 || f.Until < 0 || f.Bytes < 0) {
+			return fmt.Errorf("track %d: spans_file: %w", t.ID, errNegative)
 		}
 		pos := int64(0)
 		for _, e := range t.Epochs {
