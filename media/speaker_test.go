@@ -261,3 +261,6 @@ func Exponential(mean time.Duration) func(*rand.Rand) time.Duration {
 func Uniform(most time.Duration) func(*rand.Rand) time.Duration {
 	return func(r *rand.Rand) time.Duration { return time.Duration(r.Float64() * float64(most)) }
 }
+
+// OctetAt is what a source sends at a timestamp, where a speaker has no Sound.
+func OctetAt(ssrc, ts uint32) byte { return octetAt(ssrc, ts) }
