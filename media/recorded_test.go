@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,8 +26,14 @@ func soundAt(party int, t float64) (v float64) {
 	return v
 }
 
+// says gives it around the middle of each minute, where it is looked at, and what costs less to make elsewhere.
 func says(party int) func(float64) byte {
-	return func(t float64) byte { return g711.EncodeUlawFrame(int16(soundAt(party, t))) }
+	return func(t float64) byte {
+		if s := t - 60*math.Floor(t/60); s < 28 || s > 32 {
+			return byte(0x30 + int(s))
+		}
+		return g711.EncodeUlawFrame(int16(soundAt(party, t)))
+	}
 }
 
 // recorded plays a hall into a real recording, in simulated time, and gives its folder.
@@ -119,6 +126,26 @@ func late(pcm []int16, party int, at int, delay float64) (shift, db float64) {
 	return shift, 10 * math.Log10(power/best)
 }
 
+// step finds how far from where it was spoken each channel lies at each minute, and how well it is that.
+func step(t *testing.T, pcm [2][]int16, minutes int, but ...int) (off, apart, worst float64) {
+	t.Helper()
+	worst = math.Inf(1)
+	for minute := range minutes {
+		if slices.Contains(but, minute) {
+			continue
+		}
+		var shift [2]float64
+		for ch := range 2 {
+			s, db := late(pcm[ch], ch, (minute*60+30)*8000, 160)
+			shift[ch] = s
+			off, worst = max(off, math.Abs(s)), min(worst, db)
+		}
+		apart = max(apart, math.Abs(shift[0]-shift[1]))
+	}
+	t.Logf("at worst %.2f samples off, %.2f apart, %.1f dB", off, apart, worst)
+	return off, apart, worst
+}
+
 // TestAnAlignedExportIsInStepAtAnyMinute: of an hour through the real recorder, with clocks 200 ppm from each other and 3 ms of
 // jitter, each sample lies where it was spoken. In audio.wav, which nobody moves, the parties come to be 0.7 s apart.
 func TestAnAlignedExportIsInStepAtAnyMinute(t *testing.T) {
@@ -141,20 +168,46 @@ func TestAnAlignedExportIsInStepAtAnyMinute(t *testing.T) {
 			if len(m.Tracks) != 2 || m.Tracks[0].DriftPPM < 99 || m.Tracks[1].DriftPPM > -99 {
 				t.Fatalf("manifest: %+v", m.Tracks)
 			}
-			pcm := aligned(t, dir)
-			off, apart, worst := 0.0, 0.0, math.Inf(1)
-			for at := 30 * 8000; at < int(length.Seconds())*8000-8000; at += 60 * 8000 {
-				var shift [2]float64
-				for ch := range 2 {
-					s, db := late(pcm[ch], ch, at, 160)
-					shift[ch] = s
-					off, worst = max(off, math.Abs(s)), min(worst, db)
-				}
-				apart = max(apart, math.Abs(shift[0]-shift[1]))
-			}
-			t.Logf("%s: at worst %.2f samples off, %.2f apart, %.1f dB", format, off, apart, worst)
+			off, apart, worst := step(t, aligned(t, dir), int(length.Minutes()))
 			if off > 16 || apart > 16 || worst < 34 {
 				t.Error("want at most 16, 16, and 34 dB (mu-law has 38)")
+			}
+		})
+	}
+}
+
+// TestAnAlignedExportFollowsTheCall: an agent whose source changes twice, its clock with it, and who goes and comes back in another dialog; a
+// customer who joins late. By arrival within 2 ms; by sender reports of one clock within a sample.
+func TestAnAlignedExportFollowsTheCall(t *testing.T) {
+	for name, c := range map[string]struct {
+		report time.Duration
+		apart  float64
+	}{"by arrival": {0, 16}, "by sender reports": {300 * time.Millisecond, 1}} {
+		t.Run(name, func(t *testing.T) {
+			const minutes = 20
+			agent := media.Speaker{
+				Start: 300 * time.Millisecond, End: 12 * time.Minute, PPM: 80, NTPPPM: 30, Delay: 20 * time.Millisecond,
+				Jitter: media.Exponential(4 * time.Millisecond), Host: "host", Report: c.report,
+				Sources: []media.Source{
+					{SSRC: 1, Seq: 65000, TS: 1 << 31}, {SSRC: 2, Seq: 9, TS: 77, From: 4 * time.Minute},
+					{SSRC: 3, Seq: 60000, TS: 1 << 30, From: 7 * time.Minute},
+				},
+				Party: call.Party{ID: "p2", Role: call.RoleAgent}, Sound: says(1),
+			}
+			back := agent
+			back.Start, back.End, back.PPM = 13*time.Minute+123*time.Millisecond, minutes*time.Minute, -60
+			back.Sources = []media.Source{{SSRC: 4, Seq: 3, TS: 12}}
+			customer := agent
+			customer.Start, customer.End, customer.PPM = 10*time.Second+7*time.Millisecond, minutes*time.Minute, -100
+			customer.Sources = []media.Source{{SSRC: 5, Seq: 4, TS: 3}}
+			customer.Party, customer.Sound = call.Party{ID: "p1", Role: call.RoleCustomer}, says(0)
+			dir, m := recorded(t, recorder.Config{}, minutes*time.Minute+time.Second, customer, agent, back)
+			if len(m.Tracks) != 3 || len(m.Tracks[0].Epochs) != 3 || m.Tracks[1].Channel != 0 || m.Tracks[2].Channel != 1 {
+				t.Fatalf("manifest: %+v", m.Tracks)
+			}
+			off, apart, worst := step(t, aligned(t, dir), minutes, 12) // when nobody is there
+			if off > 16 || apart > c.apart || worst < 34 {
+				t.Errorf("want at most 16, %g, and 34 dB", c.apart)
 			}
 		})
 	}

@@ -19,7 +19,9 @@ type Speaker struct {
 	PPM        float64       // how much faster its sample clock is than ours
 	Delay      time.Duration // of its quickest packets
 	Jitter     func(*rand.Rand) time.Duration
-	Loss       float64
+	// Held is what the network holds everything up for at a time; early packets have less than none.
+	Held func(time.Duration) time.Duration
+	Loss float64
 	Packet     int64 // samples of one; default 160
 	// Pause and Every: of each so much time, so much at its end is silence that is not sent.
 	Pause, Every time.Duration
@@ -27,8 +29,9 @@ type Speaker struct {
 	Sources []Source
 	// Report is when its first sender report goes out after Start; the others follow each 5 s. 0: none.
 	Report time.Duration
-	Host   string  // its CNAME
+	Host   string // its CNAME
 	Party  call.Party
+	Lie    float64 // seconds that its reports are wrong by
 	NTPPPM float64 // how much faster its host's clock is than ours
 	// Sound gives its sample at a time of ours; nil: octets as octetAt.
 	Sound func(seconds float64) byte // in mu-law
@@ -95,7 +98,7 @@ func (s *speech) packet() {
 	s.seq++
 	s.Sent++
 	lost := s.Loss > 0 && s.rnd.Float64() < s.Loss
-	wait := s.wait()
+	wait := s.wait(at)
 	if lost {
 		return
 	}
@@ -110,8 +113,11 @@ func (s *speech) packet() {
 }
 
 // wait is the network's delay for one packet.
-func (s *speech) wait() time.Duration {
+func (s *speech) wait(at time.Duration) time.Duration {
 	d := s.Delay
+	if s.Held != nil {
+		d += s.Held(at)
+	}
 	if s.Jitter != nil {
 		d += s.Jitter(s.rnd)
 	}
@@ -133,7 +139,7 @@ func (s *speech) tell() {
 	at := s.report
 	s.report += 5 * time.Second
 	src := s.Sources[s.source]
-	ntp := 3900000000 + 0.123 + at.Seconds()*(1+s.NTPPPM*1e-6)
+	ntp := 3900000000.123 + s.Lie + at.Seconds()*(1+s.NTPPPM*1e-6)
 	whole := math.Floor(ntp)
 	sr := &rtcp.SenderReport{
 		SSRC: src.SSRC, NTPTime: uint64(whole)<<32 | uint64((ntp-whole)*(1<<32)),
@@ -146,7 +152,7 @@ func (s *speech) tell() {
 	if err != nil {
 		panic(err)
 	}
-	if wait := s.wait(); s.Loss == 0 || s.rnd.Float64() >= s.Loss {
+	if wait := s.wait(at); s.Loss == 0 || s.rnd.Float64() >= s.Loss {
 		s.post(at+wait, b)
 	}
 }
