@@ -137,23 +137,27 @@ func TestADayOfPackets(t *testing.T) {
 	}
 	two := one
 	two.Sources = []media.Source{{SSRC: 2, Seq: 1, TS: 5}}
+	end := day
+	if media.Raced {
+		end = 5 * time.Hour
+	}
 	h := media.NewHall(t, media.Config{Sweep: 200 * time.Millisecond}, 3, nil).Add(one).Add(two)
 	hour := int64(0)
-	for at := time.Hour; at <= day; at += time.Hour {
+	for at := time.Hour; at <= end; at += time.Hour {
 		h.Until(at)
 		if at == time.Hour {
 			hour = heap()
 		}
 	}
-	end := heap()
-	t.Logf("heap %d kB after an hour, %d kB after a day", hour>>10, end>>10)
-	if end-hour > 128<<10 {
-		t.Errorf("heap grew by %d kB", (end-hour)>>10)
+	last := heap()
+	t.Logf("heap %d kB after an hour, %d kB after %v", hour>>10, last>>10, end)
+	if last-hour > 128<<10 {
+		t.Errorf("heap grew by %d kB", (last-hour)>>10)
 	}
 	h.Close()
 	for i := range 2 {
 		s := h.State(i)
-		if len(s.Epochs) != 1 || s.Length < 8000*86399 || s.Length%1440 != 0 || h.Error(i, 0, s.Length) > 1 || h.Error(i, 0, s.Length) < -1 {
+		if len(s.Epochs) != 1 || s.Length < 8000*(int64(end/time.Second)-1) || s.Length%1440 != 0 || h.Error(i, 0, s.Length) > 1 || h.Error(i, 0, s.Length) < -1 {
 			t.Errorf("track %d: %d samples in %d epochs, estimate %g samples off at the end", i, s.Length, len(s.Epochs), h.Error(i, 0, s.Length))
 		}
 	}

@@ -20,9 +20,9 @@ type Speaker struct {
 	Delay      time.Duration // of its quickest packets
 	Jitter     func(*rand.Rand) time.Duration
 	// Held is what the network holds everything up for at a time; early packets have less than none.
-	Held func(time.Duration) time.Duration
-	Loss float64
-	Packet     int64 // samples of one; default 160
+	Held   func(time.Duration) time.Duration
+	Loss   float64
+	Packet int64 // samples of one; default 160
 	// Pause and Every: of each so much time, so much at its end is silence that is not sent.
 	Pause, Every time.Duration
 	// Sources are what it sends under, one after the other; the first is from Start on.

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +46,12 @@ func ReadSpans(dir string, t *Track) (all []Span, err error) {
 		}
 	}
 	return append(all, t.Spans...), nil
+}
+
+// ParseSpans reads a file of spans.
+func ParseSpans(b []byte) (all []Span) {
+	_ = readSpans(bytes.NewReader(b), func(x Span, _ int64) bool { all = append(all, x); return true }) // of memory: never fails
+	return all
 }
 
 // Drop takes what waits and throws it away, as a worker with the fastest of disks.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,6 +141,16 @@ func TestSpansAreWholeAfterAKill(t *testing.T) {
 		"as they were":                func(*testing.T, string) {},
 		"a torn line behind":          func(t *testing.T, dir string) { appendTo(t, dir, `{"kind":"lost","po`) },
 		"spans that no manifest knew": func(t *testing.T, dir string) { appendTo(t, dir, `{"kind":"lost","pos":99999990,"samples":1}`+"\n") },
+		"half of the file": func(t *testing.T, dir string) {
+			name := filepath.Join(dir, "spans-1.jsonl")
+			st, err := os.Stat(name)
+			if err == nil {
+				err = os.Truncate(name, st.Size()/2)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := t.TempDir()
@@ -190,6 +201,18 @@ func TestSpansAreWholeAfterAKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := append(spansOf(known), recorder.Span{Kind: "unknown", Pos: known, Samples: m.Samples - known})
+			if strings.HasPrefix(name, "half") {
+				file := &m.Tracks[0]
+				cut := slices.IndexFunc(want, func(x recorder.Span) bool { return x.Pos+x.Samples > file.SpansFile.Until })
+				next := slices.IndexFunc(want, func(x recorder.Span) bool { return x.Pos >= file.Spans[0].Pos+file.Spans[0].Samples })
+				if next-cut < 1000 {
+					t.Fatalf("%d spans are missing", next-cut)
+				}
+				want = slices.Concat(want[:cut], file.Spans[:1], want[next:])
+				if x := file.Spans[0]; x.Kind != "unknown" || x.Pos != file.SpansFile.Until {
+					t.Errorf("got %+v for what the file lacks", x)
+				}
+			}
 			if m.Samples <= known || known < 20_000 {
 				t.Fatalf("the manifest knew %d samples of %d", known, m.Samples)
 			}
@@ -208,4 +231,59 @@ func appendTo(t *testing.T, dir, text string) {
 	if _, err := f.WriteString(text); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAFileOfSpansThatCantBeWrittenCostsDetailOnly: a folder stands where the file should be. Memory stays bounded, the totals are
+// right, the audio is whole.
+func TestAFileOfSpansThatCantBeWrittenCostsDetailOnly(t *testing.T) {
+	cfg := recorder.Config{Dir: filepath.Join(t.TempDir(), "recordings")}
+	inStore(t, cfg, func(t *testing.T, s *recorder.Store) {
+		rec, err := s.Open(monoInfo("holey"), recorder.Anchor{Wall: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocked := filepath.Join(rec.Result().Dir, "spans-1.jsonl")
+		if err := os.Mkdir(blocked, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		h, most := newHoley(), 0
+		for range 80 {
+			rec.Write(h.holes(500))
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			most = max(most, rec.SpansInMemory())
+		}
+		rec.End(hangup)
+		<-rec.Sealed()
+		m, err := recorder.ReadManifest(rec.Result().Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := m.Tracks[0]
+		if k.SpansFile != nil || k.SpansUntil == nil || most > 32768 || k.SpanTotals["lost"] != 40000*run || k.SpanTotals["received"] != 40000*run {
+			t.Errorf("got file %+v, until %v, %d spans at most, totals %v", k.SpansFile, k.SpansUntil, most, k.SpanTotals)
+		}
+		if s.Counters().Errors == 0 || m.State != recorder.StateRecorded {
+			t.Errorf("errors %d, state %s %s", s.Counters().Errors, m.State, m.CauseText)
+		}
+	})
+}
+
+// FuzzReadSpans: whatever a file holds, what is read of it are spans in order.
+func FuzzReadSpans(f *testing.F) {
+	f.Add([]byte(`{"kind":"lost","pos":1,"samples":2}` + "\n" + `{"kind":"gap","pos":3,"samples":2}` + "\n{"))
+	f.Add([]byte(`{"kind":"lost","pos":9223372036854775807,"samples":2}` + "\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		end, bytes := int64(0), int64(0)
+		for _, x := range recorder.ParseSpans(b) {
+			if x.Pos < end || x.Samples <= 0 {
+				t.Fatalf("got %+v after %d", x, end)
+			}
+			end = x.Pos + x.Samples
+			bytes++
+		}
+		if bytes > int64(len(b)) {
+			t.Fatal("more spans than octets")
+		}
+	})
 }
