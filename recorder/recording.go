@@ -13,6 +13,9 @@ import (
 // statesEvery is how often the tracks' states are looked at while nothing happens.
 const statesEvery = 500 * time.Millisecond
 
+// filePace is how long audio may wait in media: what a crash costs grows by as much.
+const filePace = 200 * time.Millisecond
+
 // maxEpochs bounds the epochs of a track that a manifest names.
 const maxEpochs = 1000
 
@@ -64,8 +67,9 @@ type inbox struct {
 }
 
 var (
-	_ media.Sink    = (*Recording)(nil)
-	_ media.Patient = (*Recording)(nil)
+	_ media.Sink  = (*Recording)(nil)
+	_ media.Paced = (*Recording)(nil)
+	_ media.Coded = (*Recording)(nil)
 )
 
 // Write copies the batch and returns. What finds no room, because the disk has been too slow for Config.Buffer, is
@@ -104,8 +108,11 @@ func (r *Recording) Write(b *media.Batch) {
 	}
 }
 
-// Patient tells that a file can wait: audio reaches it within media's SlowSweep.
-func (r *Recording) Patient() bool { return true }
+// Pace tells that a file can wait.
+func (r *Recording) Pace() time.Duration { return filePace }
+
+// Coded tells that octets are enough.
+func (r *Recording) Coded() bool { return true }
 
 // End seals the recording in the background; Sealed tells when. Further calls do nothing.
 func (r *Recording) End(c call.Cause) {

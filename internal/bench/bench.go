@@ -28,8 +28,10 @@ type Config struct {
 	Floor time.Duration
 	// SRTP protects all packets with AES_CM_128_HMAC_SHA1_80.
 	SRTP bool
-	// Live attaches one listener to each call, which reads the mix and throws it away.
-	Live bool
+	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time: its
+	// batches may wait as long. Default 20 ms, at most 1 s.
+	Live    bool
+	Message time.Duration
 	// Sink is SinkFile (default) or SinkNone.
 	Sink string
 	// Format of the recordings, as recorder.Config.
@@ -56,6 +58,8 @@ const (
 	defaultFloor = 2 * time.Second
 	// maxCalls is what a sender has sockets for.
 	maxCalls = maxSenderTracks / tracksPerCall
+	// maxMessage is more than any consumer wants.
+	maxMessage = time.Second
 
 	tracksPerCall = 2
 )
@@ -74,6 +78,7 @@ func (c *Config) check() error {
 		c.Steps = []int{defaultCalls}
 	}
 	c.For, c.Warm, c.Floor = orDefault(c.For, defaultFor), orDefault(c.Warm, defaultWarm), orDefault(c.Floor, defaultFloor)
+	c.Message = orDefault(c.Message, packetTime)
 	if c.Sink == "" {
 		c.Sink = SinkFile
 	}
@@ -94,6 +99,8 @@ func (c *Config) check() error {
 	switch {
 	case c.For < time.Second:
 		return bad("for: got %v, want at least 1s", c.For)
+	case c.Message < packetTime || c.Message > maxMessage:
+		return bad("message: got %v, want %v to %v", c.Message, packetTime, maxMessage)
 	case c.Sink != SinkFile && c.Sink != SinkNone:
 		return bad("sink: got %q, want %s or %s", c.Sink, SinkFile, SinkNone)
 	case !c.IP.IsLoopback():
@@ -119,6 +126,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := &Result{
 		Version: resultVersion, At: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
 		SRTP: cfg.SRTP, Live: cfg.Live, Sink: cfg.Sink,
+	}
+	if cfg.Live {
+		r.Message = cfg.Message.String()
 	}
 	audio := newPattern()
 	for i, calls := range cfg.Steps {

@@ -218,10 +218,24 @@ func (r *rig) openLine(i int, audio pattern) (*line, error) {
 		if l.listener, err = stream.NewListener(stream.ListenConfig{}); err != nil {
 			return nil, err
 		}
-		l.timeline.Attach(l.listener)
+		l.timeline.Attach(paced{l.listener, r.cfg.Message})
 		r.live.Go(func() { _, _ = l.listener.WriteTo(io.Discard) })
 	}
 	return l, nil
+}
+
+// paced is a listener whose batches may wait for a message's time. The shortest message wants each sweep.
+type paced struct {
+	*stream.Listener
+	message time.Duration
+}
+
+// Pace implements media.Paced.
+func (p paced) Pace() time.Duration {
+	if p.message <= packetTime {
+		return 0
+	}
+	return p.message
 }
 
 func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (*media.Track, error) {
