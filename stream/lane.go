@@ -20,6 +20,8 @@ const (
 	// maxSkewSamples bounds what a lane keeps of one side while it waits for another. Two clocks 100 ppm apart need more
 	// than five hours for it.
 	maxSkewSamples = 2 * media.SampleRate
+	// emitSamples is how much goes out at a time; the smallest of rings holds it.
+	emitSamples = int(minBuffer / sampleTime)
 	// maxTracks bounds what a lane keeps of the tracks that a call ever had.
 	maxTracks = 4096
 )
@@ -34,7 +36,9 @@ const (
 // output takes what a lane assembles: interleaved samples in order, without holes. ring is one.
 type output interface {
 	begin(pos int64)
-	write(pcm []int16)
+	// room gives where the next n groups go, in one part or two, or none: nobody wants them. done must follow.
+	room(n int) (first, second []int16)
+	done()
 	silence(samples int64)
 }
 
@@ -68,7 +72,6 @@ type lane struct {
 	// base is the position of the next sample to go out.
 	base    int64
 	sources []source // by TrackID-1; with cfg.track only that one
-	scratch [2 * chunkSamples]int16
 	spare   [media.ConcealSamples]int16
 }
 
@@ -360,32 +363,55 @@ func (l *lane) emit(to int64) {
 			l.base = to
 			return
 		}
-		n = min(n, int64(sound), chunkSamples)
-		l.out.write(l.sum(int(n)))
+		n = min(n, int64(min(sound, emitSamples)))
+		l.sum(int(n))
 		l.base += n
 	}
 }
 
-// sum takes n samples from each source and adds them up.
+// sum takes n samples from each source and adds them up, where they stay: in the output.
 //
 //earshot:hot
-func (l *lane) sum(n int) []int16 {
-	ch := l.cfg.channels
-	out := l.scratch[:n*ch]
-	clear(out)
+func (l *lane) sum(n int) {
+	first, second := l.out.room(n)
+	at := len(first) / l.cfg.channels
+	l.mix(first, 0)
+	l.mix(second, at)
+	l.out.done()
 	for i := range l.sources {
 		s := &l.sources[i]
-		have := s.buf[:min(n, len(s.buf))]
+		s.buf = s.buf[:copy(s.buf, s.buf[min(n, len(s.buf)):])]
+	}
+}
+
+// mix fills dst with the sum of the sources from a place in their buffers on.
+//
+//earshot:hot
+func (l *lane) mix(dst []int16, at int) {
+	if len(dst) == 0 {
+		return
+	}
+	ch := l.cfg.channels
+	var filled [2]int // of each channel, from its beginning on; what lies behind is not yet anything
+	for i := range l.sources {
+		s := &l.sources[i]
+		if len(s.buf) <= at {
+			continue
+		}
+		have := s.buf[at:min(len(s.buf), at+len(dst)/ch)]
+		if ch == 1 {
+			filled[0] = mixMono(dst, have, filled[0])
+			continue
+		}
 		for c := range ch {
-			if ch == 1 || s.sides&(1<<c) != 0 {
-				for k, v := range have {
-					out[k*ch+c] = clip(int64(out[k*ch+c]) + int64(v))
-				}
+			if s.sides&(1<<c) != 0 {
+				filled[c] = mixSide(dst[c:], have, filled[c])
 			}
 		}
-		s.buf = s.buf[:copy(s.buf, s.buf[len(have):])]
 	}
-	return out
+	for c := range ch {
+		hushSide(dst[c:], ch, filled[c])
+	}
 }
 
 // sides chooses a track's channel by its role, where that is known; else the first track goes left, the second right, but

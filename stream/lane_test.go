@@ -25,8 +25,16 @@ type collect struct {
 	begun    int
 }
 
-func (c *collect) begin(pos int64)   { c.from = pos; c.begun++ }
-func (c *collect) write(pcm []int16) { c.pcm = append(c.pcm, pcm...) }
+func (c *collect) begin(pos int64) { c.from = pos; c.begun++ }
+func (c *collect) room(n int) (first, second []int16) { // in two parts, as a ring that ends between them
+	at := len(c.pcm)
+	for range n * c.channels {
+		c.pcm = append(c.pcm, -1)
+	}
+	cut := at + n/3*c.channels
+	return c.pcm[at:cut], c.pcm[cut:]
+}
+func (c *collect) done() {}
 func (c *collect) silence(n int64) {
 	if n < 0 || n > 1<<22 {
 		c.t.Fatalf("silence(%d)", n)
