@@ -20,8 +20,6 @@ const (
 	// maxSkewSamples bounds what a lane keeps of one side while it waits for another. Two clocks 100 ppm apart need more
 	// than five hours for it.
 	maxSkewSamples = 2 * media.SampleRate
-	// emitSamples is how much goes out at a time; the smallest of rings holds it.
-	emitSamples = int(minBuffer / sampleTime)
 	// maxTracks bounds what a lane keeps of the tracks that a call ever had.
 	maxTracks = 4096
 )
@@ -32,15 +30,6 @@ const (
 	right = 2
 	both  = left | right
 )
-
-// output takes what a lane assembles: interleaved samples in order, without holes. ring is one.
-type output interface {
-	begin(pos int64)
-	// room gives where the next n groups go, in one part or two, or none: nobody wants them. done must follow.
-	room(n int) (first, second []int16)
-	done()
-	silence(samples int64)
-}
 
 // laneConfig says what a lane makes of a call.
 type laneConfig struct {
@@ -369,73 +358,6 @@ func (l *lane) frontier(now time.Duration) int64 {
 		limit = max(limit, l.sources[0].end)
 	}
 	return limit
-}
-
-// emit sends out what lies before to. Silence that no side breaks goes out as one, however long.
-//
-//earshot:hot
-func (l *lane) emit(to int64) {
-	for l.base < to {
-		sound := 0
-		for i := range l.sources {
-			sound = max(sound, len(l.sources[i].buf))
-		}
-		n := to - l.base
-		if sound == 0 {
-			l.out.silence(n)
-			l.base = to
-			return
-		}
-		n = min(n, int64(min(sound, emitSamples)))
-		l.sum(int(n))
-		l.base += n
-	}
-}
-
-// sum takes n samples from each source and adds them up, where they stay: in the output.
-//
-//earshot:hot
-func (l *lane) sum(n int) {
-	first, second := l.out.room(n)
-	at := len(first) / l.cfg.channels
-	l.mix(first, 0)
-	l.mix(second, at)
-	l.out.done()
-	for i := range l.sources {
-		s := &l.sources[i]
-		s.hear()
-		s.buf = s.buf[:copy(s.buf, s.buf[min(n, len(s.buf)):])]
-	}
-}
-
-// mix fills dst with the sum of the sources from a place in their buffers on.
-//
-//earshot:hot
-func (l *lane) mix(dst []int16, at int) {
-	if len(dst) == 0 {
-		return
-	}
-	ch := l.cfg.channels
-	var filled [2]int // of each channel, from its beginning on; what lies behind is not yet anything
-	for i := range l.sources {
-		s := &l.sources[i]
-		if len(s.buf) <= at {
-			continue
-		}
-		have := s.buf[at:min(len(s.buf), at+len(dst)/ch)]
-		if ch == 1 {
-			filled[0] = mixMono(dst, have, filled[0])
-			continue
-		}
-		for c := range ch {
-			if s.sides&(1<<c) != 0 {
-				filled[c] = mixSide(dst[c:], have, filled[c])
-			}
-		}
-	}
-	for c := range ch {
-		hushSide(dst[c:], ch, filled[c])
-	}
 }
 
 // sides chooses a track's channel by its role, where that is known; else the first track goes left, the second right, but

@@ -21,12 +21,12 @@ const (
 // checkMessage completes and checks a message's length, beside a buffer's that was checked.
 func checkMessage(d *time.Duration, usual, buffer time.Duration) error {
 	if *d == 0 {
-		*d = min(usual, max(buffer, minBuffer))
+		*d = usual
 	}
 	if *d < minMessage || *d > maxMessage {
 		return fmt.Errorf("message: got %v, want %v to %v", *d, minMessage, maxMessage)
 	}
-	if buffer >= minBuffer && *d > buffer {
+	if buffer >= minBuffer && *d > buffer { // else the buffer is what is wrong
 		return fmt.Errorf("message: got %v, want at most the buffer, which is %v", *d, buffer)
 	}
 	return nil

@@ -5,11 +5,11 @@ import (
 	"unsafe"
 )
 
-// Four samples in a word, for sums: their sign bits, and the lowest bits of each.
+// Four samples in a word, for sums: their sign bits, and the lowest bits of each. A step is four words.
 const (
 	wordSigns = 0x8000800080008000
 	wordOnes  = 0x0001000100010001
-	wordBytes = 8
+	stepBytes = 32
 )
 
 // littleEndian tells that samples lie in memory as s16le has them.
@@ -20,30 +20,21 @@ func bytesOf(pcm []int16) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(pcm))), 2*len(pcm)) //nolint:gosec // of the same memory, and as long
 }
 
-// mixMono adds pcm to dst, of which the first filled samples hold a sum and the others nothing; it gives how many hold one then.
+// addSamples makes dst the sums of a and b, limited; all are as long, and dst may be one of them.
 //
 //earshot:hot
-func mixMono(dst, pcm []int16, filled int) int {
-	n := min(filled, len(pcm))
-	addTo(dst[:n], pcm[:n])
-	if n < len(pcm) {
-		copy(dst[n:], pcm[n:])
-		return len(pcm)
-	}
-	return filled
-}
-
-// addTo adds samples to those of dst, which is as long, and limits the sums.
-//
-//earshot:hot
-func addTo(dst, pcm []int16) {
-	d, p := bytesOf(dst), bytesOf(pcm)
-	for len(d) >= wordBytes && len(p) >= wordBytes {
-		binary.NativeEndian.PutUint64(d, addWords(binary.NativeEndian.Uint64(d), binary.NativeEndian.Uint64(p)))
-		d, p = d[wordBytes:], p[wordBytes:]
+func addSamples(dst, a, b []int16) {
+	d, x, y := bytesOf(dst), bytesOf(a), bytesOf(b)
+	for len(d) >= stepBytes && len(x) >= stepBytes && len(y) >= stepBytes {
+		to, p, q := (*[stepBytes]byte)(d), (*[stepBytes]byte)(x), (*[stepBytes]byte)(y)
+		binary.NativeEndian.PutUint64(to[0:], addWords(binary.NativeEndian.Uint64(p[0:]), binary.NativeEndian.Uint64(q[0:])))
+		binary.NativeEndian.PutUint64(to[8:], addWords(binary.NativeEndian.Uint64(p[8:]), binary.NativeEndian.Uint64(q[8:])))
+		binary.NativeEndian.PutUint64(to[16:], addWords(binary.NativeEndian.Uint64(p[16:]), binary.NativeEndian.Uint64(q[16:])))
+		binary.NativeEndian.PutUint64(to[24:], addWords(binary.NativeEndian.Uint64(p[24:]), binary.NativeEndian.Uint64(q[24:])))
+		d, x, y = d[stepBytes:], x[stepBytes:], y[stepBytes:]
 	}
 	for i := len(dst) - len(d)/2; i < len(dst); i++ {
-		dst[i] = clip(int64(dst[i]) + int64(pcm[i]))
+		dst[i] = clip(int64(a[i]) + int64(b[i]))
 	}
 }
 
@@ -62,10 +53,48 @@ func addWords(a, b uint64) uint64 {
 	return sum&^mask | limit&mask
 }
 
-// mixSide is mixMono for every second value of dst: one channel of two.
+// mono is a sum in the making: the first source is not copied before there is a second, or none.
+type mono struct {
+	dst   []int16
+	first []int16
+	// filled is how many samples of dst hold a sum; 0: first is all there is.
+	filled int
+}
+
+// add takes one more source, no longer than dst.
 //
 //earshot:hot
-func mixSide(dst, pcm []int16, filled int) int {
+func (m *mono) add(pcm []int16) {
+	so := m.dst[:m.filled]
+	if m.filled == 0 {
+		so, m.first = m.first, nil
+	}
+	if len(so) == 0 {
+		m.first = pcm
+		return
+	}
+	n := min(len(so), len(pcm))
+	addSamples(m.dst[:n], so[:n], pcm[:n])
+	copy(m.dst[n:], so[n:]) // one of both has no more
+	copy(m.dst[n:], pcm[n:])
+	m.filled = max(len(so), len(pcm))
+}
+
+// finish makes silence of what no source had.
+//
+//earshot:hot
+func (m *mono) finish() {
+	if m.filled == 0 {
+		m.filled = copy(m.dst, m.first)
+	}
+	clear(m.dst[m.filled:])
+}
+
+// addSide adds a source to every second value of dst, one channel of two, of which the first filled hold a sum already; it gives how many
+// do then.
+//
+//earshot:hot
+func addSide(dst, pcm []int16, filled int) int {
 	n := min(filled, len(pcm))
 	for i, v := range pcm[:n] {
 		dst[2*i] = clip(int64(dst[2*i]) + int64(v))
@@ -76,14 +105,10 @@ func mixSide(dst, pcm []int16, filled int) int {
 	return max(filled, len(pcm))
 }
 
-// hushSide makes silence of what one channel of dst holds behind the first filled samples.
+// finishSide makes silence of what no source had.
 //
 //earshot:hot
-func hushSide(dst []int16, channels, filled int) {
-	if channels == 1 {
-		clear(dst[filled:])
-		return
-	}
+func finishSide(dst []int16, filled int) {
 	for i := 2 * filled; i < len(dst); i += 2 {
 		dst[i] = 0
 	}

@@ -128,8 +128,11 @@ func TestRingWakesItsReaderForAMessageOrItsEnd(t *testing.T) {
 			go func() { left <- r.relay(newEncoder(FormatS16LE, 8000, 1), &quit, read) }()
 			synctest.Wait()
 		}
-		start()
 		come(99)
+		if len(r.wake) > 0 {
+			t.Error("woken for less than a message")
+		}
+		start()
 		come(1)
 		come(250)
 		come(50)
@@ -143,6 +146,9 @@ func TestRingWakesItsReaderForAMessageOrItsEnd(t *testing.T) {
 		}
 		quit.Store(false)
 		start() // the next reader goes on where the other left
+		if len(got) > 2 {
+			t.Errorf("given less than a message: %v", got)
+		}
 		r.end()
 		if !<-left {
 			t.Error("the ring ended, and nobody was told")
