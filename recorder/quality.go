@@ -20,7 +20,8 @@ type Quality struct {
 	LossRuns         int64        `json:"loss_runs"` // stretches of lost packets in a row
 	LongestRun       LossRun      `json:"longest_run"`
 	JitterMS         float64      `json:"jitter_ms"` // RFC 3550 appendix A.8, at the end
-	JitterMaxMS      float64      `json:"jitter_max_ms"`
+	JitterMeanMS     float64      `json:"jitter_mean_ms"`
+	JitterMaxMS      float64      `json:"jitter_max_ms"` // of all packets
 	DriftPPM         float64      `json:"drift_ppm"`
 	BurstRatio       float64      `json:"burst_ratio"` // ITU-T G.107: 1 is random loss
 	R                float64      `json:"r"`           // E-model, without delay and echo
@@ -70,7 +71,8 @@ func quality(st *media.TrackState) *Quality {
 			UnknownPT: c.UnknownPTPackets, Overlap: c.OverlapPackets, Implausible: c.ImplausiblePackets,
 		},
 		LossRuns: q.LossRuns, LongestRun: LossRun{q.LongestRunPackets, millis(float64(q.LongestRunSamples))},
-		JitterMS: millis(c.JitterSamples), JitterMaxMS: millis(float64(q.JitterMaxSamples)), DriftPPM: places(st.DriftPPM, 1),
+		JitterMS: millis(c.JitterSamples), JitterMeanMS: millis(q.JitterMeanSamples), JitterMaxMS: millis(q.JitterMaxSamples),
+		DriftPPM:   places(st.DriftPPM, 1),
 		BurstRatio: places(q.BurstRatio, 2), R: places(q.R, 1), MOS: places(q.MOS, 2),
 	}
 	if w := q.Worst; w.ExpectedPackets > 0 {
