@@ -39,7 +39,7 @@ type shard struct {
 	mu sync.Mutex
 	// mu guards the fields below, and the timelines' pub. Written by Run's goroutine only.
 	lines []*liveTimeline
-	ended Totals // of what is no longer in lines
+	ended Totals // of what is no longer in lines, and of what the kernel dropped
 
 	// Owned by Run's goroutine.
 	clock   sweepClock
@@ -61,6 +61,8 @@ type shard struct {
 	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
+	// flooded: a port has more than its share of a sweep.
+	flooded bool
 	// quick: somebody can't wait; slowAt is when those take their turn who can.
 	quick  bool
 	slowAt time.Duration

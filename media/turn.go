@@ -42,7 +42,10 @@ func (s *shard) sweptNow() {
 
 // pace is how long the next sweep may wait.
 func (s *shard) pace() time.Duration {
-	if s.quick {
+	switch {
+	case s.flooded:
+		return min(s.engine.cfg.Sweep, floodPause)
+	case s.quick:
 		return s.engine.cfg.Sweep
 	}
 	return s.engine.cfg.SlowSweep
