@@ -81,6 +81,7 @@ type impairer struct {
 
 	mu        sync.Mutex
 	delivered []arrival // RTP, in the order it went out; copies too
+	newest    delivery  // of RTP
 	sent      int       // RTP that came in
 	lost      int       // of these, thrown away
 	err       error
@@ -217,17 +218,15 @@ func (m *impairer) deliver(d delivery) {
 	}
 	if d.rtp {
 		m.delivered = append(m.delivered, arrival{time.Since(m.begun), d.octets})
+		m.newest = d
 	}
 }
 
-// newest is a copy of the RTP that went out last; nil before the first.
-func (m *impairer) newest() []byte {
+// live is the RTP that went out last, and how much has.
+func (m *impairer) live() (delivery, int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.delivered) == 0 {
-		return nil
-	}
-	return slices.Clone(m.delivered[len(m.delivered)-1].octets)
+	return m.newest, len(m.delivered)
 }
 
 // deliveries is a heap by time.

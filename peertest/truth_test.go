@@ -41,12 +41,20 @@ func checkTruth(t *testing.T, r recording, k track, packets []packet, audio func
 	want := truth{make([]int16, k.Samples), make([]bool, k.Samples), make([]bool, k.Samples), nil}
 	late := map[int64]int{} // packets that may or must be late: by position, 1 must, 0 may
 	var gone, end int64
+	var before []landed
 	for i, e := range k.Epochs {
 		if e.SSRC != order[i] {
 			t.Fatalf("epoch %d is of %08x, want %08x", i, e.SSRC, order[i])
 		}
 		all := placed(packets, e.SSRC, e.Timestamp, e.Pos, audio)
 		gone += want.lay(t, all, i == 0)
+		if i > 0 { // placed by arrival, as nothing else is known of two sources
+			pause := all[0].at - before[0].at
+			if d := time.Duration(all[0].pos-before[0].pos)*time.Second/8000 - pause; d.Abs() > 30*time.Millisecond {
+				t.Errorf("epoch %d lies %v off the arrival of its first packet", i, d)
+			}
+		}
+		before = all
 		lateOf(all, late)
 		end = all[len(all)-1].pos + int64(all[len(all)-1].n)
 	}
