@@ -19,7 +19,8 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	switch a.gate.enter() {
 	case entryGranted:
 	case entryFull:
-		a.crowded(req) // no answer: it would be one more to be sent
+		a.crowded(req)
+		a.turnAway(req)
 		return
 	case entryShut:
 		return
