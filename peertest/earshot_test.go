@@ -20,8 +20,8 @@ type earshot struct {
 	console   string
 }
 
-// startEarshot runs the daemon as user over transport and waits until it is registered.
-func startEarshot(t *testing.T, kam registrar, user, transport string) earshot {
+// startEarshot runs the daemon as user over transport and waits until it is registered. sip are further settings of that section.
+func startEarshot(t *testing.T, kam registrar, user, transport string, sip ...string) earshot {
 	t.Helper()
 	dir, port := t.TempDir(), nextPort()
 	e := earshot{user: user, dir: filepath.Join(dir, "recordings"), console: fmt.Sprintf("127.0.0.1:%d", port+99)}
@@ -31,6 +31,9 @@ func startEarshot(t *testing.T, kam registrar, user, transport string) earshot {
 		proxy = registrarIP + ":5061"
 	case "udp":
 		listen = fmt.Sprintf(", listen: %q", fmt.Sprintf("%s:%d", earshotIP, port+98))
+	}
+	for _, s := range sip {
+		listen += ", " + s
 	}
 	config := fmt.Sprintf(`
 sip: {domain: sip.test, outbound_proxy: %q, transport: %s, username: %q, password: "pw-%s", authorization_id: "auth-%s"%s, tls: {ca_file: %q}}
@@ -119,9 +122,10 @@ type track struct {
 		Pos, Samples int64
 	}
 	Counts struct {
-		RTCPPackets int64 `json:"rtcp_packets"`
-		RTCPRefused int64 `json:"rtcp_refused_packets"`
-		RTCPSent    int64 `json:"rtcp_sent_packets"`
+		ReceivedSamples int64 `json:"received_samples"`
+		RTCPPackets     int64 `json:"rtcp_packets"`
+		RTCPRefused     int64 `json:"rtcp_refused_packets"`
+		RTCPSent        int64 `json:"rtcp_sent_packets"`
 	}
 }
 
