@@ -115,7 +115,9 @@ func TestShutdownSaysByeToAllAndWaitsForNobody(t *testing.T) {
 	h.registered()
 	const n = 60 // more than go out at once
 	for i := range n {
-		p.newDialog(fmt.Sprint("s", i)).establish(sdpOne)
+		d := p.newDialog(fmt.Sprint("s", i))
+		d.seq = 10 * i // a CSeq of its own, by which the peer finds the answer
+		d.establish(sdpOne)
 	}
 	eventually(t, func() bool { return h.counter("dialogs_established") == n })
 	p.setBye(func(*msg) string { return "\r\n" })
