@@ -20,8 +20,8 @@ type earshot struct {
 	console   string
 }
 
-// startEarshot runs the daemon as user over transport and waits until it is registered. sip are further settings of that section.
-func startEarshot(t *testing.T, kam registrar, user, transport string, sip ...string) earshot {
+// startEarshot runs the daemon as user over transport and waits until it is registered. set are further settings, as section.key=value.
+func startEarshot(t *testing.T, kam registrar, user, transport string, set ...string) earshot {
 	t.Helper()
 	dir, port := t.TempDir(), nextPort()
 	e := earshot{user: user, dir: filepath.Join(dir, "recordings"), console: fmt.Sprintf("127.0.0.1:%d", port+99)}
@@ -31,9 +31,6 @@ func startEarshot(t *testing.T, kam registrar, user, transport string, sip ...st
 		proxy = registrarIP + ":5061"
 	case "udp":
 		listen = fmt.Sprintf(", listen: %q", fmt.Sprintf("%s:%d", earshotIP, port+98))
-	}
-	for _, s := range sip {
-		listen += ", " + s
 	}
 	config := fmt.Sprintf(`
 sip: {domain: sip.test, outbound_proxy: %q, transport: %s, username: %q, password: "pw-%s", authorization_id: "auth-%s"%s, tls: {ca_file: %q}}
@@ -45,8 +42,12 @@ console: {listen: %q}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	args := []string{"run", "-c", file}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
 	// No environment of the machine's: a RINGCENTRAL_JWT there would make this another test.
-	e.process = start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), "run", "-c", file)
+	e.process = start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), args...)
 	eventually(t, 15*time.Second, "earshot registered over "+transport, func() bool {
 		if e.ended() {
 			t.Fatalf("earshot ended: %v", e.err)

@@ -150,7 +150,7 @@ func TestSippFormsOfInviteAndDialog(t *testing.T) {
 func TestSippAutoAnswerIsAskedForInEveryForm(t *testing.T) {
 	need(t, "sipp", "kamailio", "ip")
 	t.Parallel()
-	e := startEarshot(t, kamailio(t), "231", "tls", "answer: asked")
+	e := startEarshot(t, kamailio(t), "231", "tls", "sip.answer=asked")
 	for i, header := range []string{
 		"Alert-Info: Auto Answer", "Alert-Info: <http://pbx.test>;info=alert-autoanswer;delay=0", "Alert-Info: Ring Answer",
 		"Call-Info: <sip:pbx.test>;answer-after=0", "Call-Info: <KyOAG0RTd5fP..>;purpose=info;Answer-After=0", "Answer-Mode: Auto", "Priv-Answer-Mode: Auto;require",
@@ -173,7 +173,7 @@ func TestSippAutoAnswerIsAskedForInEveryForm(t *testing.T) {
 func TestSippCallsBeyondMaxCallsAreBusy(t *testing.T) {
 	need(t, "sipp", "kamailio", "ip")
 	t.Parallel()
-	e := startEarshot(t, kamailio(t), "232", "tcp", "max_calls: 1")
+	e := startEarshot(t, kamailio(t), "232", "tcp", "sip.max_calls=1")
 	dir := t.TempDir()
 	first := sippCall{script: new(script).invite("", sdpPlain).answered("").ack().pause(3 * time.Second).bye(""), user: e.user, law: ulaw, limit: "20s", dir: dir}
 	p := first.start(t)
