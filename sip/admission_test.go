@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/sip"
@@ -178,4 +179,43 @@ func TestRFC6086UnknownInfoPackageIs469(t *testing.T) {
 	if res := ring.ask("INFO", "x", "Content-Type: text/plain", "Info-Package: foo"); !res.is("200") { // refusing caused trouble there
 		t.Errorf("RingCentral: %q", res.start)
 	}
+}
+
+// RFC 3261 section 17.2.1: until the final answer a copy of the INVITE gets what was said last, and is no call.
+func TestCopyOfAnOpenInviteGetsTheLastAnswerAgain(t *testing.T) {
+	p, h := start(t, "udp", nil)
+	h.set(func() { h.hold = make(chan struct{}) })
+	d := p.newDialog("copy")
+	invite := d.request("INVITE", sdpOne)
+	for range 3 {
+		p.send(invite)
+		p.next("100")
+	}
+	h.set(func() { close(h.hold) })
+	d.learn(p.final(d.cseq("INVITE")))
+	p.send(d.request("ACK", ""))
+	h.leg(0, func(l *leg) bool { return l.dialog != nil })
+	h.set(func() {
+		if n := len(h.legs); n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+	})
+}
+
+// RFC 3261 section 17.2.1: over UDP a refusal is said again until it is acknowledged, and not afterwards.
+func TestRefusalIsRepeatedUntilItsACK(t *testing.T) {
+	t.Parallel()
+	p, h := start(t, "udp", nil)
+	h.set(func() { h.refuse = &sip.Refusal{Code: 486} })
+	d := p.newDialog("refused")
+	first := d.call(sdpOne)
+	second := p.final(d.cseq("INVITE")) // after T1
+	if !first.is("486") || second.get("To") != first.get("To") {
+		t.Errorf("got %q with %q, then %q with %q", first.start, first.get("To"), second.start, second.get("To"))
+	}
+	ack := strings.Replace(d.request("ACK", ""), "To: <sip:200@127.0.0.1>", "To: "+first.get("To"), 1)
+	_, rest, _ := strings.Cut(ack, "Max-Forwards")
+	head, _, _ := strings.Cut(ack, "Via")
+	p.send(head + "Via: " + d.invite + "\r\nMax-Forwards" + rest)
+	p.nothing(1200*time.Millisecond, "486") // the third would come 1 s after the second
 }
