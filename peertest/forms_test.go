@@ -223,15 +223,56 @@ func TestSippReplacesGoesOnInTheSameRecording(t *testing.T) {
 			r.wantExact(t, k, 0, ulaw.decode16(octets))
 		}
 	}
-	events, err := os.ReadFile(filepath.Join(r.folder, "events.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := r.events(t)
 	id, _, _ := strings.Cut(replaces, ";")
 	for _, want := range []string{fmt.Sprintf(`"replaces":%q`, id), `"cause":"replaced"`, `"asserted":["\u003csip:+12055550101@sip.test\u003e"]`} {
-		if !strings.Contains(string(events), want) {
+		if !strings.Contains(events, want) {
 			t.Errorf("no %s in\n%s", want, events)
 		}
 	}
 	e.stop(t)
+}
+
+func TestSippKeysInClearAreTold(t *testing.T) {
+	need(t, "sipp", "kamailio", "ip")
+	t.Parallel()
+	kam := kamailio(t)
+	for i, transport := range []string{"udp", "tls"} {
+		e := startEarshot(t, kam, fmt.Sprint(234+i), transport)
+		sippCall{script: new(script).invite("", sippSRTP(sippKey)).answered("").ack().bye(""), user: e.user, law: ulaw, limit: "20s", dir: t.TempDir()}.run(t)
+		events := e.recordings(t, 1)[0].events(t)
+		if told := strings.Contains(events, `"keys_in_clear":true`); told != (transport == "udp") {
+			t.Errorf("%s: told that the keys came in clear: %t", transport, told)
+		}
+		e.stop(t)
+	}
+}
+
+// The far side acknowledges and is never heard again, nor does it hear: its session of 90 s ends without its refresh, ours
+// reaches nobody, and the record says so.
+func TestSippDeadCallIsFoundAndItsRecordingSealed(t *testing.T) {
+	need(t, "sipp", "kamailio", "ip")
+	t.Parallel()
+	e := startEarshot(t, kamailio(t), "236", "tls")
+	s := new(script).invite("Supported: timer\nSession-Expires: 90;refresher=uac", sdpPlain).answered("Session-Expires: 90;refresher=uac").ack()
+	sippCall{script: s, user: e.user, law: ulaw, limit: "20s", dir: t.TempDir()}.run(t)
+	if n := len(e.folders(t, ".partial")); n != 1 {
+		t.Fatalf("%d calls are up, want 1", n)
+	}
+	eventually(t, 110*time.Second, "the recording is sealed", func() bool { return len(e.folders(t, ".partial")) == 0 })
+	r := e.recordings(t, 1)[0]
+	if events := r.events(t); !strings.Contains(events, `"cause":"session_expired"`) {
+		t.Errorf("no cause session_expired in\n%s", events)
+	}
+	e.stop(t)
+}
+
+// events gives the recording's events.jsonl.
+func (r recording) events(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.folder, "events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

@@ -23,6 +23,7 @@ const (
 	heldCalls  = 500
 	heldFor    = heldCalls / callsASec * time.Second
 	coldCalls  = 200
+	boundedMiB = 16 // INVITEs of the last minutes, buffers that are kept for the next calls; 8 were seen after 4,200 calls as after 6,200
 	goroutines = "go_goroutines"
 	heap       = "go_memstats_heap_alloc_bytes"
 	resident   = "process_resident_memory_bytes"
@@ -73,8 +74,8 @@ func TestSippLoad(t *testing.T) {
 				m := e.metrics(t)
 				return m[endedCalls] == float64(coldCalls+all.calls) && m[goroutines] <= idle[goroutines]+4 // connections of the watcher
 			})
-			if full { // sipgo keeps what it has answered for 32 s; each look makes garbage, and so the collector run
-				eventually(t, 90*time.Second, "the heap is back within 8 MiB of what it was", func() bool { return e.metrics(t)[heap] < idle[heap]+8<<20 })
+			if full { // sipgo keeps what it has answered for 32 s, and the collector runs every two minutes at least
+				eventually(t, 5*time.Minute, "the heap is what it was, but for bounded memories", func() bool { return e.metrics(t)[heap] < idle[heap]+boundedMiB<<20 })
 				t.Logf("afterwards: %.0f goroutines, at first %.0f; heap %.1f MiB, at first %.1f; resident %.0f MiB",
 					e.metrics(t)[goroutines], idle[goroutines], e.metrics(t)[heap]/(1<<20), idle[heap]/(1<<20), e.metrics(t)[resident]/(1<<20))
 			}
