@@ -154,6 +154,7 @@ func TestOverloadAnswersInvitesWith503(t *testing.T) {
 		}
 		p.send(live.request("INVITE", sdpOne)) // in a dialog: its caller must not take a 503 for the call's end
 		eventually(t, func() bool { return h.counter("requests_overflow") == 5 })
+		p.nothing(50*time.Millisecond, "503")
 		empty()
 		if res := live.ask("INVITE", sdpOne); !res.is("200") {
 			t.Errorf("re-INVITE, when there was room again: %q", res.start)

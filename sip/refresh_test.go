@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/sip"
@@ -98,6 +99,45 @@ func TestReinvitesAtOnceAreAnsweredOneAfterTheOther(t *testing.T) {
 			t.Errorf("remote port %d, want that of the newer offer, 42902", got)
 		}
 	})
+}
+
+// Two that came before the first ACK of all: the second waits for the ACK of the one before it, not for that first one only.
+func TestReinvitesThatWaitedGoOutInTurn(t *testing.T) {
+	p, _ := start(t, "tcp", func(c *sip.Config) {
+		tm := short
+		tm.Reorder = 5 * time.Second
+		*c = c.WithTimers(tm)
+	})
+	d := p.newDialog("turn")
+	d.call(sdpOne)
+	ack := d.request("ACK", "")
+	one := d.request("INVITE", strings.Replace(sdpOne, "42898", "42900", 1))
+	first, ackOne := d.cseq("INVITE"), d.request("ACK", "")
+	p.send(one)
+	p.next("100") // sipgo's, after 200 ms: it waits
+	p.send(d.request("INVITE", strings.Replace(sdpOne, "42898", "42902", 1)))
+	p.next("100")
+	p.send(ack)
+	if res := p.final(first); !res.is("200") {
+		t.Errorf("first: %q", res.start)
+	}
+	limit := time.NewTimer(50 * time.Millisecond)
+	defer limit.Stop()
+	for waiting := true; waiting; {
+		select {
+		case m := <-p.in:
+			if m.get("CSeq") == d.cseq("INVITE") && m.is("200") {
+				t.Error("the second was answered before the first one's ACK")
+			}
+		case <-limit.C:
+			waiting = false
+		}
+	}
+	p.send(ackOne)
+	if res := p.final(d.cseq("INVITE")); !res.is("200") {
+		t.Errorf("second: %q", res.start)
+	}
+	p.send(d.request("ACK", ""))
 }
 
 // Nobody answers our BYEs: the end comes all the same, each call is told once.
