@@ -96,7 +96,11 @@ func (c *candidate) earliest() time.Duration {
 func (p *placer) offer(k *packet, f fit) {
 	c := &p.cand
 	if c.n > 0 && !c.goesWith(k, p.archive) {
-		p.dropCandidate()
+		if c.due != 0 { // it is believed: a stray must not undo that
+			p.move(k.arrival)
+		} else {
+			p.dropCandidate()
+		}
 	}
 	ext := int64(k.seq)
 	if c.n > 0 {
