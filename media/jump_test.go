@@ -15,3 +15,15 @@ func TestAStrayUndoesNoEpochThatIsBorneOut(t *testing.T) {
 		t.Errorf("counts: got %+v, want the stray alone refused", c)
 	}
 }
+
+// TestAShortPacketBeforeABelatedOneIsLate: both were given up while no audio came after them.
+func TestAShortPacketBeforeABelatedOneIsLate(t *testing.T) {
+	r := newRig(t, Config{}).commit(plainParams()).send(
+		letter{at: 100 * ms, octets: spec{ssrc: 1, seq: 1, ts: 0, n: 160}.marshal()},
+		letter{at: 250 * ms, octets: spec{ssrc: 1, seq: 2, ts: 160, n: 8}.marshal()},
+		letter{at: 240 * ms, octets: spec{ssrc: 1, seq: 3, ts: 168, n: 160}.marshal()},
+		letter{at: 140 * ms, octets: spec{ssrc: 1, seq: 4, ts: 328, n: 160, pt: 97}.marshal()},
+		letter{at: 260 * ms, octets: spec{ssrc: 1, seq: 5, ts: 488, n: 160}.marshal()},
+	).until(time.Second).close()
+	r.expect("r160 L8 r160 l160 r160")
+}

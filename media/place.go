@@ -329,8 +329,11 @@ func (p *placer) samples(k Kind) *int64 {
 func (p *placer) belated(k *packet, pos int64) {
 	p.state.Counts.LostPackets--
 	p.state.Counts.ReorderedPackets++
-	left := max(0, p.missing-1)
-	p.missing = min(left, (pos-p.front)/int64(len(k.octets)))
+	left, before := max(0, p.missing-1), (pos-p.front)/int64(len(k.octets))
+	if pos > p.front {
+		before = max(1, before) // a short one leaves a hole too
+	}
+	p.missing = min(left, before)
 	left -= p.missing
 	p.deliver(k, pos, k.arrival)
 	p.missing = left
