@@ -80,7 +80,7 @@ func (p *placer) take(k *packet) {
 	if k.ssrc == p.seq.ssrc {
 		var ext int64
 		if ext, fit = p.fits(k); fit == fitYes {
-			if !p.cand.goesInto(k, p.archive) {
+			if !p.isOfBefore(k, ext) && !p.cand.goesInto(k, p.archive) {
 				p.accept(k, ext)
 				return
 			}
@@ -103,7 +103,7 @@ func (p *placer) take(k *packet) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
-	if fit == fitNone {
+	if fit == fitNone || fit == fitLate { // a number that fits may be one of before a jump: only its timestamp tells
 		if pos, ok := p.prev.holds(k, p.archive); ok {
 			if ext := p.prev.seq.unwrap(k.seq); !p.losses.old || ext-seqWindow < p.losses.cursor { // else it would unmark what is not judged
 				p.prev.seq.mark(ext, k)
@@ -111,11 +111,22 @@ func (p *placer) take(k *packet) {
 			p.late(k, pos, p.prev.epoch, p.prev.missed(k))
 			return
 		}
-		if p.salvage(k) {
-			return
-		}
+	}
+	if fit == fitNone && p.seq.unwrap(k.seq) <= p.seq.high && p.salvage(k) { // a new number with an old timestamp is a clock set back
+		return
 	}
 	p.offer(k, fit)
+}
+
+// isOfBefore tells whether a packet whose number and timestamp may stand before the numbering's first is one of before a jump.
+//
+//earshot:hot
+func (p *placer) isOfBefore(k *packet, ext int64) bool {
+	if ext >= p.seq.base {
+		return false
+	}
+	_, ok := p.prev.holds(k, p.archive)
+	return ok
 }
 
 // fit says how a packet stands to the track's sequence.
