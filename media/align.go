@@ -36,6 +36,8 @@ type aligner struct {
 	jitter16  int64 // RFC 3550 appendix A.8, in 1/16 samples
 	jitterOf  int64 // transit of the packet before
 	jitterAny bool
+	// Of all epochs: the highest of jitter16, their sum, and of how many packets.
+	jitterMax16, jitterSum16, jitterPackets int64
 }
 
 // lowest is a window's quickest packet.
@@ -106,7 +108,8 @@ func (a *aligner) restart() {
 	a.now, a.last, a.jitterAny, a.jitter16 = lowest{}, lowest{}, false, 0
 }
 
-// jitter is RFC 3550 appendix A.8, scaled by 16.
+// jitter is RFC 3550 appendix A.8, scaled by 16: of each packet that is received, copies and late ones too, in the order
+// of arrival (section 6.4.1).
 //
 //earshot:hot
 func (a *aligner) jitter(arrival time.Duration, pos int64) {
@@ -121,6 +124,15 @@ func (a *aligner) jitter(arrival time.Duration, pos int64) {
 		d = -d
 	}
 	a.jitter16 += d - (a.jitter16+8)>>4
+	a.jitterMax16 = max(a.jitterMax16, a.jitter16)
+	a.jitterSum16 += a.jitter16
+	a.jitterPackets++
+}
+
+// summarize writes down what the jitter of all epochs was.
+func (a *aligner) summarize(q *Quality) {
+	q.JitterMaxSamples = float64(a.jitterMax16) / 16
+	q.JitterMeanSamples = float64(a.jitterSum16) / 16 / float64(max(1, a.jitterPackets))
 }
 
 // place fixes the offset, once: when the first 500 ms are in, or the track ends.

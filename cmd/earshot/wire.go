@@ -67,6 +67,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
+		AnswerAsked:    c.SIP.Answer == "asked",
 		Log:            log,
 	}
 	if c.Record.Channels.Agent == "left" {
