@@ -64,8 +64,8 @@
 // tracks of that address share the port.
 // A sweep takes 512 packets of a port with up to seven tracks, and comes again after 5 ms where that was not all: what a flood of strangers beyond
 // some 100,000 a second has the kernel drop is the call's own as well.
-// While all sinks are [Patient] a packet waits up to Config.SlowSweep in the kernel and as long again for its batch; its time
-// is the kernel's stamp, so that nothing but the delay changes.
+// While all sinks are [Paced] a packet waits as long for its batch as the least of them says, in the kernel and after it; its time is the
+// kernel's stamp, so that nothing but the delay changes.
 // Masks go by arrival at our port, so by the network's delay after the moment of speech.
 //
 // # Standards

@@ -16,17 +16,17 @@ func TestAFloodedPortIsReadAgainSoon(t *testing.T) {
 	}
 	in = append(in, letter{at: 206 * ms, octets: spec{ssrc: testSSRC, seq: 150, ts: 5000 + 50*160, n: 160}.marshal()})
 	r.send(in...).until(20 * ms)
-	r.line.live.seats = []*seat{{sink: &idleSink{}, patient: true}} // a file
+	r.line.live.seats = []*seat{{sink: &idleSink{}, pace: time.Second, coded: true}} // a file
 	r.line.live.need()
 	r.until(200 * ms)
-	if got := r.s.pace(); got != 100*ms {
+	if got := r.s.next(); got != 100*ms {
 		t.Fatalf("in peace the next sweep waits %v, want 100ms", got)
 	}
 	sweeps := 0
-	for r.until(r.now + 20*ms); r.s.pace() == floodPause; r.until(r.now + 20*ms) {
+	for r.until(r.now + 20*ms); r.s.next() == floodPause; r.until(r.now + 20*ms) {
 		sweeps++
 	}
-	if got := r.s.pace(); sweeps < 3 || sweeps > 4 || got != 100*ms {
+	if got := r.s.next(); sweeps < 3 || sweeps > 4 || got != 100*ms {
 		t.Errorf("%d sweeps with more behind them, then one of %v; want 3 or 4, then 100ms", sweeps, got)
 	}
 }

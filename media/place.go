@@ -80,7 +80,7 @@ func (p *placer) take(k *packet) {
 	if k.ssrc == p.seq.ssrc {
 		var ext int64
 		if ext, fit = p.fits(k); fit == fitYes {
-			if !p.cand.goesInto(k, p.archive) {
+			if !p.isOfBefore(k, ext) && !p.cand.goesInto(k, p.archive) {
 				p.accept(k, ext)
 				return
 			}
@@ -104,7 +104,7 @@ func (p *placer) take(k *packet) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
-	if fit == fitNone {
+	if fit == fitNone || fit == fitLate { // a number that fits may be one of before a jump: only its timestamp tells
 		if pos, ok := p.prev.holds(k, p.archive); ok {
 			if ext := p.prev.seq.unwrap(k.seq); !p.losses.old || ext-seqWindow < p.losses.cursor { // else it would unmark what is not judged
 				p.prev.seq.mark(ext, k)
@@ -112,11 +112,22 @@ func (p *placer) take(k *packet) {
 			p.late(k, pos, p.prev.epoch, p.prev.missed(k))
 			return
 		}
-		if p.salvage(k) {
-			return
-		}
+	}
+	if fit == fitNone && p.seq.unwrap(k.seq) <= p.seq.high && p.salvage(k) { // a new number with an old timestamp is a clock set back
+		return
 	}
 	p.offer(k, fit)
+}
+
+// isOfBefore tells whether a packet whose number and timestamp may stand before the numbering's first is one of before a jump.
+//
+//earshot:hot
+func (p *placer) isOfBefore(k *packet, ext int64) bool {
+	if ext >= p.seq.base {
+		return false
+	}
+	_, ok := p.prev.holds(k, p.archive)
+	return ok
 }
 
 // fit says how a packet stands to the track's sequence.
@@ -332,8 +343,11 @@ func (p *placer) samples(k Kind) *int64 {
 func (p *placer) belated(k *packet, pos int64) {
 	p.state.Counts.LostPackets--
 	p.state.Counts.ReorderedPackets++
-	left := max(0, p.missing-1)
-	p.missing = min(left, (pos-p.front)/int64(len(k.octets)))
+	left, before := max(0, p.missing-1), (pos-p.front)/int64(len(k.octets))
+	if pos > p.front {
+		before = max(1, before) // a short one leaves a hole too
+	}
+	p.missing = min(left, before)
 	left -= p.missing
 	p.deliver(k, pos, k.arrival)
 	p.missing = left

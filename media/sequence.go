@@ -14,6 +14,7 @@ type sequence struct {
 	ssrc       uint32
 	high, next int64
 	base       int64   // the lowest that came before Pos 0 was fixed: one below it is not missing
+	baseTS     uint32  // where its numbering begins: what is below base is from before
 	received   int64   // packets, copies and late ones too (RFC 3550 appendix A.3)
 	seen       numbers // of high-seqWindow+1 to high
 	audio      numbers // of these, audio packets: ts is theirs
@@ -27,9 +28,9 @@ func (n *numbers) has(ext int64) bool { return n[ext>>6&(seqWindow/64-1)]&(1<<(e
 func (n *numbers) add(ext int64)      { n[ext>>6&(seqWindow/64-1)] |= 1 << (ext & 63) }
 func (n *numbers) remove(ext int64)   { n[ext>>6&(seqWindow/64-1)] &^= 1 << (ext & 63) }
 
-// restart begins with ext as the next number.
-func (s *sequence) restart(ssrc uint32, ext int64) {
-	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext}
+// restart begins with ext as the next number, at a timestamp.
+func (s *sequence) restart(ssrc uint32, ext int64, ts uint32) {
+	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext, baseTS: ts}
 }
 
 // unwrap extends a sequence number to the value nearest to the highest.
@@ -88,10 +89,13 @@ func (s *sequence) twin(k *packet, ext int64) bool {
 }
 
 // between tells whether a timestamp may stand at a missing number: after that of the number before, before that of the
-// number after.
+// number after, and before the numbering's first if the number is.
 //
 //earshot:hot
 func (s *sequence) between(ts uint32, ext int64) bool {
+	if ext < s.base && int32(ts-s.baseTS) >= 0 {
+		return false
+	}
 	before, ok := s.stamp(ext - 1)
 	if ok && int32(ts-before) <= 0 {
 		return false

@@ -14,7 +14,8 @@ import (
 
 // sippCall is one run of a scenario of testdata/sipp.
 type sippCall struct {
-	limit          string // sipp gives up after it; default 60s
+	limit          string  // sipp gives up after it; default 60s
+	script         *script // instead of a scenario
 	scenario, user string
 	law            law
 	hold           time.Duration // of <pause/>
@@ -29,6 +30,9 @@ func (c sippCall) start(t *testing.T) *process {
 	scenario, err := filepath.Abs(filepath.Join("testdata", "sipp", c.scenario+".xml"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.script != nil {
+		scenario = c.script.file(t, c.dir)
 	}
 	port := nextPort()
 	return start(t, c.dir, os.Environ(), "sipp", "-sf", scenario, "-s", c.user, "-i", sippIP, "-p", strconv.Itoa(port),

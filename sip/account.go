@@ -44,6 +44,7 @@ type Account struct {
 	orders     chan order     // to the registrar loop, which may be busy for a while
 	regDone    chan struct{}  // closed when that loop has ended
 	probes     chan struct{}  // size 1: the registrar is to be asked out of turn
+	turnedAway chan struct{}  // slots of answers to what there is no room for
 	wg         sync.WaitGroup // what Run started
 
 	// Owned by the registrar loop.
@@ -103,6 +104,7 @@ func New(cfg Config) (*Account, error) {
 	a.heals = make(chan struct{}, maxHeals)
 	a.orders, a.regDone = make(chan order), make(chan struct{})
 	a.probes = make(chan struct{}, 1)
+	a.turnedAway = make(chan struct{}, maxTurnedAway)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
 	a.gate.limit = maxInside + 2*cfg.MaxCalls

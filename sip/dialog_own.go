@@ -209,6 +209,9 @@ func (d *Dialog) result(r ownResult) {
 		d.ownFailed(why, 0, r.err)
 	case r.res.IsSuccess():
 		d.reinvited(r.res)
+	case r.res.StatusCode == 422 && d.raise(r.res):
+		d.reinvite(why)
+		return
 	default:
 		d.ownFailed(why, r.res.StatusCode, nil)
 	}
@@ -252,6 +255,12 @@ func (d *Dialog) reinvited(res *gosip.Response) {
 	}
 	commit()
 	d.x = x
+}
+
+// raise takes a longer session interval that the far side insists on. It is longer each time, so that there is an end of it.
+func (d *Dialog) raise(res *gosip.Response) (ok bool) {
+	d.timer, ok = d.timer.raised(res)
+	return ok
 }
 
 func (d *Dialog) again(why ownWhy, in time.Duration) {

@@ -22,3 +22,16 @@ func (c Config) WithResolver(r resolver) Config {
 	c.resolver = r
 	return c
 }
+
+// FillGate takes all the room that there is for requests, until empty is called.
+func (a *Account) FillGate() (empty func()) {
+	n := 0
+	for a.gate.enter() == entryGranted {
+		n++
+	}
+	return func() {
+		for range n {
+			a.gate.leave()
+		}
+	}
+}

@@ -85,18 +85,6 @@ func TestCallInfo(t *testing.T) {
 	}
 }
 
-func TestAutoAnswer(t *testing.T) {
-	for header, want := range map[string]bool{
-		"Alert-Info: Auto Answer": true, "Call-Info: <KyOAG0RTd5fP..>;purpose=info;Answer-After=0": true, "Call-Info: ;answer-after=0": true,
-		"call-info: <sip:x>; Answer-After = 0": true, "Call-Info: ;answer-after=5": false, "Answer-Mode: Auto;require": true, "Answer-Mode: Manual": false,
-		"Priv-Answer-Mode: auto": true, "Alert-Info: <http://x/ring.wav>": false, "X: y": false,
-	} {
-		if got := autoAnswer(response(t, header)); got != want {
-			t.Errorf("%s: got %v", header, got)
-		}
-	}
-}
-
 func FuzzRingCentralHeaders(f *testing.F) {
 	f.Add("party-id=p-1;session-id=s-1")
 	f.Add("session-id=s-1; party-id=p-1;\x00=\xff")
@@ -143,13 +131,13 @@ func TestSessionTimer(t *testing.T) {
 		out     string
 		due     time.Duration
 	}{
-		"ringcentral":   {[]string{"Supported: replaces, timer", "Session-Expires: 14400;refresher=uac", "Min-SE: 90"}, true, sessionTimer{14400, false, true}, "Session-Expires 14400;refresher=uac Require timer", 14368 * time.Second},
-		"none":          {[]string{"Supported: timer"}, true, sessionTimer{0, false, true}, "", 0},
-		"compact, uas":  {[]string{"k: timer", "x: 1800 ; Refresher=UAS"}, true, sessionTimer{1800, true, true}, "Session-Expires 1800;refresher=uas Require timer", 900 * time.Second},
-		"no refresher":  {[]string{"Require: timer", "Session-Expires: 90"}, true, sessionTimer{90, false, true}, "Session-Expires 90;refresher=uac Require timer", 60 * time.Second},
-		"not supported": {[]string{"Session-Expires: 1800"}, true, sessionTimer{1800, true, false}, "Session-Expires 1800;refresher=uas", 900 * time.Second},
+		"ringcentral":   {[]string{"Supported: replaces, timer", "Session-Expires: 14400;refresher=uac", "Min-SE: 90"}, true, sessionTimer{seconds: 14400, ours: false, peer: true}, "Session-Expires 14400;refresher=uac Require timer", 14368 * time.Second},
+		"none":          {[]string{"Supported: timer"}, true, sessionTimer{seconds: 0, ours: false, peer: true}, "", 0},
+		"compact, uas":  {[]string{"k: timer", "x: 1800 ; Refresher=UAS"}, true, sessionTimer{seconds: 1800, ours: true, peer: true}, "Session-Expires 1800;refresher=uas Require timer", 900 * time.Second},
+		"no refresher":  {[]string{"Require: timer", "Session-Expires: 90"}, true, sessionTimer{seconds: 90, ours: false, peer: true}, "Session-Expires 90;refresher=uac Require timer", 60 * time.Second},
+		"not supported": {[]string{"Session-Expires: 1800"}, true, sessionTimer{seconds: 1800, ours: true, peer: false}, "Session-Expires 1800;refresher=uas", 900 * time.Second},
 		"too small":     {[]string{"Supported: timer", "Session-Expires: 89"}, false, sessionTimer{peer: true}, "", 0},
-		"small, proxy":  {[]string{"Session-Expires: 30"}, true, sessionTimer{90, true, false}, "Session-Expires 90;refresher=uas", 45 * time.Second},
+		"small, proxy":  {[]string{"Session-Expires: 30"}, true, sessionTimer{seconds: 90, ours: true, peer: false}, "Session-Expires 90;refresher=uas", 45 * time.Second},
 		"rubbish":       {[]string{"Supported: timer", "Session-Expires: many"}, true, sessionTimer{peer: true}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,6 +67,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
+		AnswerAsked:    c.SIP.Answer == "asked",
 		Log:            log,
 	}
 	if c.Record.Channels.Agent == "left" {
@@ -152,7 +153,7 @@ func consumers(in []config.Stream) []stream.Consumer {
 		}
 		out = append(out, stream.Consumer{
 			Type: s.Type, Name: s.Name, Command: s.Command, Per: s.Per, Format: s.Format, Rate: s.Rate,
-			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer,
+			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message,
 		})
 	}
 	return out

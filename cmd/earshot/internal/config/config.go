@@ -38,7 +38,8 @@ type SIP struct {
 	Password        secret.Text `key:"password" env:"SIP_INFO_PASSWORD" help:"digest password"`
 	AuthorizationID string      `key:"authorization_id" env:"SIP_INFO_AUTHORIZATION_ID" help:"digest user name; default the username"`
 	Listen          string      `key:"listen" help:"local ip:port of the UDP socket; default by the route to the proxy"`
-	MaxCalls        int         `key:"max_calls" default:"0" min:"0" help:"dialogs at once, more get 486; 0: no limit but the ports"`
+	MaxCalls        int         `key:"max_calls" default:"0" min:"0" help:"dialogs at once, more get 486; 0: 1000, or fewer where the media ports run out"`
+	Answer          string      `key:"answer" default:"all" oneof:"all,asked" help:"INVITEs that answer no request of ours: all are answered, or those that ask for it (Alert-Info, Call-Info, Answer-Mode); others get 480"`
 	AcceptFrom      []string    `key:"accept_from" help:"addresses or prefixes that may send requests besides the proxies (UDP)"`
 	Keepalive       Duration    `key:"keepalive" default:"25s" min:"1s" help:"CRLF on an idle flow"`
 	TLS             TLS         `key:"tls"`
@@ -130,6 +131,7 @@ type Stream struct {
 	Restart     string   `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"when a program that ended is started again"`
 	MaxRestarts int      `key:"max_restarts" default:"5" min:"0" help:"then it is given up for that call"`
 	Buffer      Duration `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow program; the oldest is lost first"`
+	Message     Duration `key:"message" default:"100ms" min:"20ms" max:"200ms" help:"audio given to the program at a time; shorter costs more processor time"`
 	Env         []string `key:"env" help:"NAME=value, added to the program's environment"`
 }
 
