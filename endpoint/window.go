@@ -59,10 +59,22 @@ func (w *window) Write(b *media.Batch) {
 	}
 }
 
-// Patient tells whether the sink is.
-func (w *window) Patient() bool {
-	p, ok := w.sink.(media.Patient)
-	return ok && p.Patient()
+// Pace and Coded are the sink's.
+func (w *window) Pace() time.Duration { return paceOf(w.sink) }
+func (w *window) Coded() bool         { return coded(w.sink) }
+
+// paceOf is how long a sink's batches may wait.
+func paceOf(s media.Sink) time.Duration {
+	if p, ok := s.(media.Paced); ok {
+		return p.Pace()
+	}
+	return 0
+}
+
+// coded tells whether a sink needs no PCM.
+func coded(s media.Sink) bool {
+	c, ok := s.(media.Coded)
+	return ok && c.Coded()
 }
 
 // quiet notes when the last of the part's tracks had ended, or moved: then the part ends, though late packets may come.
@@ -337,6 +349,10 @@ func (f *follower) Write(b *media.Batch) {
 	g.Frames, g.Tracks = frames, tracks
 	f.sink.Write(g)
 }
+
+// Pace and Coded are the sink's.
+func (f *follower) Pace() time.Duration { return paceOf(f.sink) }
+func (f *follower) Coded() bool         { return coded(f.sink) }
 
 // End implements media.Sink.
 func (f *follower) End(c call.Cause) { f.sink.End(c) }

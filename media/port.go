@@ -42,6 +42,7 @@ func (s *shard) join(k *liveTrack) {
 
 // leave takes a track off its port, which is closed after the last.
 func (s *shard) leave(k *liveTrack) {
+	k.discard()
 	p := k.port // which it may never have joined
 	for i, have := range p.tracks {
 		if have == k {

@@ -61,9 +61,7 @@ type shard struct {
 	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
-	// quick: somebody can't wait; slowAt is when those take their turn who can.
-	quick  bool
-	slowAt time.Duration
+	every       time.Duration // between this sweep and the next
 }
 
 // sweepClock converts kernel stamps, which are wall time, to the engine's clock.
@@ -74,7 +72,7 @@ type sweepClock struct {
 }
 
 func newShard(e *Engine) *shard {
-	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1)}
+	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1), every: e.cfg.Sweep}
 	s.mail.wake = make(chan struct{}, 1)
 	s.out.full = func() { s.write(s.serving, s.serving.final) } // Final stays: the sweep isn't over
 	return s
@@ -138,7 +136,7 @@ func (s *shard) serve(l *liveTimeline) {
 	o := s.out
 	o.reset()
 	o.call = l.info.ID
-	o.samples = l.live
+	o.samples = l.samples
 	o.base, o.wall = s.now, time.Unix(0, s.clock.wall).UTC()
 	s.serving = l
 }
