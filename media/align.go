@@ -14,19 +14,18 @@ const (
 // aligner watches transit, arrival minus position in samples: its minimum places the track on the call's timeline, its
 // slope is the drift, its changes are the jitter.
 type aligner struct {
-	first  time.Duration // arrival of the first packet
-	any    bool
-	least  int64 // transit over the first placeAfter
-	placed bool
-
+	first     time.Duration // arrival of the first packet
+	least     int64         // transit over the first placeAfter
+	jitter16  int64         // RFC 3550 appendix A.8, in 1/16 samples
+	jitterOf  int64         // transit of the packet before
+	any       bool          // least is
+	placed    bool
+	jitterAny bool
 	until     time.Duration // end of the present window
 	now       lowest        // of the present window
 	last      lowest        // of the window before
 	fit       line
-	lastFit   line  // of the epoch before
-	jitter16  int64 // RFC 3550 appendix A.8, in 1/16 samples
-	jitterOf  int64 // transit of the packet before
-	jitterAny bool
+	lastFit   line // of the epoch before
 }
 
 // lowest is a window's quickest packet.
