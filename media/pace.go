@@ -52,5 +52,5 @@ func (l *liveTimeline) wait() time.Duration {
 //
 //earshot:hot
 func (s *shard) ripe(l *liveTimeline) bool {
-	return s.now+s.every-s.engine.cfg.Sweep/2 >= l.turned+l.wait()
+	return s.now+s.next()-s.engine.cfg.Sweep/2 >= l.turned+l.wait()
 }

@@ -16,7 +16,7 @@ func (s *shard) run(ctx context.Context) {
 			s.sweptNow()
 			last = time.Now()
 			s.sweep(last)
-			timer.Reset(time.Until(last.Add(s.every)))
+			timer.Reset(time.Until(last.Add(s.next())))
 		case <-s.wake:
 			s.attend(time.Now())
 		case <-s.mail.wake:
@@ -34,6 +34,16 @@ func (s *shard) sweptNow() {
 	if before := s.sweptAt.Swap(now); before != 0 && now-before > s.worst.Load() {
 		s.worst.Store(now - before)
 	}
+}
+
+// next is how long the next sweep may wait.
+//
+//earshot:hot
+func (s *shard) next() time.Duration {
+	if s.flooded {
+		return min(s.every, floodPause)
+	}
+	return s.every
 }
 
 // nudge asks for attend. It never blocks.

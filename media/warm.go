@@ -21,7 +21,7 @@ func (p *port) warmRoutes() byte {
 //
 //earshot:hot
 func (p *port) warm() (sum byte) {
-	const from, to = unsafe.Offsetof(liveTrack{}.plan), unsafe.Sizeof(liveTrack{}) + unsafe.Offsetof(placer{}.align)
+	const from, to = unsafe.Offsetof(liveTrack{}.plan), unsafe.Sizeof(liveTrack{}) + unsafe.Offsetof(placer{}.align) + unsafe.Offsetof(aligner{}.last)
 	for _, k := range p.tracks {
 		sum += fetch(unsafe.Pointer(k), from, to) // the placer stands behind it: newLiveTrack
 	}

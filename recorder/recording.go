@@ -45,7 +45,7 @@ type inbox struct {
 	// mu guards the fields below. It is held for copying only, never over a system call.
 	mu     sync.Mutex
 	in     *buffer // filled by Write
-	spare  *buffer // nil while a worker has it
+	marks  []mark  // of states
 	states []media.TrackState
 	info   call.Info
 	fresh  bool // info was updated
@@ -92,9 +92,9 @@ func (r *Recording) Write(b *media.Batch) {
 		data = true
 	}
 	// Nothing of them is needed with each batch: what matters at once comes with an event, the last batch has no frames.
-	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.states, b.Tracks) {
+	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.marks, b.Tracks) {
 		copyStates(&x.states, b.Tracks)
-		x.statesAt = b.Now
+		x.marks, x.statesAt = marksOf(x.marks[:0], x.states), b.Now
 	}
 	x.now, x.wrote = b.Now, true
 	// Events are for people who look on; audio waits for the group sync unless it is much.
@@ -154,15 +154,33 @@ func (r *Recording) Result() Result {
 	return r.inbox.result
 }
 
+// mark is what of a track's state is told at once: a state is several cache lines, of which each batch would touch two.
+type mark struct {
+	placed, ended bool
+	epochs        int
+}
+
+func markOf(s *media.TrackState) mark { return mark{s.Placed, s.Ended, s.EpochCount} }
+
+// marksOf appends the marks of states.
+//
+//earshot:hot
+func marksOf(marks []mark, states []media.TrackState) []mark {
+	for i := range states {
+		marks = append(marks, markOf(&states[i]))
+	}
+	return marks
+}
+
 // turned tells whether a track has come, was placed, changed its source or ended since its state was copied.
 //
 //earshot:hot
-func turned(have, now []media.TrackState) bool {
+func turned(have []mark, now []media.TrackState) bool {
 	if len(have) != min(len(now), maxTracks) {
 		return true
 	}
 	for i := range have {
-		if h, n := &have[i], &now[i]; h.Ended != n.Ended || h.Placed != n.Placed || h.EpochCount != n.EpochCount {
+		if have[i] != markOf(&now[i]) {
 			return true
 		}
 	}

@@ -28,8 +28,8 @@ type Config struct {
 	Floor time.Duration
 	// SRTP protects all packets with AES_CM_128_HMAC_SHA1_80.
 	SRTP bool
-	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time: its
-	// batches may wait as long. Default 20 ms, at most 1 s.
+	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time,
+	// as stream.ListenConfig. Default 20 ms, at most 200 ms.
 	Live    bool
 	Message time.Duration
 	// Sink is SinkFile (default) or SinkNone.
@@ -58,8 +58,8 @@ const (
 	defaultFloor = 2 * time.Second
 	// maxCalls is what a sender has sockets for.
 	maxCalls = maxSenderTracks / tracksPerCall
-	// maxMessage is more than any consumer wants.
-	maxMessage = time.Second
+	// maxMessage is the most that a listener takes at a time.
+	maxMessage = 200 * time.Millisecond
 
 	tracksPerCall = 2
 )

@@ -215,27 +215,13 @@ func (r *rig) openLine(i int, audio pattern) (*line, error) {
 		l.timeline.Attach(l.checker)
 	}
 	if r.cfg.Live {
-		if l.listener, err = stream.NewListener(stream.ListenConfig{}); err != nil {
+		if l.listener, err = stream.NewListener(stream.ListenConfig{Message: r.cfg.Message}); err != nil {
 			return nil, err
 		}
-		l.timeline.Attach(paced{l.listener, r.cfg.Message})
+		l.timeline.Attach(l.listener)
 		r.live.Go(func() { _, _ = l.listener.WriteTo(io.Discard) })
 	}
 	return l, nil
-}
-
-// paced is a listener whose batches may wait for a message's time. The shortest message wants each sweep.
-type paced struct {
-	*stream.Listener
-	message time.Duration
-}
-
-// Pace implements media.Paced.
-func (p paced) Pace() time.Duration {
-	if p.message <= packetTime {
-		return 0
-	}
-	return p.message
 }
 
 func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (*media.Track, error) {
