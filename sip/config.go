@@ -62,6 +62,8 @@ type Config struct {
 	tune tuning
 	// resolver answers names; nil means the system's.
 	resolver resolver
+	// wall is the wall clock; nil means the system's.
+	wall func() time.Time
 }
 
 // TLS says whom to trust.
@@ -89,6 +91,7 @@ type tuning struct {
 	byeLimit      time.Duration // all BYEs at shutdown
 	second        time.Duration // the unit of back-off steps, slow retries and session intervals
 	logEvery      time.Duration // a repeated error is one line in so much
+	lookEvery     time.Duration // whether a clock jumped
 }
 
 func (t tuning) orDefault() tuning {
@@ -113,6 +116,7 @@ func (t tuning) orDefault() tuning {
 	set(&t.byeLimit, 5*time.Second)
 	set(&t.second, time.Second)
 	set(&t.logEvery, time.Minute)
+	set(&t.lookEvery, 5*time.Second)
 	return t
 }
 
@@ -179,6 +183,9 @@ func (c *Config) check() error {
 	c.tune = c.tune.orDefault()
 	if c.resolver == nil {
 		c.resolver = net.DefaultResolver
+	}
+	if c.wall == nil {
+		c.wall = time.Now
 	}
 	return nil
 }
