@@ -139,6 +139,12 @@ func (p *peer) cut() {
 	}
 }
 
+// gone says whether a connection was closed, here or there.
+func (p *peer) gone(c net.Conn) bool {
+	_, err := c.Write([]byte("\r\n"))
+	return err != nil
+}
+
 func (p *peer) addr() string {
 	if p.pc != nil {
 		return p.pc.LocalAddr().String()

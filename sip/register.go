@@ -139,7 +139,7 @@ func (a *Account) askRegistrar(ctx context.Context, f *flow, contact string, exp
 	if code != 401 && code != 407 {
 		a.auth.begin()
 	}
-	if code >= 400 && code != 401 && code != 407 && code != 423 {
+	if code >= 300 && !ev.answer.redirect && code != 401 && code != 407 && code != 423 {
 		a.counters.add(cntRegisterRefused, 1)
 		if code == 408 || code == 480 || code >= 500 && code < 600 {
 			a.proxies.failed(f.target.addr, time.Now(), ev.answer.retryAfter)
