@@ -84,7 +84,12 @@ func (a *Account) learn(f *flow, res *gosip.Response) (moved bool) {
 	}
 	if d := headerSeconds(res, "Flow-Timer"); d > 0 && f.pingEvery.Load() > 0 {
 		f.promised.Store(f.reliable())
-		f.pingEvery.Store(min(f.pingEvery.Load(), int64(d)))
+		if int64(d) < f.pingEvery.Swap(min(f.pingEvery.Load(), int64(d))) {
+			select {
+			case f.sooner <- struct{}{}:
+			default: // it is told already
+			}
+		}
 	}
 	if f.reliable() || a.cfg.RingCentral || res.Via() == nil {
 		return false

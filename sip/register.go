@@ -27,6 +27,7 @@ func (a *Account) register(stop <-chan struct{}) {
 		}
 	})
 	r := newRegistrar(a.cfg.RingCentral, a.cfg.tune)
+	a.clock.look(time.Now(), a.cfg.wall(), 0)
 	last := regEvent{kind: regStart}
 	var reason string
 	for {

@@ -122,7 +122,7 @@ type registrar struct {
 	auths      int       // challenges answered in this REGISTER
 	raised     bool      // 423 was obeyed in this REGISTER
 	swept      bool      // Contacts of ours that are no more were removed after this REGISTER
-	moved      bool      // the outer address was learned on this flow
+	moved      bool      // the outer address was learned by this REGISTER, and one more was sent
 	redirected bool      // a 3xx was followed since the last dial of our own
 	outage     time.Time // since when nobody answers; zero: somebody did
 	since      time.Time
@@ -150,7 +150,7 @@ func (r *registrar) step(ev regEvent) regAction {
 	case regStart:
 		return r.dial()
 	case regFlowUp:
-		r.flowUp, r.moved = true, false
+		r.flowUp = true
 		if r.released {
 			return r.park(ev)
 		}
@@ -199,7 +199,7 @@ func (r *registrar) register() regAction {
 	if r.status != regRegistered && r.status != regDegraded {
 		r.status = regRegistering
 	}
-	r.auths, r.raised, r.swept = 0, false, false
+	r.auths, r.raised, r.moved, r.swept = 0, false, false, false
 	return regAction{do: doRegister, expires: r.asked}
 }
 
@@ -269,8 +269,9 @@ func (r *registrar) granted(ev regEvent) regAction {
 	r.plan(ev)
 	if a.moved && !r.moved {
 		// Our outer address became known: one more REGISTER puts it into the Contact.
+		act := r.register()
 		r.moved = true
-		return r.register()
+		return act
 	}
 	if a.stale && !r.swept {
 		// Without this, calls would fork to where nobody is until those bindings expire.
