@@ -41,7 +41,7 @@ type flow struct {
 	// pingEvery is the keep-alive interval; a smaller Flow-Timer wins (RFC 5626 section 5.4).
 	pingEvery atomic.Int64
 	sooner    chan struct{} // size 1: pingEvery became smaller
-	promised  atomic.Bool // the registrar said that it answers pings
+	promised  atomic.Bool   // the registrar said that it answers pings
 	// public is how the far side sees us, where that differs from local and the Contact must say so.
 	public atomic.Pointer[netip.AddrPort]
 
