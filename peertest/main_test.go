@@ -98,7 +98,7 @@ func inside(m *testing.M) int {
 	return code
 }
 
-// network makes 10.77.0.1 to 10.77.0.4 on one interface. All packets between them stay inside.
+// network makes 10.77.0.1 to 10.77.0.6 on one interface. All packets between them stay inside.
 func network() error {
 	ip, err := program("ip")
 	if err != nil {
@@ -111,6 +111,8 @@ func network() error {
 		{"addr", "add", earshotIP + "/24", "dev", interfaceName},
 		{"addr", "add", baresipIP + "/24", "dev", interfaceName},
 		{"addr", "add", sippIP + "/24", "dev", interfaceName},
+		{"addr", "add", chaosIP + "/24", "dev", interfaceName},
+		{"addr", "add", relayIP + "/24", "dev", interfaceName},
 		{"link", "set", interfaceName, "up"},
 		{"link", "set", "vy", "up"},
 	}

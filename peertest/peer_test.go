@@ -21,6 +21,8 @@ const (
 	earshotIP   = "10.77.0.2"
 	baresipIP   = "10.77.0.3"
 	sippIP      = "10.77.0.4"
+	chaosIP     = "10.77.0.5" // a registrar that is tormented
+	relayIP     = "10.77.0.6" // what stands between it and earshot
 )
 
 // nextPort gives each test ports that no other has: [base, base+100).

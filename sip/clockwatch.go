@@ -1,9 +1,12 @@
 package sip
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
-// jumpLimit is how far the wall clock may run ahead of ours, or behind, or a look be late, before that is a jump: what we know
-// of the binding and of the flow is then older than our timers say. They stand still while the machine sleeps; the
+// jumpLimit is how far the wall clock may run ahead of ours, or behind, or how long no look may come, before that is a jump:
+// what we know of the binding and of the flow is then older than our timers say. They stand still while the machine sleeps; the
 // registrar's do not.
 const jumpLimit = 10 * time.Second
 
@@ -14,7 +17,7 @@ type clockWatch struct {
 	wall time.Time // without
 }
 
-// look compares both clocks with the last look, every of which is due after that time.
+// look compares both clocks with the last look. Looks are due after every; 0 means whenever.
 func (w *clockWatch) look(mono, wall time.Time, every time.Duration) (by time.Duration, jumped bool) {
 	wall = wall.Round(0)
 	last := *w
@@ -26,8 +29,18 @@ func (w *clockWatch) look(mono, wall time.Time, every time.Duration) (by time.Du
 	if by = wall.Sub(last.wall) - passed; by.Abs() > jumpLimit {
 		return by, true
 	}
-	if by = passed - every; by > jumpLimit {
-		return by, true // the process stood still
+	if every > 0 && passed > max(jumpLimit, 2*every) {
+		return passed - every, true // the process stood still
 	}
 	return 0, false
+}
+
+// jumped looks at the clocks, and tells if one jumped.
+func (a *Account) jumped(every time.Duration) bool {
+	by, jumped := a.clock.look(time.Now(), a.cfg.wall(), every)
+	if jumped {
+		a.counters.add(cntClockJumps, 1)
+		a.log.Warn("clock jumped: the registrar is asked", slog.Duration("by", by.Round(time.Second)))
+	}
+	return jumped
 }

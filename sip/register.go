@@ -88,13 +88,14 @@ func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) 
 	every := a.cfg.tune.lookEvery
 	t := time.NewTimer(0)
 	defer t.Stop()
+	if a.jumped(0) { // since the last wait; what was done between may have taken its time
+		return regEvent{kind: regProbe}, ""
+	}
 	for {
 		t.Reset(min(time.Until(wake), every))
 		select {
 		case <-t.C:
-			if by, jumped := a.clock.look(time.Now(), a.cfg.wall(), every); jumped {
-				a.counters.add(cntClockJumps, 1)
-				a.log.Warn("clock jumped: the registrar is asked", slog.Duration("by", by.Round(time.Second)))
+			if a.jumped(every) {
 				return regEvent{kind: regProbe}, ""
 			}
 			if !time.Now().Before(wake) {
@@ -104,7 +105,7 @@ func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) 
 			return regEvent{kind: regProbe}, ""
 		case <-down:
 			a.counters.add(cntFlowsLost, 1)
-			return regEvent{kind: regFlowDown, others: true}, f.cause.Error()
+			return regEvent{kind: regFlowDown, others: true, spent: a.waited(f)}, f.cause.Error()
 		case o := <-a.orders:
 			a.obeyed = o.done
 			return regEvent{kind: o.kind}, ""
@@ -112,6 +113,14 @@ func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) 
 			return regEvent{kind: regStop}, ""
 		}
 	}
+}
+
+// waited is how long nobody answered before the flow was found dead.
+func (a *Account) waited(f *flow) time.Duration {
+	if errors.Is(f.cause, errFlowSilent) {
+		return a.cfg.tune.pongLimit
+	}
+	return 0
 }
 
 // askRegistrar sends one REGISTER on f and reports its answer; expires 0 un-registers. contact is "" for our own.
