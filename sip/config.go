@@ -81,7 +81,8 @@ type tuning struct {
 	registerLimit time.Duration // REGISTER unanswered: the flow is dead
 	unregLimit    time.Duration
 	probeEvery    time.Duration // REGISTER as the judge of a flow that never answered a CRLF
-	pongLimit     time.Duration
+	firstPing     time.Duration
+	pongLimit     time.Duration // RFC 5626 section 4.4.1 has 10 s; as for REGISTER, so that it is over soon after a short outage
 	proxyRest     time.Duration // a failed proxy is tried last for so long
 	t1, t2        time.Duration // RFC 3261 section 17.1.1.1
 	reorderWait   time.Duration // how long a request waits for one that should have come before it
@@ -105,7 +106,8 @@ func (t tuning) orDefault() tuning {
 	set(&t.registerLimit, 8*time.Second)
 	set(&t.unregLimit, 2*time.Second)
 	set(&t.probeEvery, 30*time.Second)
-	set(&t.pongLimit, 10*time.Second)
+	set(&t.firstPing, 2*time.Second)
+	set(&t.pongLimit, 8*time.Second)
 	set(&t.proxyRest, 30*time.Second)
 	set(&t.t1, 500*time.Millisecond)
 	set(&t.t2, 4*time.Second)

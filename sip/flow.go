@@ -305,10 +305,14 @@ func (a *Account) keepalive(f *flow) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	t.Stop()
-	for {
+	for first := true; ; first = false {
 		every := time.Duration(f.pingEvery.Load())
 		if every <= 0 {
 			return
+		}
+		if first {
+			// So that it is known early whether pongs come, before one is missed.
+			every = min(every, a.cfg.tune.firstPing)
 		}
 		// 80-100 %: a thousand devices must not ping in step.
 		t.Reset(time.Duration(float64(every) * (0.8 + 0.2*a.random())))

@@ -55,3 +55,16 @@ func TestManyShortOutagesLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%d flows lost, want 20", n)
 	}
 }
+
+func TestFirstPingComesEarlyToLearnWhetherPongsDo(t *testing.T) {
+	p, h := start(t, "tcp", func(c *sip.Config) {
+		tm := short
+		tm.FirstPing = 20 * time.Millisecond
+		*c = c.WithTimers(tm)
+		c.Keepalive = time.Hour
+	})
+	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.pings == 1 })
+	// Then the flow is judged by them, and no longer by a REGISTER each 30 s.
+	h.acc.Probe()
+	eventually(t, func() bool { return time.Until(h.acc.State().NextTry) > time.Minute })
+}
