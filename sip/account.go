@@ -138,7 +138,8 @@ func (a *Account) build() error {
 		sipgo.WithUserAgentDNSResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNoFlow }}),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			gosip.WithTransactionLayerLogger(log),
-			gosip.WithTransactionLayerTerminateOnConnClose(),
+			// Not WithTransactionLayerTerminateOnConnClose: a client transaction that is being made in that moment has no
+			// state yet, and sipgo 1.7.2 panics. We watch the flow ourselves.
 			gosip.WithTransactionLayerUnhandledResponseHandler(func(*gosip.Response) {}),
 		),
 		sipgo.WithUserAgentTransportLayerOptions(
