@@ -304,6 +304,7 @@ func TestStrongestKnownChallengeWins(t *testing.T) {
 		"unknown first":   {[]string{`Digest realm="r", nonce="a", algorithm=AKAv1-MD5`, `Digest realm="r", nonce="b"`}, "b"},
 		"auth-int, auth":  {[]string{`Digest realm="r", nonce="a", qop="auth-int, auth"`}, "a"},
 		"auth-int alone":  {[]string{`Digest realm="r", nonce="a", qop="auth-int"`}, ""},
+		"session digest":  {[]string{`Digest realm="r", nonce="a", algorithm=MD5-sess, qop="auth"`}, ""},
 		"basic":           {[]string{`Basic realm="r"`}, ""},
 		"no nonce":        {[]string{`Digest realm="r"`}, ""},
 		"nothing":         {nil, ""},
