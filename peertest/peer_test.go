@@ -22,6 +22,8 @@ const (
 	baresipIP   = "10.77.0.3"
 	sippIP      = "10.77.0.4"
 	roughIP     = "10.77.0.5" // the rough road between a sender and earshot
+	chaosIP     = "10.77.0.6" // a registrar that is tormented
+	relayIP     = "10.77.0.7" // what stands between it and earshot
 )
 
 // six is the IPv6 address beside an IPv4 one.

@@ -50,6 +50,11 @@ type ownWork struct {
 	asked bool                           // a challenge was answered by the request that is out
 	proof gosip.Header                   // its credentials; nil: none
 	acks  *atomic.Pointer[gosip.Request] // the ACK, for repeated 2xx
+
+	// The last re-INVITE: its CSeq, when it left, and whether it may have had a 2xx.
+	seq     uint32
+	sent    time.Time
+	granted bool
 }
 
 // ownResult is what came of a request of ours.
@@ -115,6 +120,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 		d.again(why, d.a.cfg.tune.reorderWait)
 		return
 	}
+	d.repeatACK(f)
 	x, err := d.x.Reoffer()
 	if err != nil {
 		d.log.Warn("re-INVITE not sent", attr.Err(err))
@@ -122,6 +128,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 		return
 	}
 	req := d.inDialog(gosip.INVITE, f, d.nextSeq())
+	d.own.seq, d.own.sent, d.own.granted = d.localSeq, time.Now(), true
 	hs := d.timer.requestHeaders()
 	for i := 0; i+1 < len(hs); i += 2 {
 		req.AppendHeader(gosip.NewHeader(hs[i], hs[i+1]))
@@ -199,6 +206,7 @@ func (d *Dialog) result(r ownResult) {
 		return
 	}
 	d.own.busy = false
+	d.own.granted = r.err != nil || r.res.IsSuccess()
 	why := d.own.why
 	if asked {
 		d.reinvite(why)
@@ -305,8 +313,14 @@ func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
 func (d *Dialog) gone() bool {
 	t := d.a.cfg.tune
 	d.own.gone++
-	if d.leg.Silence() < t.silence {
-		d.again(d.own.why, t.reinviteAgain) // it may have forgotten the dialog: the call goes on
+	if silence := d.leg.Silence(); silence < t.silence {
+		// It may have forgotten the dialog: the call goes on. If its media has just ended it may also be over, and the BYE lost:
+		// that is known once the silence is long enough.
+		wait := t.reinviteAgain
+		if d.own.gone == 1 {
+			wait = min(wait, t.silence-silence)
+		}
+		d.again(d.own.why, wait)
 		return true
 	}
 	limit := maxGoneElse

@@ -91,6 +91,7 @@ func (a *Account) serveInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 		inv.cancelled("")
 	}
 	tx.OnTerminate(func(string, error) { stop(errCancelled) })
+	a.whileFlowLives(ctx, stop)
 	_ = tx.Respond(a.reply(req, "", 100, ""))
 	d, refusal := a.answer(ctx, inv)
 	if refusal != nil {
