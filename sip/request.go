@@ -109,6 +109,7 @@ func (a *Account) reply(req *gosip.Request, tag string, code int, reason string,
 		reason = phrase(code)
 	}
 	res := gosip.NewResponseFromRequest(req, code, reason, nil)
+	res.SipVersion = "SIP/2.0" // not the request's: RFC 3261 section 7.2
 	if to := res.To(); to != nil && code > 100 && tag != "" && toTag(req) == "" {
 		to.Params.Add("tag", tag)
 	}

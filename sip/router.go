@@ -42,6 +42,11 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 		_ = tx.Respond(a.reply(req, newTag(), 400, reason))
 		return
 	}
+	if code, reason := misfit(req); code != 0 {
+		a.unreadable(noticeMalformed, req.Source(), string(req.Method)+": "+reason)
+		_ = tx.Respond(a.reply(req, newTag(), code, reason))
+		return
+	}
 	switch {
 	case req.Method == gosip.CANCEL:
 		a.serveCancel(req, tx)

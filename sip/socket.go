@@ -67,10 +67,13 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 		case isSTUN(b[:n]):
 			s.count.add(cntDropSTUN, 1)
 		case !s.account.looked(b[:n], src.String()):
+			if res := s.account.reject(b[:n]); res != nil {
+				_, _ = s.WriteTo(res, from)
+			}
 		case !s.remember(from.String()):
 			s.account.foreign(noticeSources, src.String(), b[:n])
 		default:
-			return n, from, nil
+			return copy(b, normalise(b[:n])), from, nil
 		}
 	}
 }
