@@ -34,6 +34,8 @@ const (
 	cntDropSource
 	cntDropKeepalive
 	cntDropSTUN
+	cntDropFlood
+	cntDropScanner
 	cntCount
 )
 
@@ -47,6 +49,7 @@ var counterNames = [cntCount]string{
 	cntNoACK: "answers_unacknowledged", cntUnknownDialog: "requests_unknown_dialog", cntMalformed: "requests_malformed",
 	cntMerged: "requests_merged", cntPanics: "panics", cntMailFull: "requests_overflow", cntDropSource: "datagrams_foreign",
 	cntDropKeepalive: "datagrams_keepalive", cntDropSTUN: "datagrams_stun",
+	cntDropFlood: "datagrams_flood", cntDropScanner: "datagrams_scanner",
 }
 
 // counters count since New; safe for concurrent use.

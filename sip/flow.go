@@ -146,7 +146,7 @@ type flowConn struct {
 	// slowest is how long one message may take.
 	slowest time.Duration
 	bad     func()              // hears that what came can't be read
-	looked  func([]byte) bool   // says whether a message can be parsed
+	looked  func([]byte) look   // says whether a message can be parsed
 	reject  func([]byte) []byte // gives the answer to one that can't
 
 	// turn holds one token, had around the deadline and its write: whoever waits must not move the deadline of who writes.
@@ -200,7 +200,7 @@ func (c *flowConn) Read(b []byte) (int, error) {
 			}
 		case isBlank(piece):
 			c.pong(piece)
-		case c.looked(piece):
+		case c.looked(piece) == lookGood:
 			return copy(b, normalise(piece)), nil
 		default:
 			c.refuse(piece)
@@ -323,7 +323,7 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 	fc := &flowConn{Conn: conn, f: f, limit: a.cfg.tune.writeLimit, turn: make(chan struct{}, 1)}
 	fc.slowest = a.cfg.tune.messageLimit
 	fc.bad = func() { a.unreadable(noticeParse, t.addr.String(), "") }
-	fc.looked = func(b []byte) bool { return a.looked(b, t.addr.String()) }
+	fc.looked = func(b []byte) look { return a.looked(b, t.addr.String(), true) }
 	fc.reject = a.reject
 	f.close = func() {
 		// The raw connection: closing a tls.Conn would first wait for a peer that does not read.

@@ -125,7 +125,7 @@ func (a *Account) takeIn(inv *invite) bool {
 		code = 503
 	}
 	a.counters.add(cntInvitesRefused, 1)
-	_ = inv.srv.Respond(a.reply(inv.req, inv.tag, code, ""))
+	brief(inv.srv, a.reply(inv.req, inv.tag, code, ""))
 	return false
 }
 

@@ -30,6 +30,7 @@ type socket struct {
 
 	// Owned by the read loop.
 	sources map[string]struct{}
+	guard   guard
 }
 
 // maxSources bounds the addresses that sipgo keeps: a network in AcceptFrom may use any port.
@@ -61,28 +62,40 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 		if f := s.received.Load(); f != nil && f.target.addr.Addr() == src.Addr() {
 			f.rx.Add(int64(n))
 		}
+		proxy := s.account.isProxy(src.Addr())
+		if !s.guard.allow(src.Addr(), proxy, time.Now()) {
+			s.account.flooded(src.String(), b[:n])
+			continue
+		}
 		switch {
 		case n == 0 || isBlank(b[:n]):
 			s.count.add(cntDropKeepalive, 1)
+			continue
 		case isSTUN(b[:n]):
 			s.count.add(cntDropSTUN, 1)
-		case !s.account.looked(b[:n], src.String()):
+			continue
+		}
+		switch s.account.looked(b[:n], src.String(), proxy) {
+		case lookDrop:
+		case lookBad:
 			if res := s.account.reject(b[:n]); res != nil {
 				_, _ = s.WriteTo(res, from)
 			}
-		case !s.remember(from.String()):
+		case lookGood:
+			if s.remember(from.String(), proxy) {
+				return copy(b, normalise(b[:n])), from, nil
+			}
 			s.account.foreign(noticeSources, src.String(), b[:n])
-		default:
-			return copy(b, normalise(b[:n])), from, nil
 		}
 	}
 }
 
-func (s *socket) remember(source string) bool {
+// remember notes an address. There is always room for the proxies'.
+func (s *socket) remember(source string, proxy bool) bool {
 	if _, ok := s.sources[source]; ok {
 		return true
 	}
-	if len(s.sources) >= maxSources {
+	if len(s.sources) >= maxSources && (!proxy || len(s.sources) >= 2*maxSources) {
 		return false
 	}
 	s.sources[source] = struct{}{}

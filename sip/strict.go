@@ -14,6 +14,9 @@ func misfit(req *gosip.Request) (code int, reason string) {
 	if !strings.EqualFold(req.SipVersion, "SIP/2.0") {
 		return 505, "Version Not Supported"
 	}
+	if len(req.Recipient.String()) > maxHeader {
+		return 414, "Request-URI Too Long"
+	}
 	for _, names := range single {
 		if count(req, names[0], names[1]) > 1 {
 			return 400, "Several " + names[0]
