@@ -148,6 +148,7 @@ type flowConn struct {
 	bad     func()              // hears that what came can't be read
 	looked  func([]byte) look   // says whether a message can be parsed
 	reject  func([]byte) []byte // gives the answer to one that can't
+	note    func(b []byte, out bool)
 
 	// turn holds one token, had around the deadline and its write: whoever waits must not move the deadline of who writes.
 	// A channel, for it serves in order of arrival; a mutex lets the reader in before a thousand writers.
@@ -198,8 +199,13 @@ func (c *flowConn) Read(b []byte) (int, error) {
 			if err := c.fill(); err != nil {
 				return 0, net.ErrClosed
 			}
+			continue
 		case isBlank(piece):
 			c.pong(piece)
+			continue
+		}
+		c.note(piece, false)
+		switch {
 		case c.looked(piece) == lookGood:
 			return copy(b, normalise(piece)), nil
 		default:
@@ -280,6 +286,9 @@ func (c *flowConn) Write(b []byte) (int, error) {
 	if !c.f.alive() {
 		return 0, c.f.cause
 	}
+	if !isBlank(b) {
+		c.note(b, true)
+	}
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.limit))
 	n, err := c.Conn.Write(b)
 	_ = c.Conn.SetWriteDeadline(time.Time{}) // what a tls.Conn writes by itself is under no limit of ours that is past
@@ -325,6 +334,7 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 	fc.bad = func() { a.unreadable(noticeParse, t.addr.String(), "") }
 	fc.looked = func(b []byte) look { return a.looked(b, t.addr.String(), true) }
 	fc.reject = a.reject
+	fc.note = func(b []byte, out bool) { a.ladders.note(b, Step{Out: out, Peer: t.addr.String(), Net: f.net}) }
 	f.close = func() {
 		// The raw connection: closing a tls.Conn would first wait for a peer that does not read.
 		_ = raw.Close()

@@ -244,8 +244,10 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 		return nil, r
 	}
 	d := a.newDialog(inv, f, leg, timer)
+	a.ladders.pin(inv.id.callID)
 	if ctx.Err() != nil || !a.calls.promote(inv, d, time.Now()) {
 		undo()
+		a.ladders.unpin(inv.id.callID)
 		return nil, abandon(ctx, inv, leg)
 	}
 	res := d.okTo(inv.req, inv.tag, x.Marshal(), timer.headers())
@@ -260,6 +262,7 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 			cause = inv.cancelCause()
 		}
 		leg.Ended(cause)
+		a.ladders.unpin(inv.id.callID)
 		close(d.done)
 		return nil, nil
 	}

@@ -75,7 +75,11 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 			s.count.add(cntDropSTUN, 1)
 			continue
 		}
-		switch s.account.looked(b[:n], src.String(), proxy) {
+		seen := s.account.looked(b[:n], src.String(), proxy)
+		if seen != lookDrop {
+			s.account.ladders.note(b[:n], Step{Peer: src.String(), Net: "UDP"})
+		}
+		switch seen {
 		case lookDrop:
 		case lookBad:
 			if res := s.account.reject(b[:n]); res != nil {
@@ -145,6 +149,7 @@ const datagramLimit = time.Second
 
 // WriteTo bounds each write.
 func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
+	s.account.ladders.note(b, Step{Out: true, Peer: to.String(), Net: "UDP"})
 	_ = s.SetWriteDeadline(time.Now().Add(datagramLimit))
 	return s.PacketConn.WriteTo(b, to)
 }
