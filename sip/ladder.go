@@ -195,12 +195,9 @@ func (l *ladders) forgetLocked(r *rungs) {
 
 // pin keeps a call's ladder until unpin: the call is up.
 func (l *ladders) pin(id string) {
-	if id == "" {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.findLocked(id)
+	r := l.findLocked(clean(id, maxID))
 	if r.pinned++; r.at != nil {
 		l.loose.Remove(r.at)
 		r.at = nil
@@ -211,7 +208,7 @@ func (l *ladders) pin(id string) {
 func (l *ladders) unpin(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.byID[id]
+	r := l.byID[clean(id, maxID)]
 	if r == nil || r.pinned == 0 {
 		return
 	}
@@ -279,10 +276,13 @@ func callIDIn(b []byte) string {
 		name, v, ok := bytes.Cut(line, []byte(":"))
 		if name = bytes.TrimRight(name, " \t"); ok && (bytes.EqualFold(name, []byte("call-id")) || bytes.EqualFold(name, []byte("i"))) {
 			if v = bytes.TrimSpace(v); len(v) <= maxID {
-				return string(v)
+				return clean(string(v), maxID) // as Invitation.CallID
 			}
 			return ""
 		}
 	}
 	return ""
 }
+
+// Name is the account's authorization id.
+func (a *Account) Name() string { return a.cfg.AuthorizationID }
