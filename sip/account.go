@@ -35,6 +35,7 @@ type Account struct {
 	regTag   string // From tag of all REGISTERs
 
 	counters   counters
+	answers    answered
 	ladders    ladders
 	calls      calls
 	gate       gate

@@ -119,5 +119,8 @@ func (a *Account) reply(req *gosip.Request, tag string, code int, reason string,
 	if code > 100 {
 		res.AppendHeader(gosip.NewHeader("Server", a.cfg.UserAgent))
 	}
+	if req.Method == gosip.INVITE && code != 487 {
+		a.answers.count(code)
+	}
 	return res
 }
