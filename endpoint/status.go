@@ -106,6 +106,8 @@ type TrackQuality struct {
 	ExpectedPackets   int64   `json:"expected_packets"`
 	LostPackets       int64   `json:"lost_packets"`
 	LongestRunPackets int64   `json:"longest_run_packets"`
+	JitterMeanMillis  float64 `json:"jitter_mean_ms"`
+	JitterMaxMillis   float64 `json:"jitter_max_ms"`
 	BurstRatio        float64 `json:"burst_ratio"`
 	R                 float64 `json:"r"` // E-model, without delay and echo
 	MOS               float64 `json:"mos"`
@@ -324,6 +326,7 @@ func trackStatus(t media.TrackState, held bool) TrackStatus {
 	if q := t.Quality; q.ExpectedPackets > 0 {
 		s.Quality = &TrackQuality{
 			ExpectedPackets: q.ExpectedPackets, LostPackets: q.LostPackets, LongestRunPackets: q.LongestRunPackets,
+			JitterMeanMillis: q.JitterMeanSamples * 1000 / media.SampleRate, JitterMaxMillis: q.JitterMaxSamples * 1000 / media.SampleRate,
 			BurstRatio: q.BurstRatio, R: q.R, MOS: q.MOS, RecentR: q.Recent.R, RecentMOS: q.Recent.MOS, WorstR: q.R,
 		}
 		if q.Worst.ExpectedPackets > 0 {

@@ -21,7 +21,7 @@ type Config struct {
 	Shards int
 	// Sweep is the time between two looks at the ports while somebody listens live. Default 20 ms, 1 ms to 200 ms.
 	Sweep time.Duration
-	// SlowSweep is the same while all sinks are [Patient]. Default 100 ms, at most 200 ms; no shorter than Sweep, no longer than
+	// SlowSweep is the longest time between two looks, while all sinks are [Paced]. Default 100 ms, at most 200 ms; no shorter than Sweep, no longer than
 	// ArchiveWindow leaves room for. Negative: as Sweep.
 	SlowSweep time.Duration
 	// TracksPerPort is how many tracks share a port at most, where they can be told apart by where their packets come from. Default

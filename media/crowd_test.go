@@ -24,7 +24,7 @@ const crowdIP = "192.0.2.9"
 
 func newCrowd(t *testing.T, cfg Config) *crowd {
 	t.Helper()
-	cfg.Shards, cfg.Sweep, cfg.SlowSweep, cfg.Keepalive = 1, 20*ms, -1, -1
+	cfg.Shards, cfg.Sweep, cfg.SlowSweep, cfg.Keepalive = 1, 20*ms, orDefault(cfg.SlowSweep, -1), -1
 	cfg.ListenIP, cfg.PortMin, cfg.PortMax = netip.MustParseAddr(crowdIP), 20000, 29999
 	e, err := New(cfg)
 	if err != nil {

@@ -76,7 +76,7 @@ type Frame struct {
 	// Captured is the kernel's arrival time of the packet, since the engine's start; of lost, gap and masked frames
 	// the time of the decision.
 	Captured time.Duration
-	// PCM holds Samples samples at 8000 Hz, nil for gap and masked, and of received and late ones where all sinks are [Patient].
+	// PCM holds Samples samples at 8000 Hz, nil for gap and masked, and of received and late ones where all sinks are [Coded].
 	// In a lost frame it is silence: who wants more has a Concealer.
 	PCM []int16
 	// Octets are the G.711 octets as received; nil unless received or late.

@@ -13,9 +13,11 @@ const (
 	slabChunks  = 128
 	// chunkOctets is what a chunk holds: 200 ms of G.711, or the largest datagram. It is no power of two: all chunks would
 	// begin at the same places in the caches.
-	chunkOctets = chunkHeader + datagramOctets
-	// chunkHeader stands before each datagram: arrival (8), length (2), form (1), index plus 1 in froms (4).
+	chunkOctets = chunkHeader + fromOctets + datagramOctets
+	// chunkHeader stands before each datagram: arrival (8), length (2), form (1), how many octets of address follow (1).
 	chunkHeader = 16
+	// fromOctets is an address between header and datagram: as 16 octets (16), port (2).
+	fromOctets = 24
 )
 
 // form says what a datagram was found to be on its way from port to track.
@@ -34,19 +36,21 @@ type chunk struct {
 	data [chunkOctets]byte
 }
 
-// intake is what the sweeps took from all ports since the tracks' last turn. It grows when more waits than ever before.
+// intake is what the sweeps took from all ports and no track has taken yet. It grows when more waits than ever before. What was given
+// back last is used first: it is still in the processor's cache.
 //
-// Invariant: chunks below used are on one track's list each; there are none once all tracks had their turn.
+// Invariant: a chunk is on one track's list, or in free.
 type intake struct {
 	slabs []*[slabChunks]chunk
-	used  int
-	froms []netip.AddrPort
+	free  []int32 // by index plus 1
 }
 
 // room tells whether a whole batch fits, whoever it is for.
 //
 //earshot:hot
-func (t *intake) room() bool { return t.used+batchSize <= intakeSlabs*slabChunks }
+func (t *intake) room() bool {
+	return len(t.free)+(intakeSlabs-len(t.slabs))*slabChunks >= batchSize
+}
 
 // chunk is the one with an index plus 1.
 //
@@ -57,71 +61,92 @@ func (t *intake) chunk(i int32) *chunk { return &t.slabs[uint(i-1)/slabChunks][u
 //
 //earshot:hot
 func (t *intake) add(k *liveTrack, b []byte, from netip.AddrPort, at time.Duration, f form) {
-	if k.last == 0 || t.chunk(k.last).used+chunkHeader+len(b) > chunkOctets {
+	address := 0
+	if from != k.found {
+		address = fromOctets
+	}
+	n := chunkHeader + address + len(b)
+	if k.last == 0 || t.chunk(k.last).used+n > chunkOctets {
 		t.grow(k)
 	}
 	c := t.chunk(k.last)
-	d := c.data[c.used : c.used+chunkHeader+len(b)]
-	who := 0
-	if from != k.found {
-		t.froms = append(t.froms, from)
-		who = len(t.froms)
-	}
+	d := c.data[c.used : c.used+n]
 	binary.NativeEndian.PutUint64(d, uint64(at))
 	binary.NativeEndian.PutUint16(d[8:], uint16(len(b)))
-	d[10] = byte(f)
-	binary.NativeEndian.PutUint32(d[12:], uint32(who))
-	copy(d[chunkHeader:], b)
-	c.used += (chunkHeader + len(b) + 7) &^ 7
+	d[10], d[11] = byte(f), byte(address)
+	if address > 0 {
+		ip := from.Addr().As16()
+		binary.NativeEndian.PutUint16(d[chunkHeader+copy(d[chunkHeader:], ip[:]):], from.Port())
+	}
+	copy(d[chunkHeader+address:], b)
+	c.used += (n + 7) &^ 7
 }
 
 // grow hangs an empty chunk on a track's list.
 //
 //earshot:hot
 func (t *intake) grow(k *liveTrack) {
-	if t.used == len(t.slabs)*slabChunks {
+	if len(t.free) == 0 {
 		t.slabs = append(t.slabs, new([slabChunks]chunk))
+		for i := range slabChunks {
+			t.free = append(t.free, int32(len(t.slabs)*slabChunks-i))
+		}
 	}
-	t.used++
-	c := t.chunk(int32(t.used))
+	i := t.free[len(t.free)-1]
+	t.free = t.free[:len(t.free)-1]
+	c := t.chunk(i)
 	c.used, c.next = 0, 0
 	if k.last == 0 {
-		k.first = int32(t.used)
+		k.first = i
 		k.line.mailed = true
 	} else {
-		t.chunk(k.last).next = int32(t.used)
+		t.chunk(k.last).next = i
 	}
-	k.last = int32(t.used)
+	k.last = i
 }
 
+// takeFirst takes the first chunk off a track's list; nil: there is none. It holds its own until the next add.
+//
 //earshot:hot
-func (t *intake) reset() { t.used, t.froms = 0, t.froms[:0] }
+func (t *intake) takeFirst(k *liveTrack) *chunk {
+	i := k.first
+	if i == 0 {
+		return nil
+	}
+	c := t.chunk(i)
+	if k.first = c.next; k.first == 0 {
+		k.last = 0
+	}
+	t.free = append(t.free, i)
+	return c
+}
 
 // drain takes what came for the track.
 //
 //earshot:hot
 func (k *liveTrack) drain() {
-	i := k.first
-	if i == 0 {
-		return
-	}
-	k.first, k.last, k.dirty = 0, 0, true
-	if k.state.Ended {
-		return
-	}
 	t, found := &k.shard.intake, k.found
-	for i != 0 {
-		c := t.chunk(i)
+	for c := t.takeFirst(k); c != nil; c = t.takeFirst(k) {
+		k.dirty = true
 		for d := c.data[:c.used]; len(d) >= chunkHeader; {
-			at, n := time.Duration(binary.NativeEndian.Uint64(d)), int(binary.NativeEndian.Uint16(d[8:]))
-			from := found
-			if who := binary.NativeEndian.Uint32(d[12:]); who != 0 {
-				from = t.froms[who-1]
+			at, n, address := time.Duration(binary.NativeEndian.Uint64(d)), int(binary.NativeEndian.Uint16(d[8:])), int(d[11])
+			from, end := found, chunkHeader+address+n
+			if address > 0 {
+				from = addressOf(d[chunkHeader:])
 			}
-			k.deliver(form(d[10]), d[chunkHeader:chunkHeader+n], from, at)
-			d = d[min(len(d), (chunkHeader+n+7)&^7):]
+			k.deliver(form(d[10]), d[end-n:end], from, at)
+			d = d[min(len(d), (end+7)&^7):]
 		}
-		i = c.next
+	}
+}
+
+func addressOf(d []byte) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(d)).Unmap(), binary.NativeEndian.Uint16(d[16:]))
+}
+
+// discard lets go of what came for a track that has ended.
+func (k *liveTrack) discard() {
+	for t := &k.shard.intake; t.takeFirst(k) != nil; {
 	}
 }
 

@@ -19,9 +19,10 @@ type liveTimeline struct {
 	closed  bool
 	dirty   bool
 	mailed  bool          // something came for its tracks
-	live    bool          // somebody can't wait for what comes
+	samples bool          // somebody wants PCM
 	opening bool          // a track's way is being opened
 	unshown bool          // its states have changed since they were published
+	pace    time.Duration // how long what comes may wait
 	due     time.Duration // when time alone asks for the next turn
 	todo    []post
 	tracks  []*liveTrack // Tracks[i] has ID i+1
@@ -50,6 +51,7 @@ type liveTimeline struct {
 
 func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline {
 	l := &liveTimeline{shard: s, info: info, zero: zero}
+	l.need()
 	var random [cnameOctets * 3 / 4]byte
 	_, _ = rand.Read(random[:]) // never fails
 	base64.StdEncoding.Encode(l.cname[:], random[:])
@@ -229,6 +231,7 @@ func (l *liveTimeline) show() {
 	for _, k := range l.tracks {
 		k.bringUp()
 	}
+	l.reckon()
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
 	l.pub = append(l.pub[:0], l.states...)

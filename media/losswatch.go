@@ -58,7 +58,7 @@ func (p *placer) watch(now time.Duration) {
 		w.next = now + watchEvery
 	}
 	q := &p.state.Quality
-	q.JitterMaxSamples = max(q.JitterMaxSamples, p.align.jitter16>>4)
+	p.align.summarize(q)
 	if w.old && now-p.prev.at > p.archive {
 		p.judgeOld()
 	}
@@ -178,6 +178,7 @@ func (p *placer) watchEnd() {
 		p.judgeOld()
 	}
 	p.judge(&p.seq, p.seq.next)
+	p.align.summarize(&p.state.Quality)
 	w.now.end = p.front
 	p.endSecond(true)
 }

@@ -89,6 +89,7 @@ func (p *placer) take(k *packet) {
 	}
 	if fit == fitTwin || fit == fitLate {
 		p.seq.received++
+		p.align.jitter(k.arrival, p.ref.posOf(k.ts)) // audio: nothing else is one of these
 	}
 	if !k.audible() {
 		return // what has no timestamp of its own can't move the track
@@ -189,17 +190,19 @@ func (p *placer) accept(k *packet, ext int64) {
 	if ext-seqWindow >= p.losses.floor && p.started {
 		p.leap(ext)
 	}
+	var pos int64
+	if k.audible() {
+		pos = p.ref.posOf(k.ts)
+		p.align.jitter(k.arrival, pos)
+	}
 	if !p.seq.mark(ext, k) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
-	var pos int64
 	if k.audible() {
-		pos = p.ref.posOf(k.ts)
 		if ext > p.ref.ext {
 			p.ref = reference{k.ts, pos, ext}
 		}
-		p.align.jitter(k.arrival, pos) // in the order of arrival, not of sequence
 		if ext > high && pos+int64(len(k.octets)) > p.front {
 			p.cand.refute()
 		}

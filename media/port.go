@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at many times the usual rate, and
-	// the kernel drops the rest.
+	// drainBatches bounds what one track may take of a sweep, so that a flood on one port does not hold up the others.
 	drainBatches = 8
+	// floodPause is how long the next sweep waits where that was not all there is: after SlowSweep a flood of 5,000 packets a second would
+	// have pushed the call's own out of the socket's buffer.
+	floodPause = 5 * time.Millisecond
 	// controlEvery is how often the RTCP port of one track is read once the track is placed, which a report may help with.
 	controlEvery = 200 * time.Millisecond
 )
@@ -23,7 +25,8 @@ type port struct {
 	// Owned by the shard.
 	tracks []*liveTrack
 	shut   bool
-	*known // who is where; nil of a port that is one track's own
+	fell   int64 // datagrams that the kernel dropped, as far as they are in the totals
+	*known       // who is where; nil of a port that is one track's own
 }
 
 func ownPort(pair portPair) *port { return &port{pair: pair} }
@@ -42,6 +45,7 @@ func (s *shard) join(k *liveTrack) {
 
 // leave takes a track off its port, which is closed after the last.
 func (s *shard) leave(k *liveTrack) {
+	k.discard()
 	p := k.port // which it may never have joined
 	for i, have := range p.tracks {
 		if have == k {
@@ -70,9 +74,7 @@ func (s *shard) shut(p *port) {
 			break
 		}
 	}
-	s.mu.Lock()
-	s.ended.KernelDropPackets += p.pair.rtp.kernelDrops()
-	s.mu.Unlock()
+	s.countFell(p)
 	p.pair.close(s.engine.ports, s.now)
 }
 
@@ -80,6 +82,7 @@ func (s *shard) shut(p *port) {
 //
 //earshot:hot
 func (s *shard) readPorts() {
+	s.flooded = false
 	for i := 0; i < len(s.ports); i++ { // a turn in between may close some
 		s.readPort(s.ports[i], true)
 	}
@@ -97,10 +100,26 @@ func (s *shard) readPort(p *port, may bool) {
 	if p.share != nil {
 		p.budget = strangerTries
 	}
-	if !p.drain(s, p.pair.rtp, false, may) || p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
+	all := p.drain(s, p.pair.rtp, false, may)
+	s.countFell(p)
+	if !all || p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
 		return
 	}
 	p.drain(s, p.pair.rtcp, true, may)
+}
+
+// countFell counts what the kernel dropped since it was last looked at.
+//
+//earshot:hot
+func (s *shard) countFell(p *port) {
+	n := p.pair.rtp.kernelDrops() - p.fell
+	if n == 0 {
+		return
+	}
+	p.fell += n
+	s.mu.Lock()
+	s.ended.KernelDropPackets += n
+	s.mu.Unlock()
 }
 
 // drain reads a socket until it is empty, or until a sweep's share of it is used up: a flood on one port must not hold up the
@@ -122,9 +141,10 @@ func (p *port) drain(s *shard, from receiver, control, may bool) bool {
 			}
 		}
 		if n < batchSize {
-			break
+			return true
 		}
 	}
+	s.flooded = true
 	return true
 }
 

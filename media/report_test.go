@@ -64,7 +64,6 @@ type ledger struct {
 
 func ledgerOf(in []letter, until time.Duration, was *ledger) *ledger {
 	l := &ledger{base: -1}
-	seen := map[int64]bool{}
 	in = slices.SortedStableFunc(slices.Values(in), func(a, b letter) int { return cmp.Compare(a.at, b.at) })
 	for _, m := range in {
 		if m.at > until {
@@ -78,12 +77,9 @@ func ledgerOf(in []letter, until time.Duration, was *ledger) *ledger {
 			l.high = ext
 		}
 		l.received++
-		if seen[ext] {
-			continue // a copy tells nothing of the network's delay
-		}
-		seen[ext] = true
+		// Each packet that is received, a copy too (RFC 3550 section 6.4.1).
 		transit := int64(m.at/sampleTime) - int64(int32(h.ts))
-		if len(seen) > 1 {
+		if l.received > 1 {
 			d := transit - l.transit
 			l.jitter += max(d, -d) - (l.jitter+8)>>4
 		}

@@ -66,6 +66,7 @@ type fakePort struct {
 	closed int
 	self   netip.AddrPort
 	room   int
+	fell   int64
 }
 
 func (f *fakePort) readBatch(b *batch) (n int) {
@@ -93,7 +94,7 @@ func (f *fakePort) local() netip.AddrPort {
 	return netip.MustParseAddrPort("192.0.2.9:5000")
 }
 
-func (f *fakePort) kernelDrops() int64 { return 0 }
+func (f *fakePort) kernelDrops() int64 { return f.fell }
 func (f *fakePort) buffer() int        { return f.room }
 func (f *fakePort) Close() error       { f.closed++; return nil }
 

@@ -18,7 +18,7 @@ const (
 	oldestStamp = 10 * time.Second
 	// sparePosts is how much of a mailbox is kept for the next time.
 	sparePosts = 512
-	// clockSlack is how far a stamp may lie after the sweep's beginning: the packets that came while it ran.
+	// clockSlack is how far a stamp may lie after the sweep's beginning without a look at the clock: the packets that came while it ran.
 	clockSlack = 50 * time.Millisecond
 	// clockStep is a difference between the clocks that is a step and no slew.
 	clockStep = 5 * time.Millisecond
@@ -39,7 +39,7 @@ type shard struct {
 	mu sync.Mutex
 	// mu guards the fields below, and the timelines' pub. Written by Run's goroutine only.
 	lines []*liveTimeline
-	ended Totals // of what is no longer in lines
+	ended Totals // of what is no longer in lines, and of what the kernel dropped
 
 	// Owned by Run's goroutine.
 	clock   sweepClock
@@ -61,9 +61,9 @@ type shard struct {
 	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
-	// quick: somebody can't wait; slowAt is when those take their turn who can.
-	quick  bool
-	slowAt time.Duration
+	every       time.Duration // between this sweep and the next
+	// flooded: a port has more than its share of a sweep.
+	flooded bool
 }
 
 // sweepClock converts kernel stamps, which are wall time, to the engine's clock.
@@ -74,7 +74,7 @@ type sweepClock struct {
 }
 
 func newShard(e *Engine) *shard {
-	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1)}
+	s := &shard{engine: e, out: newOutput(), scratch: make([]byte, datagramOctets), wake: make(chan struct{}, 1), every: e.cfg.Sweep}
 	s.mail.wake = make(chan struct{}, 1)
 	s.out.full = func() { s.write(s.serving, s.serving.final) } // Final stays: the sweep isn't over
 	return s
@@ -101,11 +101,15 @@ func (s *shard) arrival(stamp int64) time.Duration {
 	if s.clock.stepped {
 		low = s.clock.prev
 	}
-	if stamp == 0 || at < low || at > s.now+clockSlack || at < 0 {
+	if stamp == 0 || at < low || at < 0 || at > s.now+clockSlack && !s.heldUp(at) {
 		return s.now
 	}
 	return at
 }
+
+// heldUp tells whether the sweep goes on for so long already that a packet may have come at that time since: the processor was
+// somebody else's. One that is taken to have come when the sweep began is early, and the quickest packets place a track.
+func (s *shard) heldUp(at time.Duration) bool { return !s.clock.stepped && at <= s.engine.Now() }
 
 // takePosts hands the posts to their timelines.
 func (s *shard) takePosts(last bool) {
@@ -138,7 +142,7 @@ func (s *shard) serve(l *liveTimeline) {
 	o := s.out
 	o.reset()
 	o.call = l.info.ID
-	o.samples = l.live
+	o.samples = l.samples
 	o.base, o.wall = s.now, time.Unix(0, s.clock.wall).UTC()
 	s.serving = l
 }

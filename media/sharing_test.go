@@ -406,11 +406,11 @@ func (c *crowd) upset(rnd *rand.Rand, i int, live, ended *[]*member, still map[*
 }
 
 // TestHotPathAllocsOnASharedPort: finding a packet's track, waiting for its turn and the turn itself allocate nothing, with live and
-// with patient sinks, and strangers in between.
+// with paced sinks, and strangers in between.
 func TestHotPathAllocsOnASharedPort(t *testing.T) {
 	for _, secure := range []bool{false, true} {
-		for _, patient := range []bool{false, true} {
-			t.Run(fmt.Sprintf("srtp=%v/patient=%v", secure, patient), func(t *testing.T) {
+		for _, pace := range []time.Duration{0, time.Second} {
+			t.Run(fmt.Sprintf("srtp=%v/pace=%v", secure, pace), func(t *testing.T) {
 				const tracks, sweeps = 4, 700
 				c := newCrowd(t, Config{})
 				var all []*member
@@ -437,7 +437,7 @@ func TestHotPathAllocsOnASharedPort(t *testing.T) {
 				}
 				sinks := make([]idleSink, tracks)
 				for i, m := range all {
-					m.line.live.seats = []*seat{{sink: &sinks[i], patient: patient}}
+					m.line.live.seats = []*seat{{sink: &sinks[i], pace: pace, coded: pace > 0}}
 					m.line.live.need()
 				}
 				got := testing.AllocsPerRun(500, c.sweep)

@@ -62,10 +62,7 @@ func (t *Timeline) Open(p Plan) (*Track, error) {
 // Attach gives all batches from the next sweep on to the sink. detach ends that: the sink gets End with the cause, at a
 // sweep; more calls of it do nothing. Sinks that are still attached when the timeline closes are ended with its cause.
 func (t *Timeline) Attach(s Sink) (detach func(call.Cause)) {
-	st := &seat{sink: s}
-	if p, ok := s.(Patient); ok {
-		st.patient = p.Patient()
-	}
+	st := newSeat(s)
 	if !t.shard.mail.put(post{kind: postAttach, line: t.live, seat: st}) {
 		s.End(call.Cause{Code: call.CodeShutdown}) // nobody else will ever call it
 		return func(call.Cause) {}
@@ -117,11 +114,4 @@ func (t *Timeline) Close(c call.Cause) <-chan struct{} {
 		close(t.closed)
 	}
 	return t.closed
-}
-
-// seat is one attached sink.
-type seat struct {
-	sink    Sink
-	ended   bool
-	patient bool
 }

@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// Patient is a [Sink] that need not have everything at once: a file. Where all sinks of a timeline are patient it gets a batch for every second
-// Config.SlowSweep, else for every Config.Sweep, and frames that were received have octets and no PCM.
-type Patient interface{ Patient() bool }
-
 // run sweeps until ctx ends, and then closes what is left.
 func (s *shard) run(ctx context.Context) {
 	last := time.Now()
@@ -20,7 +16,7 @@ func (s *shard) run(ctx context.Context) {
 			s.sweptNow()
 			last = time.Now()
 			s.sweep(last)
-			timer.Reset(time.Until(last.Add(s.pace())))
+			timer.Reset(time.Until(last.Add(s.next())))
 		case <-s.wake:
 			s.attend(time.Now())
 		case <-s.mail.wake:
@@ -40,12 +36,14 @@ func (s *shard) sweptNow() {
 	}
 }
 
-// pace is how long the next sweep may wait.
-func (s *shard) pace() time.Duration {
-	if s.quick {
-		return s.engine.cfg.Sweep
+// next is how long the next sweep may wait.
+//
+//earshot:hot
+func (s *shard) next() time.Duration {
+	if s.flooded {
+		return min(s.every, floodPause)
 	}
-	return s.engine.cfg.SlowSweep
+	return s.every
 }
 
 // nudge asks for attend. It never blocks.
@@ -73,10 +71,6 @@ func (s *shard) attend(now time.Time) {
 	s.removeClosed()
 }
 
-// patientSweeps is how many slow sweeps go into one batch for patient sinks: a track's turn costs as much as a few packets, for it
-// begins with a cold cache.
-const patientSweeps = 2
-
 // sweep is one look at everything.
 //
 //earshot:hot
@@ -88,49 +82,26 @@ func (s *shard) sweep(now time.Time) {
 	}
 	s.readPorts()
 	s.controlTurn = false
-	slow := s.now+s.engine.cfg.Sweep/2 >= s.slowAt
-	if slow {
-		s.slowAt = s.now + patientSweeps*s.engine.cfg.SlowSweep
-	}
-	s.turns(slow)
+	s.turns(false)
 	s.reportDue()
 	s.removeClosed()
 }
 
-// turns lets the timelines take their turn that have something to do; the patient ones only if all shall. What waits in
-// the intake is nobody's after that, or stays.
+// turns lets the timelines take their turn that have something to do and whose time it is, or all that have something to do; and says when
+// the next sweep is: so that nobody waits longer than he may.
 //
 //earshot:hot
 func (s *shard) turns(all bool) {
-	s.quick = false
-	waiting := false
+	every := s.engine.cfg.SlowSweep
 	for _, l := range s.lines {
-		quick := l.quick()
-		s.quick = s.quick || quick
-		switch {
-		case l.closed:
-		case len(l.todo) > 0, l.mailed && (all || quick), s.now >= l.due && (all || quick):
+		if !l.closed && (len(l.todo) > 0 || (l.mailed || s.now >= l.due) && (all || s.ripe(l))) {
 			s.turn(l)
-		case l.mailed:
-			waiting = true
+		}
+		if !l.closed {
+			every = min(every, l.wait())
 		}
 	}
-	if !waiting {
-		s.intake.reset()
-	}
-}
-
-// quick tells whether the timeline's turn can't wait for a slow sweep.
-//
-//earshot:hot
-func (l *liveTimeline) quick() bool { return l.live || l.opening }
-
-// need looks whether somebody listens live.
-func (l *liveTimeline) need() {
-	l.live = false
-	for _, st := range l.seats {
-		l.live = l.live || !st.patient
-	}
+	s.every = max(every, s.engine.cfg.Sweep)
 }
 
 // turn is one timeline's turn: posts, tracks, batch.
@@ -150,7 +121,6 @@ func (s *shard) turn(l *liveTimeline) {
 	l.due, l.opening = forever, false
 	for _, k := range l.tracks {
 		if k.state.Ended {
-			k.drain()
 			continue
 		}
 		s.sweepTrack(k)

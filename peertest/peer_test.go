@@ -21,7 +21,11 @@ const (
 	earshotIP   = "10.77.0.2"
 	baresipIP   = "10.77.0.3"
 	sippIP      = "10.77.0.4"
+	roughIP     = "10.77.0.5" // the rough road between a sender and earshot
 )
+
+// six is the IPv6 address beside an IPv4 one.
+func six(ip string) string { return "fd77::" + ip[strings.LastIndexByte(ip, '.')+1:] }
 
 // nextPort gives each test ports that no other has: [base, base+100).
 func nextPort() int { return 20000 + 100*int(portBlocks.Add(1)) }

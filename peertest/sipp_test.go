@@ -20,6 +20,7 @@ type sippCall struct {
 	hold           time.Duration // of <pause/>
 	calls          int           // default 1, one after the other
 	dir            string        // holds audio.pcap
+	media          string        // address of the audio; default sippIP
 }
 
 // start runs sipp towards Kamailio.
@@ -31,7 +32,7 @@ func (c sippCall) start(t *testing.T) *process {
 	}
 	port := nextPort()
 	return start(t, c.dir, os.Environ(), "sipp", "-sf", scenario, "-s", c.user, "-i", sippIP, "-p", strconv.Itoa(port),
-		"-mi", sippIP, "-mp", strconv.Itoa(port+10), "-m", strconv.Itoa(max(c.calls, 1)), "-l", "1", "-nostdin",
+		"-mi", cmp.Or(c.media, sippIP), "-mp", strconv.Itoa(port+10), "-m", strconv.Itoa(max(c.calls, 1)), "-l", "1", "-nostdin",
 		"-d", strconv.FormatInt(c.hold.Milliseconds(), 10), "-key", "pt", strconv.Itoa(c.law.number), "-key", "codec", c.law.name,
 		"-timeout", cmp.Or(c.limit, "60s"), "-timeout_error", "-trace_err", "-error_file", "errors.txt", "-trace_msg", "-message_file", "messages.txt",
 		registrarIP+":5060")

@@ -15,8 +15,11 @@ const (
 	maxOps = 8192
 	// maxEvents bounds the events that wait.
 	maxEvents = 1024
-	// keepBytes is the buffer that a recording keeps between drains; a larger one was the work of a slow disk.
+	// keepBytes is the largest buffer that is kept between drains; what is larger was the work of a slow disk.
 	keepBytes = 128 << 10
+	// firstBytes and firstOps are a buffer's room at first: two seconds of two tracks, written in batches of 60 ms or more.
+	firstBytes = 32 << 10
+	firstOps   = 64
 )
 
 // op is one frame, or several without payload in a row, that wait for the disk.
@@ -44,7 +47,7 @@ type buffer struct {
 }
 
 func newBuffer() *buffer {
-	return &buffer{ops: make([]op, 0, 256), data: make([]byte, 0, keepBytes/4), events: make([]call.Event, 0, 16)}
+	return &buffer{ops: make([]op, 0, firstOps), data: make([]byte, 0, firstBytes), events: make([]call.Event, 0, 4)}
 }
 
 func (b *buffer) empty() bool {

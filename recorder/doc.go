@@ -1,8 +1,9 @@
 // Package recorder writes calls to disk: a [Store] owns a directory, each [Recording] one folder in it with audio.wav,
 // recording.json and events.jsonl.
 //
-// It doesn't receive, decode for listening, encrypt or delete, and conceals only if told to ([FillConceal]). It never resamples and never moves a sample: a
-// sample's place is its track's offset plus its position on the track.
+// It doesn't receive, decode for listening, encrypt or delete, and conceals only if told to ([FillConceal]). It never resamples and never moves a sample of
+// a recording: a sample's place is its track's offset plus its position on the track. What is written besides, for who wants to listen, may be laid by better
+// knowledge: [OpenExport]. [OpenCatalog] looks at what lies in a folder of recordings.
 //
 // A [media.Batch] is copied by [Recording.Write] into a bounded buffer. A worker lays the frames at their places in
 // audio.wav; what a frame says of its samples (late, lost, gap, masked) goes into the track's loss map, and from there
@@ -35,7 +36,8 @@
 //
 // A kill -9 costs what was not handed to the kernel, at most two [Config].Sync; a power loss what was not made durable,
 // the same. From 32 open recordings on they are made durable with one sync of the file system; what headers name is then a round
-// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A recording has at most 256 tracks; a loss map 100,000 spans, then totals; a file 4 GiB (37 h of stereo
+// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A recording has at most 256 tracks; a loss map some thousand spans in memory, the older ones being in a file
+// beside the recording, and 32,768 where that can't be written, then totals; a file 4 GiB (37 h of stereo
 // PCM). An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
 // ([Store.Release], [Store.Claim]) leaves it alone. A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
 // two for a million.

@@ -13,6 +13,9 @@ import (
 // statesEvery is how often the tracks' states are looked at while nothing happens.
 const statesEvery = 500 * time.Millisecond
 
+// filePace is how long audio may wait in media: what a crash costs grows by as much.
+const filePace = 200 * time.Millisecond
+
 // maxEpochs bounds the epochs of a track that a manifest names.
 const maxEpochs = 1000
 
@@ -42,7 +45,7 @@ type inbox struct {
 	// mu guards the fields below. It is held for copying only, never over a system call.
 	mu       sync.Mutex
 	in       *buffer // filled by Write
-	spare    *buffer // nil while a worker has it
+	marks    []mark  // of states
 	states   []media.TrackState
 	info     call.Info
 	fresh    bool   // info was updated
@@ -66,8 +69,9 @@ type inbox struct {
 }
 
 var (
-	_ media.Sink    = (*Recording)(nil)
-	_ media.Patient = (*Recording)(nil)
+	_ media.Sink  = (*Recording)(nil)
+	_ media.Paced = (*Recording)(nil)
+	_ media.Coded = (*Recording)(nil)
 )
 
 // Write copies the batch and returns. What finds no room, because the disk has been too slow for Config.Buffer, is
@@ -90,9 +94,9 @@ func (r *Recording) Write(b *media.Batch) {
 		data = true
 	}
 	// Nothing of them is needed with each batch: what matters at once comes with an event, the last batch has no frames.
-	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.states, b.Tracks) {
+	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.marks, b.Tracks) {
 		copyStates(&x.states, b.Tracks)
-		x.statesAt = b.Now
+		x.marks, x.statesAt = marksOf(x.marks[:0], x.states), b.Now
 	}
 	x.now, x.wrote = b.Now, true
 	// Events are for people who look on; audio waits for the group sync unless it is much.
@@ -106,8 +110,11 @@ func (r *Recording) Write(b *media.Batch) {
 	}
 }
 
-// Patient tells that a file can wait: audio reaches it within media's SlowSweep.
-func (r *Recording) Patient() bool { return true }
+// Pace tells that a file can wait.
+func (r *Recording) Pace() time.Duration { return filePace }
+
+// Coded tells that octets are enough.
+func (r *Recording) Coded() bool { return true }
 
 // End seals the recording in the background; Sealed tells when. Further calls do nothing.
 func (r *Recording) End(c call.Cause) {
@@ -149,15 +156,33 @@ func (r *Recording) Result() Result {
 	return r.inbox.result
 }
 
+// mark is what of a track's state is told at once: a state is several cache lines, of which each batch would touch two.
+type mark struct {
+	placed, ended bool
+	epochs        int
+}
+
+func markOf(s *media.TrackState) mark { return mark{s.Placed, s.Ended, s.EpochCount} }
+
+// marksOf appends the marks of states.
+//
+//earshot:hot
+func marksOf(marks []mark, states []media.TrackState) []mark {
+	for i := range states {
+		marks = append(marks, markOf(&states[i]))
+	}
+	return marks
+}
+
 // turned tells whether a track has come, was placed, changed its source or ended since its state was copied.
 //
 //earshot:hot
-func turned(have, now []media.TrackState) bool {
+func turned(have []mark, now []media.TrackState) bool {
 	if len(have) != min(len(now), maxTracks) {
 		return true
 	}
 	for i := range have {
-		if h, n := &have[i], &now[i]; h.Ended != n.Ended || h.Placed != n.Placed || h.EpochCount != n.EpochCount {
+		if have[i] != markOf(&now[i]) {
 			return true
 		}
 	}

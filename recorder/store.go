@@ -231,7 +231,7 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	}
 	r.w.info, r.w.unlisted, r.w.unlistedDay = info, true, true
 	r.w.img = image{layout: newLayout(s.cfg.Format, r.seating.channels), done: r.pieceDone}
-	r.inbox.info, r.inbox.in, r.inbox.spare = info, newBuffer(), newBuffer()
+	r.inbox.info, r.inbox.in = info, newBuffer()
 	r.inbox.result = Result{Dir: r.dir(), CallID: info.ID, Part: r.part, State: StatePartial, Started: started}
 	if err := s.begin(r); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)

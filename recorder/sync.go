@@ -28,8 +28,17 @@ const (
 	endPoll = 20 * time.Millisecond
 )
 
-// windowBytes is what a worker needs: a window of two channels of 16 bit.
+// windowBytes is a window of two channels of 16 bit.
 const windowBytes = windowSamples * 4
+
+// kit is what a worker brings along: room for a window of a file, and an empty buffer that a recording gets for its full one. So what
+// is written to next was read just now, and lies in the cache.
+type kit struct {
+	win   []byte
+	empty *buffer
+}
+
+func newKit() *kit { return &kit{make([]byte, windowBytes), newBuffer()} }
 
 // enqueue asks a writer to come; without room the next group sync does.
 //
@@ -58,11 +67,11 @@ func (s *Store) loop(ctx context.Context) {
 
 // write is one of the writers.
 func (s *Store) write(stop <-chan struct{}) {
-	win := make([]byte, windowBytes)
+	k := newKit()
 	for {
 		select {
 		case r := <-s.queue:
-			s.process(r, win, false, time.Time{})
+			s.process(r, k, false, time.Time{})
 		case <-stop:
 			return
 		}
@@ -73,16 +82,16 @@ func (s *Store) write(stop <-chan struct{}) {
 func (s *Store) syncAll(stop <-chan struct{}) {
 	tick := time.NewTicker(s.cfg.Sync)
 	defer tick.Stop()
-	wins := make(chan []byte, syncParallel)
+	kits := make(chan *kit, syncParallel)
 	for range syncParallel {
-		wins <- make([]byte, windowBytes)
+		kits <- newKit()
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
 		select {
 		case <-tick.C:
-			s.syncGroup(&wg, wins, stop)
+			s.syncGroup(&wg, kits, stop)
 		case <-stop:
 			return
 		}
@@ -91,7 +100,7 @@ func (s *Store) syncAll(stop <-chan struct{}) {
 
 // syncGroup makes all open recordings durable, some at a time; where there are many each goroutine takes several. It doesn't wait for the last: one file that hangs must
 // not keep the others from the next round, in which that one is passed over.
-func (s *Store) syncGroup(wg *sync.WaitGroup, wins chan []byte, stop <-chan struct{}) {
+func (s *Store) syncGroup(wg *sync.WaitGroup, kits chan *kit, stop <-chan struct{}) {
 	list := s.list()
 	if len(list) == 0 {
 		return
@@ -102,17 +111,17 @@ func (s *Store) syncGroup(wg *sync.WaitGroup, wins chan []byte, stop <-chan stru
 	left.Store(int64(len(list)))
 	each := 1 + len(list)/wholeFiles
 	for group := range slices.Chunk(list, each) {
-		var win []byte
+		var k *kit
 		select {
-		case win = <-wins:
+		case k = <-kits:
 		case <-stop:
 			return
 		}
 		wg.Go(func() {
 			for _, r := range group {
-				s.process(r, win, true, since)
+				s.process(r, k, true, since)
 			}
-			wins <- win
+			kits <- k
 			if left.Add(-int64(len(group))) == 0 {
 				s.count.synced(time.Since(begun))
 			}

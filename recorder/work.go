@@ -63,6 +63,7 @@ type shown struct {
 // trackKey is what a live manifest must be right about, so that a crash leaves it.
 type trackKey struct {
 	channel, epochs int
+	spilled         int64
 	placed, ended   bool
 	party           call.Party
 	law             media.Law
@@ -83,7 +84,7 @@ type job struct {
 }
 
 // process does what there is to do for r, or leaves it to the worker who is at it.
-func (s *Store) process(r *Recording, win []byte, sync bool, since time.Time) {
+func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 	x := &r.inbox
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -97,17 +98,17 @@ func (s *Store) process(r *Recording, win []byte, sync bool, since time.Time) {
 	x.busy = true
 	for x.again && !x.finished {
 		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
-		x.in, x.spare = x.spare, nil
+		x.in = k.empty
 		x.again, x.wantSync, x.fresh, x.sip = false, false, false, nil
 		copyStates(&r.w.states, x.states)
 		if j.fresh {
 			r.w.info = x.info
 		}
 		x.mu.Unlock()
-		r.step(j, win)
+		r.step(j, k.win)
 		j.in.reset()
+		k.empty = j.in
 		x.mu.Lock()
-		x.spare = j.in
 	}
 	x.busy = false
 }
@@ -135,6 +136,7 @@ func (r *Recording) step(j job, win []byte) {
 		}
 	}
 	w.img.flush()
+	r.spill(j.now)
 	r.events(j)
 	if len(j.sip) > 0 {
 		w.sip, w.sipOwed = append(w.sip, j.sip...), true
@@ -309,7 +311,7 @@ func (w *work) keys() []trackKey {
 	out := make([]trackKey, len(w.tracks))
 	for i, t := range w.tracks {
 		st := t.state
-		out[i] = trackKey{t.channel, len(st.Epochs), t.placed, st.Ended, st.Party, st.Law, st.SRTP}
+		out[i] = trackKey{t.channel, len(st.Epochs), t.spill.Bytes, t.placed, st.Ended, st.Party, st.Law, st.SRTP}
 	}
 	return out
 }

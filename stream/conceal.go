@@ -7,6 +7,8 @@ import "github.com/earshot/earshot/media"
 //
 //earshot:hot
 func (l *lane) conceal(s *source, from, end int64) {
+	s.hear()
+	s.filling = true
 	for from < end {
 		pcm := l.spare[:min(end-from, int64(len(l.spare)))]
 		s.fill.Conceal(pcm)
@@ -33,4 +35,21 @@ func (l *lane) meetLost(s *source, from int64, pcm []int16) {
 		s.fill.Meet(s.buf[int64(len(s.buf))-n:], pcm)
 	}
 	s.fill.Hear(pcm)
+	s.filling = false
+}
+
+// hear lets fill hear what it has not heard of.
+//
+//earshot:hot
+func (s *source) hear() {
+	if s.unheard > 0 {
+		s.fill.Hear(s.buf[len(s.buf)-s.unheard:])
+		s.unheard = 0
+	}
+}
+
+// forget lets fill forget all that was heard.
+func (s *source) forget() {
+	s.unheard, s.filling = 0, false
+	s.fill.Forget()
 }

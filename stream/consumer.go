@@ -57,6 +57,8 @@ type Consumer struct {
 	MaxRestarts int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
+	// Message is how much audio the program is given at a time, if it keeps up: 20 ms to 200 ms, default 100 ms, at most Buffer.
+	Message time.Duration
 }
 
 // check completes the consumer, and tells all that is wrong with it.
@@ -79,7 +81,8 @@ func (c *Consumer) check() error {
 	if c.MaxRestarts == 0 {
 		c.MaxRestarts = defaultMaxRestarts
 	}
-	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw), checkBuffer(&c.Buffer), c.checkCommand())
+	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw), checkBuffer(&c.Buffer))
+	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkCommand())
 	for k, v := range c.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {
 			errs = append(errs, fmt.Errorf("env: %q: want a name without =, other than CALL_..., and no NUL", k))

@@ -21,12 +21,14 @@
 // Nothing waits for the alignment of the tracks, which is known 500 ms after a track's first packet: until a track is placed,
 // the mix uses the arrival of its first packet, and moves it when the offset is known. When one side falls silent on the wire
 // (hold, a stalled network) and another goes on, the stream waits for it ([Config].Wait, 100 ms), then goes on with silence in
-// its place; when all are silent, it waits 1 s, so that a short stall costs nothing. What comes for a place that is gone is
+// its place; when all are silent, it waits 1 s, so that a short stall costs nothing. Where a consumer takes longer messages than 20 ms, it waits
+// as much longer. What comes for a place that is gone is
 // counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present.
 //
 // # Concurrency
 //
-// A sink belongs to the shard that calls it; it copies and returns. [Hub.Run] starts and awaits a goroutine per program and
+// A sink belongs to the shard that calls it; it copies and returns. A consumer's goroutine is woken when a message is there ([Consumer].Message,
+// [ListenConfig].Message), and a sink's batches may wait as long: that is most of what a live consumer costs. [Hub.Run] starts and awaits a goroutine per program and
 // its helpers. A [Listener] starts none: who calls [Listener.WriteTo] lends it his.
 //
 // # Limits

@@ -9,8 +9,8 @@ import (
 	"github.com/zaf/g711"
 )
 
-// chunkSamples is how many samples per channel go through rate and format at a time, and through a lane.
-const chunkSamples = 1024
+// chunkSamples is how many samples per channel go through rate and format at a time: the longest message.
+const chunkSamples = int(maxMessage / sampleTime)
 
 // sizeUnknown stands in a WAV header that can't be gone back to; sox, ffmpeg and players read to the end then.
 const sizeUnknown = 0xFFFFFFFF
@@ -74,8 +74,10 @@ func (e *encoder) header(out []byte) []byte {
 	return binary.LittleEndian.AppendUint32(out, sizeUnknown)
 }
 
-// encode appends the bytes of interleaved samples; last also those that were held back.
+// encode gives the bytes of interleaved samples; last also those that were held back. They lie in out, from its beginning on, or
+// are the samples themselves.
 func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
+	out = out[:0]
 	if e.up != nil {
 		e.doubled = e.up.next(e.doubled[:0], pcm)
 		if last {
@@ -88,6 +90,9 @@ func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
 			out = append(out, g711.EncodeUlawFrame(s))
 		}
 		return out
+	}
+	if littleEndian {
+		return bytesOf(pcm)
 	}
 	for _, s := range pcm {
 		out = binary.LittleEndian.AppendUint16(out, uint16(s))

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"slices"
+	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
@@ -42,14 +43,16 @@ func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
 		if len(info.Expected) > 1 {
 			channels = 2
 		}
-		f.calls = append(f.calls, f.open(c, laneConfig{channels: channels, expected: len(info.Expected), wait: h.cfg.Wait}, nil))
+		f.calls = append(f.calls, f.open(c, laneConfig{
+			channels: channels, expected: len(info.Expected), wait: waitFor(h.cfg.Wait, c.Message),
+		}, nil))
 	}
 	return f
 }
 
 // open makes an outlet; track is nil for one per call.
 func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outlet {
-	r := newRing(c.Buffer, cfg.channels, &f.hub.count.dropped)
+	r := newRing(c.Buffer, c.Message, cfg.channels, &f.hub.count.dropped)
 	p := &program{
 		hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels,
 		env: environ(c, f.info, track, cfg.channels),
@@ -75,6 +78,15 @@ func (f *feed) Write(b *media.Batch) {
 		}
 		i++
 	}
+}
+
+// Pace is how long audio may wait: the shortest message of all.
+func (f *feed) Pace() time.Duration {
+	least := maxMessage
+	for i := range f.all {
+		least = min(least, f.all[i].Message)
+	}
+	return paceOf(least)
 }
 
 // pass gives a batch to an outlet, and sees to it that its program is started.

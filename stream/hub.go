@@ -184,6 +184,7 @@ func (h *Hub) Totals() Totals {
 // discard is a sink for nobody.
 type discard struct{}
 
-func (discard) Write(*media.Batch) {}
-func (discard) End(call.Cause)     {}
-func (discard) Patient() bool      { return true }
+func (discard) Write(*media.Batch)  {}
+func (discard) End(call.Cause)      {}
+func (discard) Pace() time.Duration { return time.Hour }
+func (discard) Coded() bool         { return true }

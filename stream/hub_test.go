@@ -15,16 +15,19 @@ import (
 
 func TestWrongConfigurationIsToldAtOnce(t *testing.T) {
 	for want, c := range map[string]stream.Consumer{
-		`stream[0]: command: got none`:                      {},
-		`"no-such-program": executable file not found`:      {Command: []string{"no-such-program"}},
-		`type: got "websocket", want exec`:                  {Command: []string{"cat"}, Type: "websocket"},
-		`per: got "leg", want track or call`:                {Command: []string{"cat"}, Per: "leg"},
-		`format: got "wav", want one of [s16le mulaw]`:      {Command: []string{"cat"}, Format: "wav"},
-		`rate: got 44100, want 8000 or 16000`:               {Command: []string{"cat"}, Rate: 44100},
-		`restart: got "maybe", want never`:                  {Command: []string{"cat"}, Restart: "maybe"},
-		`buffer: got 1h0m0s, want 100ms to 1m0s`:            {Command: []string{"cat"}, Buffer: time.Hour},
-		`env: "CALL_ID": want a name without =, other than`: {Command: []string{"cat"}, Env: map[string]string{"CALL_ID": "1"}},
-		`command: "a\x00b": want no NUL`:                    {Command: []string{"cat", "a\x00b"}},
+		`stream[0]: command: got none`:                       {},
+		`"no-such-program": executable file not found`:       {Command: []string{"no-such-program"}},
+		`type: got "websocket", want exec`:                   {Command: []string{"cat"}, Type: "websocket"},
+		`per: got "leg", want track or call`:                 {Command: []string{"cat"}, Per: "leg"},
+		`format: got "wav", want one of [s16le mulaw]`:       {Command: []string{"cat"}, Format: "wav"},
+		`rate: got 44100, want 8000 or 16000`:                {Command: []string{"cat"}, Rate: 44100},
+		`restart: got "maybe", want never`:                   {Command: []string{"cat"}, Restart: "maybe"},
+		`buffer: got 1h0m0s, want 100ms to 1m0s`:             {Command: []string{"cat"}, Buffer: time.Hour},
+		`message: got 10ms, want 20ms to 200ms`:              {Command: []string{"cat"}, Message: 10 * time.Millisecond},
+		`message: got 1s, want 20ms to 200ms`:                {Command: []string{"cat"}, Message: time.Second},
+		`message: got 120ms, want at most the buffer, which`: {Command: []string{"cat"}, Message: 120 * time.Millisecond, Buffer: 110 * time.Millisecond},
+		`env: "CALL_ID": want a name without =, other than`:  {Command: []string{"cat"}, Env: map[string]string{"CALL_ID": "1"}},
+		`command: "a\x00b": want no NUL`:                     {Command: []string{"cat", "a\x00b"}},
 	} {
 		if _, err := stream.New(stream.Config{Consumers: []stream.Consumer{c}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New(%+v): got %v, want ...%s...", c, err, want)
@@ -52,35 +55,73 @@ func TestAHubThatDoesNotRunRefusesAndForgets(t *testing.T) {
 }
 
 func TestWriteAllocatesNothing(t *testing.T) {
-	h, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Command: []string{"cat"}}, {Command: []string{"cat"}, Per: stream.PerCall}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := h.Open(info(), stream.Options{})
-	feed(s, 2, 0, 100)
-	l, err := stream.NewListener(stream.ListenConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	feed(l, 2, 0, 100)
-	b := media.Batch{Zero: zero, Tracks: tracks(), Frames: []media.Frame{
-		{Track: 1, Kind: media.KindReceived, Samples: ptime, PCM: make([]int16, ptime)},
-		{Track: 2, Kind: media.KindReceived, Samples: ptime, PCM: make([]int16, ptime)},
-	}}
-	i := int64(100)
-	if n := testing.AllocsPerRun(500, func() {
-		b.Now = zero + time.Duration(i)*20*time.Millisecond
-		for k := range b.Frames {
-			b.Frames[k].Pos, b.Frames[k].Captured = i*ptime, b.Now
+	for _, packets := range []int64{1, 5} { // in a batch
+		h, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Command: []string{"cat"}}, {Command: []string{"cat"}, Per: stream.PerCall}}})
+		if err != nil {
+			t.Fatal(err)
 		}
-		i++
-		s.Write(&b)
-		l.Write(&b)
-	}); n != 0 {
-		t.Errorf("%v allocations a batch, want 0", n)
+		s, l := h.Open(info(), stream.Options{}), listener(t, stream.ListenConfig{})
+		b := media.Batch{Zero: zero, Tracks: tracks()}
+		i, alone := int64(0), false
+		write := func() {
+			b.Now = zero + time.Duration(i+packets)*20*time.Millisecond
+			b.Frames = b.Frames[:0]
+			for k := range 2 * packets {
+				f := media.Frame{
+					Track: media.TrackID(1 + k/packets), Kind: media.KindReceived, Samples: ptime, PCM: silence[:ptime], Pos: (i + k%packets) * ptime,
+					Captured: b.Now,
+				}
+				if f.Track == 2 && alone {
+					f.Kind, f.PCM = media.KindGap, nil
+				}
+				b.Frames = append(b.Frames, f)
+			}
+			i += packets
+			s.Write(&b)
+			l.Write(&b)
+		}
+		for range 100 {
+			write()
+		}
+		for _, alone = range []bool{false, true} {
+			if n := testing.AllocsPerRun(500, write); n != 0 {
+				t.Errorf("%d packets a batch, one side pauses: %v: %v allocations a batch, want 0", packets, alone, n)
+			}
+		}
+		s.End(call.Cause{})
+		l.End(call.Cause{})
 	}
-	s.End(call.Cause{})
-	l.End(call.Cause{})
+}
+
+var silence [ptime]int16
+
+func TestACallIsAsPatientAsTheMostImpatientOfItsConsumers(t *testing.T) {
+	for want, messages := range map[time.Duration][]time.Duration{
+		0:                      {0, 20 * time.Millisecond},
+		60 * time.Millisecond:  {60 * time.Millisecond, 200 * time.Millisecond},
+		100 * time.Millisecond: {0},
+		200 * time.Millisecond: {200 * time.Millisecond},
+	} {
+		var cfg stream.Config
+		for _, m := range messages {
+			cfg.Consumers = append(cfg.Consumers, stream.Consumer{Command: []string{"cat"}, Message: m})
+		}
+		h, err := stream.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := h.Open(call.Info{}, stream.Options{})
+		if got := s.(media.Paced).Pace(); got != want {
+			t.Errorf("messages of %v: batches may wait %v, want %v", messages, got, want)
+		}
+		s.End(call.Cause{})
+	}
+	if got := listener(t, stream.ListenConfig{}).Pace(); got != 0 {
+		t.Errorf("a listener's batches may wait %v, want 0", got)
+	}
+	if got := listener(t, stream.ListenConfig{Message: 60 * time.Millisecond}).Pace(); got != 60*time.Millisecond {
+		t.Errorf("a listener's batches may wait %v, want as long as its message", got)
+	}
 }
 
 func TestReloadedConsumersAreThoseOfCallsToCome(t *testing.T) {

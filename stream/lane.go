@@ -31,13 +31,6 @@ const (
 	both  = left | right
 )
 
-// output takes what a lane assembles: interleaved samples in order, without holes. ring is one.
-type output interface {
-	begin(pos int64)
-	write(pcm []int16)
-	silence(samples int64)
-}
-
 // laneConfig says what a lane makes of a call.
 type laneConfig struct {
 	// channels is 1 for a track or a mix, 2 for customer left and agent right.
@@ -67,8 +60,8 @@ type lane struct {
 	zero time.Duration
 	// base is the position of the next sample to go out.
 	base    int64
-	sources []source // by TrackID-1; with cfg.track only that one
-	scratch [2 * chunkSamples]int16
+	sources []source  // by TrackID-1; with cfg.track only that one
+	few     [2]source // where sources begins: most calls have no more
 	spare   [media.ConcealSamples]int16
 }
 
@@ -87,18 +80,27 @@ type source struct {
 	at time.Duration
 	// lateSince is the sweep since which all that came was late; 0: it is not.
 	lateSince time.Duration
-	// fill conceals what is lost; since meet.
-	fill *media.Concealer
 	// buf holds samples from the lane's base on; what is missing up to end is silence.
 	// Invariant: len(buf) <= end-base, len(buf) <= maxSkewSamples.
 	buf []int16
+	// own is where buf lies between two batches; lent: it lies on a desk now.
+	own  []int16
+	lent bool
+	// unheard is how many of the newest samples of buf fill is still to hear of: once for a batch, not for each packet.
+	unheard int
+	// filling: the newest samples are what fill made up.
+	filling bool
+	// fill conceals what is lost; since meet.
+	fill *media.Concealer
 }
 
 func newLane(cfg laneConfig, out output) *lane {
 	if cfg.wait == 0 {
 		cfg.wait = defaultWait
 	}
-	return &lane{cfg: cfg, out: out}
+	l := &lane{cfg: cfg, out: out}
+	l.sources = l.few[:0]
+	return l
 }
 
 // checkWait completes and checks a configured wait.
@@ -120,18 +122,15 @@ func (l *lane) write(b *media.Batch) {
 	if !l.started && !l.start(b) {
 		return
 	}
+	desk := l.spread()
 	for i := range b.Frames {
 		f := &b.Frames[i]
-		s := l.source(f.Track)
-		if s == nil || !s.taken {
-			continue
-		}
-		l.place(s, f, b.Now)
-		if l.cfg.track != 0 && f.Kind != media.KindLost { // nobody else is waited for, so nothing need pile up; what is lost meets what follows it
-			l.emit(s.end)
+		if s := l.source(f.Track); s != nil && s.taken {
+			l.place(s, f, b.Now)
 		}
 	}
 	l.emit(l.frontier(b.Now))
+	l.clearUp(desk)
 }
 
 // finish sends out all that is left.
@@ -233,12 +232,11 @@ func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 	case f.Kind == media.KindReceived && len(f.PCM) > 0:
 		from = l.catchUp(s, from, end, now)
 		end = from + f.Samples
-		l.meetLost(s, from, f.PCM)
-		l.add(s, from, f.PCM)
+		l.take(s, from, f.PCM)
 	case f.Kind == media.KindLost:
 		l.conceal(s, from, end)
 	default:
-		s.fill.Forget() // what comes next has nothing to do with it, and a mask must not be heard in it
+		s.forget() // what comes next has nothing to do with it, and a mask must not be heard in it
 	}
 	if f.Kind == media.KindMasked && from < s.end {
 		l.mask(s, from, min(end, s.end))
@@ -273,6 +271,20 @@ func (l *lane) catchUp(s *source, from, end int64, now time.Duration) int64 {
 		return l.base
 	}
 	return from
+}
+
+// take keeps what was received: nearly always it goes on where the source is, and there was nothing lost.
+//
+//earshot:hot
+func (l *lane) take(s *source, from int64, pcm []int16) {
+	if held := int64(len(s.buf)); from == s.end && from == l.base+held && !s.filling && held+int64(len(pcm)) <= maxSkewSamples {
+		s.buf = append(s.buf, pcm...)
+		s.unheard += len(pcm)
+		return
+	}
+	s.hear()
+	l.meetLost(s, from, pcm)
+	l.add(s, from, pcm)
 }
 
 // add keeps samples until the lane gets there; what lies before its base, or where the source already was, is late.
@@ -340,52 +352,12 @@ func (l *lane) frontier(now time.Duration) int64 {
 		limit = min(limit, l.callTime(now-wait))
 	}
 	if limit == math.MaxInt64 {
-		return l.base
+		limit = l.base
+	}
+	if l.cfg.track != 0 && len(l.sources) > 0 { // nobody else is waited for
+		limit = max(limit, l.sources[0].end)
 	}
 	return limit
-}
-
-// emit sends out what lies before to. Silence that no side breaks goes out as one, however long.
-//
-//earshot:hot
-func (l *lane) emit(to int64) {
-	for l.base < to {
-		sound := 0
-		for i := range l.sources {
-			sound = max(sound, len(l.sources[i].buf))
-		}
-		n := to - l.base
-		if sound == 0 {
-			l.out.silence(n)
-			l.base = to
-			return
-		}
-		n = min(n, int64(sound), chunkSamples)
-		l.out.write(l.sum(int(n)))
-		l.base += n
-	}
-}
-
-// sum takes n samples from each source and adds them up.
-//
-//earshot:hot
-func (l *lane) sum(n int) []int16 {
-	ch := l.cfg.channels
-	out := l.scratch[:n*ch]
-	clear(out)
-	for i := range l.sources {
-		s := &l.sources[i]
-		have := s.buf[:min(n, len(s.buf))]
-		for c := range ch {
-			if ch == 1 || s.sides&(1<<c) != 0 {
-				for k, v := range have {
-					out[k*ch+c] = clip(int64(out[k*ch+c]) + int64(v))
-				}
-			}
-		}
-		s.buf = s.buf[:copy(s.buf, s.buf[len(have):])]
-	}
-	return out
 }
 
 // sides chooses a track's channel by its role, where that is known; else the first track goes left, the second right, but

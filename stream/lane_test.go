@@ -25,8 +25,16 @@ type collect struct {
 	begun    int
 }
 
-func (c *collect) begin(pos int64)   { c.from = pos; c.begun++ }
-func (c *collect) write(pcm []int16) { c.pcm = append(c.pcm, pcm...) }
+func (c *collect) begin(pos int64) { c.from = pos; c.begun++ }
+func (c *collect) room(n int) (first, second []int16) { // in two parts, as a ring that ends between them
+	at := len(c.pcm)
+	for range n * c.channels {
+		c.pcm = append(c.pcm, -1)
+	}
+	cut := at + n/3*c.channels
+	return c.pcm[at:cut], c.pcm[cut:]
+}
+func (c *collect) done() {}
 func (c *collect) silence(n int64) {
 	if n < 0 || n > 1<<22 {
 		c.t.Fatalf("silence(%d)", n)
@@ -183,16 +191,20 @@ func (s *side) due(id media.TrackID, now int64, rnd *rand.Rand) (frames []media.
 }
 
 func TestMixAndStereoAreTheCallsTimeline(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(40) {
 		for channels := 1; channels <= 2; channels++ {
+			packets := []int64{1, 5}[seed%2] // in a batch
 			rnd := rand.New(rand.NewPCG(seed, 7))
 			sides := []*side{
 				{role: call.RoleAgent, offset: rnd.Int64N(3000), heard: map[int64]int16{}},
 				{role: call.RoleCustomer, offset: rnd.Int64N(20000), heard: map[int64]int16{}},
 			}
-			l, out := newTestLane(t, laneConfig{channels: channels, expected: 2})
+			l, out := newTestLane(t, laneConfig{
+				channels: channels, expected: 2, wait: waitFor(defaultWait, time.Duration(packets)*minMessage),
+			})
+			neighbour, _ := newTestLane(t, laneConfig{channels: 1, expected: 3}) // works where l does
 			end := int64(0)
-			for now := int64(0); now < 10*media.SampleRate; now += ptime {
+			for now := int64(0); now < 10*media.SampleRate; now += packets * ptime {
 				b := media.Batch{Zero: zeroAt, Now: at(now)}
 				for i, s := range sides {
 					b.Tracks = append(b.Tracks, state(media.TrackID(i+1), s.role, s.offset, true))
@@ -200,7 +212,8 @@ func TestMixAndStereoAreTheCallsTimeline(t *testing.T) {
 					end = max(end, s.offset+s.pos-int64(len(s.held))*ptime)
 				}
 				l.write(&b)
-				if lag := now - int64(len(out.pcm)/channels); lag > int64((aloneWait+sweep)/sampleTime)+400 {
+				neighbour.write(&b)
+				if lag := now - int64(len(out.pcm)/channels); lag > int64(aloneWait/sampleTime)+packets*ptime+400 {
 					t.Fatalf("seed %d: the stream lags %d samples", seed, lag)
 				}
 			}
@@ -357,6 +370,38 @@ func TestASideThatFallsSilentHoldsTheOtherForABoundedTime(t *testing.T) {
 		}
 		return 0
 	}, 2*300*ptime)
+}
+
+func TestALongMessageLeavesNoSideBehindThatASweepWouldWaitFor(t *testing.T) {
+	for packets := int64(1); packets <= 10; packets++ {
+		l, out := newTestLane(t, laneConfig{channels: 2, expected: 2, wait: waitFor(defaultWait, time.Duration(packets)*minMessage)})
+		tracks := []media.TrackState{state(1, call.RoleCustomer, 0, true), state(2, call.RoleAgent, 0, true)}
+		now, sent := int64(0), [2]int64{}
+		for round := range 40 {
+			now += packets*ptime + 8 // timers are late
+			b := media.Batch{Zero: zeroAt, Now: at(now), Tracks: tracks}
+			stalled := now
+			if round%4 == 3 { // the customer's packets of a batch come with the next
+				stalled = now - packets*ptime
+			}
+			for i, until := range []int64{stalled, now} {
+				for ; sent[i]+ptime <= until; sent[i] += ptime {
+					b.Frames = append(b.Frames, run(tracks[i].ID, media.KindReceived, sent[i], ptime, b.Now))
+				}
+			}
+			l.write(&b)
+		}
+		l.finish()
+		if l.late != 0 {
+			t.Errorf("%d packets in a message: %d samples late, want none", packets, l.late)
+		}
+		checkPCM(t, out.pcm, func(i int) int16 {
+			if int64(i/2) >= sent[i%2] {
+				return 0
+			}
+			return sampleAt(media.TrackID(1+i%2), int64(i/2))
+		}, 2*int(max(sent[0], sent[1])))
+	}
 }
 
 func TestASenderWhoseClockStoodStillIsHeardAgain(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +28,8 @@ type ListenConfig struct {
 	Rate int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
+	// Message is how much audio goes out at a time, if the reader keeps up: 20 ms, the default, to 200 ms, at most Buffer.
+	Message time.Duration
 	// Wait is how long the mix waits for a side that is behind another, as in Config.
 	Wait time.Duration
 }
@@ -40,8 +41,7 @@ type Listener struct {
 	cfg     ListenConfig
 	ring    *ring
 	dropped atomic.Int64
-	close   sync.Once
-	quit    chan struct{} // closed by Close
+	closed  atomic.Bool
 
 	// Owned by the shard.
 	lane *lane
@@ -64,12 +64,13 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 		bad = fmt.Errorf("track: got %q, want %s, %s or %s", cfg.Track, HearMix, HearAgent, HearCustomer)
 	}
 	form := checkForm(&cfg.Format, &cfg.Rate, FormatS16LE, FormatMulaw, FormatWAV)
-	if err := errors.Join(bad, form, checkBuffer(&cfg.Buffer), checkWait(&cfg.Wait)); err != nil {
+	long := checkBuffer(&cfg.Buffer)
+	if err := errors.Join(bad, form, long, checkMessage(&cfg.Message, listenMessage, cfg.Buffer), checkWait(&cfg.Wait)); err != nil {
 		return nil, err
 	}
-	lane.wait = cfg.Wait
-	l := &Listener{cfg: cfg, quit: make(chan struct{})}
-	l.ring = newRing(cfg.Buffer, 1, &l.dropped)
+	lane.wait = waitFor(cfg.Wait, cfg.Message)
+	l := &Listener{cfg: cfg}
+	l.ring = newRing(cfg.Buffer, cfg.Message, 1, &l.dropped)
 	l.lane = newLane(lane, l.ring)
 	return l, nil
 }
@@ -82,6 +83,9 @@ func (l *Listener) Write(b *media.Batch) {
 	l.ring.signal()
 }
 
+// Pace is how long audio may wait: a message's length.
+func (l *Listener) Pace() time.Duration { return paceOf(l.cfg.Message) }
+
 // End implements media.Sink: WriteTo returns when what is buffered has gone out.
 func (l *Listener) End(call.Cause) {
 	l.lane.finish()
@@ -89,40 +93,36 @@ func (l *Listener) End(call.Cause) {
 }
 
 // WriteTo implements io.WriterTo: it writes the audio to w until the call ends (nil), w fails, or Close (nil), and may be
-// called once. A WAV header goes out at once, audio as it comes, in pieces of at most 128 ms.
-func (l *Listener) WriteTo(w io.Writer) (int64, error) {
+// called once. A WAV header goes out at once, audio by the message, or in pieces of up to 200 ms where w was slow.
+func (l *Listener) WriteTo(w io.Writer) (sum int64, err error) {
 	if l.used {
 		return 0, errors.New("listen: the listener has been read already")
 	}
 	l.used = true
 	defer l.ring.quit()
-	e := newEncoder(l.cfg.Format, l.cfg.Rate, 1)
-	pcm := make([]int16, chunkSamples)
-	buf := e.header(nil)
-	for sum := int64(0); ; {
-		if len(buf) > 0 {
-			n, err := w.Write(buf)
-			sum += int64(n)
-			if err != nil {
-				return sum, fmt.Errorf("listen: %w", err)
-			}
-		}
-		n := l.ring.next(pcm, l.quit)
-		buf = e.encode(buf[:0], pcm[:n], n == 0)
-		if n == 0 {
-			m, err := w.Write(buf)
-			return sum + int64(m), err
-		}
+	write := func(b []byte) bool {
+		var n int
+		n, err = w.Write(b)
+		sum += int64(n)
+		return err == nil
 	}
+	e := newEncoder(l.cfg.Format, l.cfg.Rate, 1)
+	if head := e.header(nil); len(head) == 0 || write(head) {
+		l.ring.relay(e, &l.closed, write)
+	}
+	if err != nil {
+		return sum, fmt.Errorf("listen: %w", err)
+	}
+	return sum, nil
 }
 
 // Close ends WriteTo soon and makes the sink take nothing more. It may be called from anywhere, any number of times. It
 // doesn't detach the sink.
 func (l *Listener) Close() error {
-	l.close.Do(func() {
-		close(l.quit)
+	if !l.closed.Swap(true) {
 		l.ring.quit()
-	})
+		l.ring.stir()
+	}
 	return nil
 }
 

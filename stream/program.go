@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -113,11 +114,13 @@ func (p *program) once(ctx context.Context) outcome {
 	p.event(call.EventStreamStarted, map[string]any{"consumer": p.consumer.Name})
 
 	var wg sync.WaitGroup
-	exited, quit := make(chan struct{}), make(chan struct{})
+	exited := make(chan struct{})
+	var quit atomic.Bool
 	wg.Go(func() { err = cmd.Wait(); close(exited) })
-	wg.Go(func() { p.pump(audio, quit) })
+	wg.Go(func() { p.pump(audio, &quit) })
 	forced := p.await(ctx, cmd, exited, kill)
-	close(quit)
+	quit.Store(true)
+	p.ring.stir()
 	_ = audio.Close() // frees a write that hangs
 	wg.Wait()
 	return outcomeOf(err, forced, p.ringEnded(), errs.lastLine(), time.Since(began))
@@ -180,20 +183,14 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 }
 
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
-func (p *program) pump(audio *os.File, quit <-chan struct{}) {
+func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
-	pcm := make([]int16, chunkSamples*p.channels)
-	var buf []byte
-	for {
-		n := p.ring.next(pcm, quit)
-		buf = e.encode(buf[:0], pcm[:n], n == 0)
-		if _, err := audio.Write(buf); err != nil {
-			return // it closed its input, or ended: await sees which; the ring counts what it misses
-		}
-		if n == 0 {
-			_ = audio.Close()
-			return
-		}
+	ended := p.ring.relay(e, quit, func(b []byte) bool {
+		_, err := audio.Write(b)
+		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
+	})
+	if ended {
+		_ = audio.Close()
 	}
 }
 

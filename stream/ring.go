@@ -23,11 +23,15 @@ const sampleTime = time.Second / media.SampleRate
 type ring struct {
 	// Set by newRing, then constant.
 	channels int
-	wake     chan struct{} // holds one, after a write
+	message  int           // groups that the reader is woken for
+	wake     chan struct{} // holds one: there is a message, or no more will come
 	ended    chan struct{} // closed by end
 	sum      *atomic.Int64 // counts all drops of many rings
 
-	// mu guards the fields below. It is held for copies only.
+	// due is set where a write has brought a message. Owned by the writer.
+	due bool
+
+	// mu guards the fields below. It is held for copies and sums only.
 	mu   sync.Mutex
 	buf  []int16 // interleaved
 	head int     // index in groups of the oldest
@@ -45,10 +49,11 @@ type drops struct {
 	total         int64
 }
 
-func newRing(length time.Duration, channels int, sum *atomic.Int64) *ring {
+// newRing makes a ring that holds length, and wakes its reader for a message; both are not 0, and a message finds room in it.
+func newRing(length, message time.Duration, channels int, sum *atomic.Int64) *ring {
 	groups := int(length / sampleTime)
 	return &ring{
-		channels: channels, buf: make([]int16, groups*channels), sum: sum,
+		channels: channels, message: int(message / sampleTime), buf: make([]int16, groups*channels), sum: sum,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -63,21 +68,26 @@ func (r *ring) begin(pos int64) {
 	r.pos = pos
 }
 
-// write appends interleaved samples.
+// room makes room for n groups, at most all of them, and gives where they go: in one part or two, none if nobody reads any more. It holds
+// the ring until done, which must follow soon.
 //
 //earshot:hot
-func (r *ring) write(pcm []int16) {
+func (r *ring) room(n int) (first, second []int16) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(pcm) > 0 {
-		part := pcm[:min(len(pcm), len(r.buf))]
-		at := r.roomLocked(len(part) / r.channels)
-		if !r.off {
-			n := copy(r.buf[at:], part)
-			copy(r.buf, part[n:])
-		}
-		pcm = pcm[len(part):]
+	at := r.roomLocked(n)
+	if r.off {
+		return nil, nil
 	}
+	first = r.buf[at:min(at+n*r.channels, len(r.buf))]
+	return first, r.buf[:n*r.channels-len(first)]
+}
+
+// done ends what room began.
+//
+//earshot:hot
+func (r *ring) done() {
+	r.due = r.n >= r.message
+	r.mu.Unlock()
 }
 
 // silence appends n samples of silence, however many; the work is bounded by the ring's size.
@@ -101,6 +111,7 @@ func (r *ring) silence(n int64) {
 		}
 		n -= int64(part)
 	}
+	r.due = r.n >= r.message
 }
 
 // roomLocked makes room for n groups, at most all of them, and gives the index of the first.
@@ -112,7 +123,10 @@ func (r *ring) roomLocked(n int) int {
 	if over := r.n + n - r.groups(); over > 0 {
 		r.dropLocked(over)
 	}
-	at := (r.head + r.n) % r.groups()
+	at := r.head + r.n
+	if at >= r.groups() {
+		at -= r.groups()
+	}
 	r.n += n
 	return at * r.channels
 }
@@ -140,10 +154,18 @@ func (r *ring) countLocked(n int64) {
 	r.pos += n
 }
 
-// signal wakes the reader, once per sweep.
+// signal wakes the reader if there is a message for it: once per sweep at most, and the fewer the longer its messages are.
 //
 //earshot:hot
 func (r *ring) signal() {
+	if r.due {
+		r.due = false
+		r.stir()
+	}
+}
+
+// stir has the reader look anew. Safe from anywhere.
+func (r *ring) stir() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -157,6 +179,7 @@ func (r *ring) end() {
 	if !r.over {
 		r.over = true
 		close(r.ended)
+		r.stir()
 	}
 }
 
@@ -176,38 +199,41 @@ func (r *ring) quit() {
 	r.dropLocked(r.n)
 }
 
-// read moves the oldest samples to dst and gives how many values that were. more is false when the ring is empty and
-// ended.
-func (r *ring) read(dst []int16) (n int, more bool) {
+// await waits for a message, or the end of the ring; false: quit was set, and stir called after it.
+func (r *ring) await(quit *atomic.Bool) bool {
+	for !quit.Load() {
+		if r.ready() {
+			return true
+		}
+		<-r.wake
+	}
+	return false
+}
+
+// ready tells whether there is something for the reader to do.
+func (r *ring) ready() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n >= r.message || r.over || r.off
+}
+
+// read moves the oldest samples to dst and gives how many values that were: 0 after await means that nothing more comes.
+func (r *ring) read(dst []int16) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	groups := min(len(dst)/r.channels, r.n)
-	if groups == 0 {
-		return 0, !r.over
-	}
 	at, want := r.head*r.channels, groups*r.channels
-	n = copy(dst[:want], r.buf[at:])
+	n := copy(dst[:want], r.buf[at:])
 	n += copy(dst[n:want], r.buf)
-	r.head = (r.head + groups) % r.groups()
-	r.n -= groups
-	r.pos += int64(groups)
-	return n, true
-}
-
-// next is read, but waits for samples. It gives 0 when the ring has ended, or quit is closed.
-func (r *ring) next(dst []int16, quit <-chan struct{}) int {
-	for {
-		n, more := r.read(dst)
-		if n > 0 || !more {
-			return n
-		}
-		select {
-		case <-r.wake:
-		case <-r.ended:
-		case <-quit:
-			return 0
-		}
+	r.head += groups
+	if r.head >= r.groups() {
+		r.head -= r.groups()
 	}
+	if r.n -= groups; r.n == 0 {
+		r.head = 0 // a reader that keeps up needs the first few cache lines of the ring, over and over
+	}
+	r.pos += int64(groups)
+	return n
 }
 
 // takeLost gives what was lost since it was last asked, and in all.

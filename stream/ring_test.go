@@ -2,17 +2,32 @@ package stream
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
+
+// put appends interleaved samples, as a lane does.
+func put(r *ring, pcm []int16) {
+	for len(pcm) > 0 {
+		part := pcm[:min(len(pcm), len(r.buf))]
+		first, second := r.room(len(part) / r.channels)
+		if first != nil {
+			copy(second, part[copy(first, part):])
+		}
+		r.done()
+		pcm = pcm[len(part):]
+	}
+}
 
 func TestRingKeepsTheNewestAndCountsTheOldest(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		channels := 1 + rnd.IntN(2)
 		var sum atomic.Int64
-		r := newRing(time.Duration(1+rnd.IntN(300))*sampleTime, channels, &sum)
+		r := newRing(time.Duration(1+rnd.IntN(300))*sampleTime, sampleTime, channels, &sum)
 		capacity := int64(r.groups())
 		start := rnd.Int64N(1000)
 		r.begin(start)
@@ -31,13 +46,10 @@ func TestRingKeepsTheNewestAndCountsTheOldest(t *testing.T) {
 				for i := range part {
 					part[i] = int16(rnd.Int())
 				}
-				r.write(part)
+				put(r, part)
 				all = append(all, part...)
 			case 3:
-				n, more := r.read(buf[:rnd.IntN(400)*channels])
-				if !more {
-					t.Fatal("the ring ended")
-				}
+				n := r.read(buf[:rnd.IntN(400)*channels])
 				for i, v := range buf[:n] {
 					if want := all[next*int64(channels)+int64(i)]; v != want {
 						t.Fatalf("seed %d: position %d: got %d, want %d", seed, next, v, want)
@@ -61,9 +73,9 @@ func TestRingKeepsTheNewestAndCountsTheOldest(t *testing.T) {
 		r.end()
 		r.end()
 		for {
-			n, more := r.read(buf)
+			n := r.read(buf)
 			next += int64(n / channels)
-			if !more {
+			if n == 0 {
 				break
 			}
 		}
@@ -75,10 +87,10 @@ func TestRingKeepsTheNewestAndCountsTheOldest(t *testing.T) {
 
 func TestRingTellsWhereTheLossBegan(t *testing.T) {
 	var sum atomic.Int64
-	r := newRing(100*sampleTime, 1, &sum)
+	r := newRing(100*sampleTime, sampleTime, 1, &sum)
 	r.begin(1000)
-	r.write(make([]int16, 130))
-	r.write(make([]int16, 10))
+	put(r, make([]int16, 130))
+	put(r, make([]int16, 10))
 	if d := r.takeLost(); d.from != 1000 || d.samples != 40 {
 		t.Errorf("got %+v, want 40 from 1000", d)
 	}
@@ -90,35 +102,75 @@ func TestRingTellsWhereTheLossBegan(t *testing.T) {
 		t.Errorf("a long silence: got %+v, want %d from 1040", d, int64(1)<<40)
 	}
 	r.abandon()
-	r.write(make([]int16, 500))
+	put(r, make([]int16, 500))
 	if d := r.takeLost(); d.samples != 100 {
 		t.Errorf("abandoned: got %+v, want the 100 it held", d)
 	}
 }
 
-func TestRingWakesItsReader(t *testing.T) {
-	var sum atomic.Int64
-	r := newRing(time.Second, 1, &sum)
-	got := make(chan int)
-	quit := make(chan struct{})
-	go func() {
-		buf := make([]int16, 100)
-		for {
-			n := r.next(buf, quit)
-			got <- n
-			if n == 0 {
-				return
-			}
+func TestRingWakesItsReaderForAMessageOrItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sum atomic.Int64
+		var quit atomic.Bool
+		r := newRing(time.Second, 100*sampleTime, 1, &sum)
+		var got []int
+		read := func(b []byte) bool {
+			got = append(got, len(b)/2)
+			return true
 		}
-	}()
-	r.write(make([]int16, 7))
-	r.signal()
-	r.signal()
-	if n := <-got; n != 7 {
-		t.Errorf("got %d, want 7", n)
-	}
-	close(quit)
-	if n := <-got; n != 0 {
-		t.Errorf("after quit: got %d, want 0", n)
+		come := func(n int) {
+			put(r, make([]int16, n))
+			r.signal()
+			synctest.Wait()
+		}
+		left := make(chan bool, 1)
+		start := func() {
+			go func() { left <- r.relay(newEncoder(FormatS16LE, 8000, 1), &quit, read) }()
+			synctest.Wait()
+		}
+		come(99)
+		if len(r.wake) > 0 {
+			t.Error("woken for less than a message")
+		}
+		start()
+		come(1)
+		come(250)
+		come(50)
+		if want := []int{100, 250}; !slices.Equal(got, want) {
+			t.Errorf("100 samples to a message: got %v, want %v", got, want)
+		}
+		quit.Store(true)
+		r.stir()
+		if <-left {
+			t.Error("quit: told that the ring has ended")
+		}
+		quit.Store(false)
+		start() // the next reader goes on where the other left
+		if len(got) > 2 {
+			t.Errorf("given less than a message: %v", got)
+		}
+		r.end()
+		if !<-left {
+			t.Error("the ring ended, and nobody was told")
+		}
+		if want := []int{100, 250, 50}; !slices.Equal(got, want) {
+			t.Errorf("to the end: got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestAReaderThatKeepsUpWalksInTheSamePartOfTheRing(t *testing.T) {
+	var sum atomic.Int64
+	r := newRing(time.Second, 20*time.Millisecond, 2, &sum)
+	buf := make([]int16, 800)
+	for range 1000 {
+		put(r, buf[:320])
+		if first, _ := r.room(0); &first[:1][0] != &r.buf[:321][320] {
+			t.Fatal("the second message lies elsewhere than right behind the first")
+		}
+		r.done()
+		if n := r.read(buf); n != 320 {
+			t.Fatalf("read %d, want 320", n)
+		}
 	}
 }

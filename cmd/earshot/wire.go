@@ -152,7 +152,7 @@ func consumers(in []config.Stream) []stream.Consumer {
 		}
 		out = append(out, stream.Consumer{
 			Type: s.Type, Name: s.Name, Command: s.Command, Per: s.Per, Format: s.Format, Rate: s.Rate,
-			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer,
+			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message,
 		})
 	}
 	return out

@@ -28,8 +28,10 @@ type Config struct {
 	Floor time.Duration
 	// SRTP protects all packets with AES_CM_128_HMAC_SHA1_80.
 	SRTP bool
-	// Live attaches one listener to each call, which reads the mix and throws it away.
-	Live bool
+	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time,
+	// as stream.ListenConfig. Default 20 ms.
+	Live    bool
+	Message time.Duration
 	// Sink is SinkFile (default) or SinkNone.
 	Sink string
 	// Format of the recordings, as recorder.Config.
@@ -74,6 +76,7 @@ func (c *Config) check() error {
 		c.Steps = []int{defaultCalls}
 	}
 	c.For, c.Warm, c.Floor = orDefault(c.For, defaultFor), orDefault(c.Warm, defaultWarm), orDefault(c.Floor, defaultFloor)
+	c.Message = orDefault(c.Message, packetTime)
 	if c.Sink == "" {
 		c.Sink = SinkFile
 	}
@@ -119,6 +122,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := &Result{
 		Version: resultVersion, At: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
 		SRTP: cfg.SRTP, Live: cfg.Live, Sink: cfg.Sink,
+	}
+	if cfg.Live {
+		r.Message = cfg.Message.String()
 	}
 	audio := newPattern()
 	for i, calls := range cfg.Steps {

@@ -52,6 +52,7 @@ func TestEveryStepIsWholeAndBesideItsFloor(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"RTP to files":                func(c *Config) { c.Steps = []int{2, 4} },
 		"SRTP, mu-law, live listener": func(c *Config) { c.SRTP, c.Live, c.Format = true, true, recorder.FormatMulaw },
+		"RTP to files, live, 100 ms":  func(c *Config) { c.Live, c.Message = true, 100*time.Millisecond },
 		"SRTP to nothing":             func(c *Config) { c.SRTP, c.Sink = true, SinkNone },
 		"RTP to nothing":              func(c *Config) { c.Sink = SinkNone },
 	} {
@@ -150,6 +151,7 @@ func TestBadSettingsSayWhatToDo(t *testing.T) {
 	for want, c := range map[string]Config{
 		"bench: calls: got 0, want 1 to 8000":        {Program: "x", Steps: []int{0}},
 		"bench: for: got 1ms, want at least 1s":      {Program: "x", For: time.Millisecond},
+		"bench: message: got 1ms, want 20ms to 1s":   {Program: "x", Message: time.Millisecond},
 		`bench: sink: got "tape", want file or none`: {Program: "x", Sink: "tape"},
 		"bench: program: empty, want one that sends": {},
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/zaf/g711"
 
@@ -39,8 +40,9 @@ func (c *checker) Write(b *media.Batch) {
 	}
 }
 
-// Patient tells that it can wait, as a file can.
-func (*checker) Patient() bool { return true }
+// Pace and Coded are a file's.
+func (*checker) Pace() time.Duration { return (*recorder.Recording)(nil).Pace() }
+func (*checker) Coded() bool         { return true }
 
 // End lets compare read the counts: the engine has let go of the sink.
 func (c *checker) End(call.Cause) { c.done = true }

@@ -215,7 +215,7 @@ func (r *rig) openLine(i int, audio pattern) (*line, error) {
 		l.timeline.Attach(l.checker)
 	}
 	if r.cfg.Live {
-		if l.listener, err = stream.NewListener(stream.ListenConfig{}); err != nil {
+		if l.listener, err = stream.NewListener(stream.ListenConfig{Message: r.cfg.Message}); err != nil {
 			return nil, err
 		}
 		l.timeline.Attach(l.listener)

@@ -19,6 +19,7 @@ type Result struct {
 	Cores   int       `json:"cores"`
 	SRTP    bool      `json:"srtp"`
 	Live    bool      `json:"live"`
+	Message string    `json:"message,omitempty"` // what a live listener takes at a time
 	Sink    string    `json:"sink"`
 	Steps   []Step    `json:"steps"`
 }
@@ -94,7 +95,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	}
 	to := map[string]string{SinkFile: "stereo recordings", SinkNone: "no file"}[r.Sink]
 	if r.Live {
-		to += " and a live listener per call"
+		to += " and a live listener per call, " + r.Message + " at a time"
 	}
 	if _, err := fmt.Fprintf(w, "two-party calls, %s to %s; %d cores, %s, %s\n\n", kind, to, r.Cores, r.OS, r.Go); err != nil {
 		return err

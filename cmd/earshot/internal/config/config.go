@@ -130,6 +130,7 @@ type Stream struct {
 	Restart     string   `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"when a program that ended is started again"`
 	MaxRestarts int      `key:"max_restarts" default:"5" min:"0" help:"then it is given up for that call"`
 	Buffer      Duration `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow program; the oldest is lost first"`
+	Message     Duration `key:"message" default:"100ms" min:"20ms" max:"200ms" help:"audio given to the program at a time; shorter costs more processor time"`
 	Env         []string `key:"env" help:"NAME=value, added to the program's environment"`
 }
 

@@ -1,0 +1,60 @@
+package media
+
+import "time"
+
+// Paced is a [Sink] that need not have everything at once: a file, or who takes 100 ms in a message. Pace is how long what came may
+// wait for its batch; 0, or a sink that says nothing: not at all, there is a batch for every Config.Sweep. The most that a batch
+// waits is twice Config.SlowSweep. A timeline has the pace of its most impatient sink.
+type Paced interface{ Pace() time.Duration }
+
+// Coded is a [Sink] that reads frames' octets, and needs no PCM of what was received. Where all sinks of a timeline do, there is none.
+type Coded interface{ Coded() bool }
+
+// seat is one attached sink.
+type seat struct {
+	sink  Sink
+	ended bool
+	pace  time.Duration
+	coded bool
+}
+
+func newSeat(s Sink) *seat {
+	st := &seat{sink: s}
+	if p, ok := s.(Paced); ok {
+		st.pace = p.Pace()
+	}
+	if c, ok := s.(Coded); ok {
+		st.coded = c.Coded()
+	}
+	return st
+}
+
+// slowSweeps is how many slow sweeps go into the slowest batch: a track's turn costs as much as a few packets, for it begins with a
+// cold cache.
+const slowSweeps = 2
+
+// need looks what the sinks ask for.
+func (l *liveTimeline) need() {
+	l.pace, l.samples = slowSweeps*l.shard.engine.cfg.SlowSweep, false
+	for _, st := range l.seats {
+		l.pace = min(l.pace, max(0, st.pace))
+		l.samples = l.samples || !st.coded
+	}
+}
+
+// wait is how long the timeline's next turn may.
+//
+//earshot:hot
+func (l *liveTimeline) wait() time.Duration {
+	if l.opening {
+		return 0
+	}
+	return l.pace
+}
+
+// ripe tells whether the timeline's turn can't wait for the next sweep: that would be too late. Half a Sweep is what timers are late.
+//
+//earshot:hot
+func (s *shard) ripe(l *liveTimeline) bool {
+	return s.now+s.next()-s.engine.cfg.Sweep/2 >= l.turned+l.wait()
+}

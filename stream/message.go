@@ -1,0 +1,74 @@
+package stream
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The length of what a consumer is given at a time. It is woken once for each, and a call of which all consumers take long ones
+// is looked at the less often: with five hundred calls, messages of 100 ms cost a third of what those of 20 ms do.
+const (
+	minMessage = 20 * time.Millisecond // a packet, and a sweep
+	maxMessage = 200 * time.Millisecond
+	// listenMessage is for ears: what they hear should be no older than it must be.
+	listenMessage = minMessage
+	// programMessage is for programs: services that recognise speech ask for pieces of 50 to 250 ms, mostly 100.
+	programMessage = 100 * time.Millisecond
+)
+
+// checkMessage completes and checks a message's length, beside a buffer's that was checked.
+func checkMessage(d *time.Duration, usual, buffer time.Duration) error {
+	if *d == 0 {
+		*d = usual
+	}
+	if *d < minMessage || *d > maxMessage {
+		return fmt.Errorf("message: got %v, want %v to %v", *d, minMessage, maxMessage)
+	}
+	if buffer >= minBuffer && *d > buffer { // else the buffer is what is wrong
+		return fmt.Errorf("message: got %v, want at most the buffer, which is %v", *d, buffer)
+	}
+	return nil
+}
+
+// paceOf is how long batches may wait for who takes messages of a length; the shortest is each sweep's.
+func paceOf(message time.Duration) time.Duration {
+	if message <= minMessage {
+		return 0
+	}
+	return message
+}
+
+// waitFor is how long a lane waits for a side that is behind, where batches come once in a message: as long as with the shortest
+// of them, and the time that no batch came in.
+func waitFor(wait, message time.Duration) time.Duration {
+	return min(wait+message-minMessage, max(wait, aloneWait))
+}
+
+// scratch is where a message is on its way from the ring to the reader.
+type scratch struct {
+	pcm [2 * chunkSamples]int16
+	out []byte
+}
+
+// scratches holds few of them: readers that write without waiting have one after the other the same, and it stays in the cache.
+var scratches = sync.Pool{New: func() any {
+	return &scratch{out: make([]byte, 0, 2*2*2*(chunkSamples+upsampleAhead))} // 16 bit, stereo, at twice the rate
+}}
+
+// relay gives what comes into the ring to write, message by message, until the ring has ended (and its last bytes are written), write
+// says no, or quit is set and the ring stirred. It tells whether the ring has ended.
+func (r *ring) relay(e *encoder, quit *atomic.Bool, write func([]byte) bool) bool {
+	for r.await(quit) {
+		s := scratches.Get().(*scratch)
+		n := r.read(s.pcm[:chunkSamples*r.channels])
+		out := e.encode(s.out, s.pcm[:n], n == 0)
+		well := len(out) == 0 || write(out)
+		scratches.Put(s)
+		if !well || n == 0 {
+			return well
+		}
+	}
+	return false
+}
