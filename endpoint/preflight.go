@@ -71,7 +71,8 @@ func diskFinding(r recorder.Config, channels, peakCalls, share int) supervise.Fi
 	perDay := float64(recorder.BytesPerSecond(r.Format, channels)) * float64(peakCalls) * float64(share) / 100 * peakHours * 3600
 	f.Found = fmt.Sprintf("%.1f GB free in %s", float64(free)/gigabyte, r.Dir)
 	if peakCalls > 0 {
-		f.Found += fmt.Sprintf("; %d calls, %d %% of them heard, write %.1f GB in %d hours (%s, channels: %d)", peakCalls, share, perDay/gigabyte, peakHours, r.Format, channels)
+		f.Found += fmt.Sprintf("; %d calls, %d %% of them heard, write %.1f GB a day of %d hours (%s, channels: %d): full in %.0f days",
+			peakCalls, share, perDay/gigabyte, peakHours, r.Format, channels, float64(free)/perDay)
 	}
 	switch {
 	case free < leastFreeBytes:

@@ -26,6 +26,7 @@ type Status struct {
 	Drops   map[string]int64    `json:"drops"`
 	Quality map[string]int64    `json:"quality"` // live tracks by that of their newest 10 s
 	SIP     map[string]int64    `json:"sip"`
+	Answers map[string]int64    `json:"answers"` // to INVITEs, by status code
 	// Draining: no new calls, and the end with the last one.
 	Draining bool `json:"draining,omitempty"`
 	// Older is the process that this one took over from, while it still has calls.
@@ -148,7 +149,7 @@ func rating(r float64) string {
 func (e *Endpoint) Status() Status {
 	s := Status{
 		Started: e.started, Checks: []Check{}, Devices: []DeviceStatus{}, Calls: []CallStatus{}, Waiting: []WaitingStatus{},
-		Ended: map[call.Code]int64{}, Stored: map[string]int64{}, Samples: map[string]int64{}, Drops: map[string]int64{}, SIP: map[string]int64{},
+		Ended: map[call.Code]int64{}, Stored: map[string]int64{}, Samples: map[string]int64{}, Drops: map[string]int64{}, SIP: map[string]int64{}, Answers: map[string]int64{},
 	}
 	devices := map[*ear]supervise.DeviceStatus{}
 	for _, p := range e.pools {
@@ -214,6 +215,9 @@ func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 		check.Text += "; " + st.Hint
 	}
 	s.Checks = append(s.Checks, check)
+	for k, v := range a.Answers() {
+		s.Answers[k] += v
+	}
 	for k, v := range a.Counters() {
 		s.SIP[k] += v
 	}

@@ -34,6 +34,8 @@ type Account struct {
 	regTag   string // From tag of all REGISTERs
 
 	counters   counters
+	answers    answered
+	ladders    ladders
 	calls      calls
 	gate       gate
 	proxyAddrs atomic.Pointer[map[netip.Addr]bool]
@@ -119,6 +121,7 @@ func New(cfg Config) (*Account, error) {
 	a.turnedAway = make(chan struct{}, maxTurnedAway)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
+	a.ladders.pin(a.regID)
 	a.gate.limit = maxInside + 2*cfg.MaxCalls
 	if err := gosip.ParseUri("sip:"+cfg.Domain, &a.domain); err != nil {
 		return nil, fmt.Errorf("sip: domain %q: %w", cfg.Domain, err)

@@ -78,6 +78,7 @@ type TLS struct {
 type tuning struct {
 	dialLimit     time.Duration // for one address
 	writeLimit    time.Duration // for one write on a stream: a peer that stops reading is no peer
+	messageLimit  time.Duration // for a message on a stream, from its first octet to its last
 	registerLimit time.Duration // REGISTER unanswered: the flow is dead
 	unregLimit    time.Duration
 	probeEvery    time.Duration // REGISTER as the judge of a flow that never answered a CRLF
@@ -103,6 +104,7 @@ func (t tuning) orDefault() tuning {
 	}
 	set(&t.dialLimit, 5*time.Second)
 	set(&t.writeLimit, 5*time.Second)
+	set(&t.messageLimit, 10*time.Second)
 	set(&t.registerLimit, 8*time.Second)
 	set(&t.unregLimit, 2*time.Second)
 	set(&t.probeEvery, 30*time.Second)

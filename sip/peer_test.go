@@ -38,6 +38,7 @@ type peer struct {
 	bye      func(*msg) string // answer to BYE; nil: 200
 	asleep   chan struct{}     // not nil: it does not read until that is closed
 	hello    string            // what it says to each connection
+	pongs    int               // CRLF that came alone
 }
 
 // msg is one message that came.
@@ -209,7 +210,11 @@ func (p *peer) readStream(c net.Conn) {
 			if b, err := r.Peek(2); err == nil && string(b) == "\r\n" {
 				_, _ = r.Discard(2)
 				p.pinged(c)
+				continue
 			}
+			p.mu.Lock()
+			p.pongs++
+			p.mu.Unlock()
 			continue
 		}
 		m := parse(r)
@@ -227,6 +232,13 @@ func (p *peer) readStream(c net.Conn) {
 		m.write = func(s string) { _, _ = c.Write([]byte(s)) }
 		p.handle(m)
 	}
+}
+
+// crlfs counts the CRLF that came between messages: one is a pong, and two pongs look like a ping.
+func (p *peer) crlfs() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pongs + 2*p.pings
 }
 
 func (p *peer) pinged(c net.Conn) {

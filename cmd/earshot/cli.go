@@ -36,6 +36,7 @@ type cli struct {
 	Calls    callsCmd    `cmd:"" help:"the calls that RingCentral shows"`
 	Devices  devicesCmd  `cmd:"" help:"the supervisors' devices"`
 	Groups   groupsCmd   `cmd:"" help:"the call monitoring groups, who may listen to whom"`
+	Ladder   ladderCmd   `cmd:"" help:"what was said in SIP in a call, or by the registrations; no keys, no credentials"`
 	Doctor   doctorCmd   `cmd:"" help:"looks at all that must hold for calls to be heard, and says what to do"`
 	Demo     demoCmd     `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
 	Sim      simCmd      `cmd:"" help:"that RingCentral alone, for other programs' tests"`
