@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,26 +198,36 @@ func (w *window) state(b *media.Batch, s *media.TrackState) media.TrackState {
 	out.Ended = s.Ended || left >= 0 && b.Final >= w.movedAt[out.ID-1]
 	if in.Before != nil {
 		out.Counts = out.Counts.Since(&in.Before.Counts)
-		out.Epochs = w.epochsFrom(in)
+	}
+	out.Epochs = w.epochsOf(in, s)
+	if len(out.Epochs) > 0 && out.Epochs[0].Estimated {
+		out.OffsetEstimate = out.Epochs[0].OffsetEstimate
 	}
 	out.Before, out.From = nil, 0
 	return out
 }
 
-// epochsFrom gives the epochs from where the part has the track.
-func (w *window) epochsFrom(s *media.TrackState) []media.Epoch {
+// epochsOf gives the epochs that the part has of the track, from where it has it, with what is known of them by now.
+func (w *window) epochsOf(in, now *media.TrackState) []media.Epoch {
 	first := 0
-	for i, e := range s.Epochs {
-		if e.Pos <= s.From {
+	for i, e := range in.Epochs {
+		if e.Pos <= in.From {
 			first = i
 		}
 	}
 	from := len(w.epochs)
-	for _, e := range s.Epochs[first:] {
-		if e.Pos -= s.From; e.Pos < 0 {
-			e.Timestamp += uint32(-e.Pos) //nolint:gosec // modulo 2^32, as timestamps are
-			e.Pos = 0
+	for i := first; i < len(in.Epochs); i++ {
+		e := in.Epochs[i]
+		if i < len(now.Epochs) {
+			e = now.Epochs[i]
 		}
+		late := max(0, in.From-e.Pos)
+		e.Timestamp += uint32(late) //nolint:gosec // modulo 2^32, as timestamps are
+		if e.Estimated {
+			stretched := float64(late) * (1 - 1/(1+e.DriftPPM*1e-6))
+			e.OffsetEstimate += in.From - w.shift - int64(math.Round(stretched))
+		}
+		e.Pos = max(0, e.Pos-in.From)
 		w.epochs = append(w.epochs, e)
 	}
 	return w.epochs[from:len(w.epochs):len(w.epochs)]

@@ -5,25 +5,34 @@ import "time"
 const (
 	// placeAfter is how much of a track is looked at before its offset is fixed.
 	placeAfter = 500 * time.Millisecond
-	// driftWindow is the stretch whose quickest packet counts for the drift: the lower envelope of transit.
+	// driftWindow is the stretch whose quickest packet counts for the estimates: the lower envelope of transit.
 	driftWindow = 2 * time.Second
-	// driftWindows is how many of them make an estimate: 10 s.
+	// driftWindows is how many of them tell a drift: 10 s. Before that the drift is taken to be that of the epoch before.
 	driftWindows = 5
+	// driftReports is how many sender reports tell the rate of a sender's clock.
+	driftReports = 3
 )
 
 // aligner watches transit, arrival minus position in samples: its minimum places the track on the call's timeline, its
-// slope is the drift, its changes are the jitter.
+// slope is the drift, its changes are the jitter. Beside it, what sender reports say of the sender's clock.
 type aligner struct {
 	first  time.Duration // arrival of the first packet
 	any    bool
 	least  int64 // transit over the first placeAfter
 	placed bool
 
-	until     time.Duration // end of the present window
-	now       lowest        // of the present window
-	last      lowest        // of the window before
-	fit       line
-	lastFit   line  // of the epoch before
+	until time.Duration // end of the present window
+	now   lowest        // of the present window
+	last  lowest        // of the window before
+
+	// Of the present epoch: the windows' quickest packets, and the sender reports.
+	arrivals   envelope
+	reports    *envelope // nil: there was none
+	adds, next int       // additions to both; at how many they are looked at next
+	present    knowledge
+	past       []knowledge // of the epochs before, at most maxEpochs
+	stale      bool        // the estimates may be better than those that were told
+
 	jitter16  int64 // RFC 3550 appendix A.8, in 1/16 samples
 	jitterOf  int64 // transit of the packet before
 	jitterAny bool
@@ -38,6 +47,7 @@ type lowest struct {
 
 func (a *aligner) begin(arrival time.Duration) {
 	a.first, a.until = arrival, arrival+driftWindow
+	a.arrivals.low = true
 }
 
 // observe takes an audio packet in its turn.
@@ -59,11 +69,22 @@ func (a *aligner) observe(arrival time.Duration, pos int64) {
 // turn ends a window.
 func (a *aligner) turn(arrival time.Duration) {
 	if a.now.any {
-		a.fit.add(samplesIn(a.now.at-a.first), a.now.transit)
+		a.arrivals.add(a.now.point())
 		a.last = a.now
+		a.added()
 	}
 	a.now = lowest{}
 	a.until = arrival + driftWindow
+}
+
+func (l *lowest) point() point { return point{samplesIn(l.at), l.transit} }
+
+// added asks for better estimates, the more seldom the longer the epoch is: a fit takes as long as some ten packets.
+func (a *aligner) added() {
+	if a.adds++; a.adds >= a.next {
+		a.next = a.adds + max(1, a.adds/4)
+		a.stale = true
+	}
 }
 
 // transit is what maps an arrival to a position: the least of the last 2 to 4 s of audio.
@@ -74,12 +95,15 @@ func (a *aligner) transit() int64 {
 	return a.now.transit
 }
 
-// restart forgets what belongs to the epoch before.
+// restart ends an epoch.
 func (a *aligner) restart() {
-	if a.fit.n >= driftWindows {
-		a.lastFit = a.fit
+	if len(a.past) < maxEpochs {
+		a.learn()
+		a.past = append(a.past, a.present)
 	}
-	a.fit, a.now, a.last, a.jitterAny, a.jitter16 = line{}, lowest{}, lowest{}, false, 0
+	a.arrivals, a.reports = envelope{low: true}, nil
+	a.adds, a.next, a.stale, a.present = 0, 0, true, knowledge{drift: a.present.drift}
+	a.now, a.last, a.jitterAny, a.jitter16 = lowest{}, lowest{}, false, 0
 }
 
 // jitter is RFC 3550 appendix A.8, scaled by 16.
@@ -104,52 +128,9 @@ func (a *aligner) place(s *TrackState, zero, now time.Duration, end bool) bool {
 	if a.placed || !a.any || (!end && now < a.first+placeAfter) {
 		return false
 	}
-	a.placed = true
+	a.placed, a.stale = true, true
 	s.Placed, s.OffsetMethod = true, OffsetArrival
 	s.Offset = max(0, a.least-samplesIn(zero))
 	s.OffsetEstimate = s.Offset
 	return true
-}
-
-// estimate writes down what the newest windows say of offset and drift.
-func (a *aligner) estimate(s *TrackState, zero time.Duration) {
-	s.Counts.JitterSamples = float64(a.jitter16) / 16
-	f := &a.fit
-	if f.n < driftWindows {
-		f = &a.lastFit
-	}
-	if slope, at0, ok := f.solve(); a.placed && ok {
-		s.DriftPPM = -slope * 1e6 // transit falls where the sender's clock is fast
-		s.OffsetEstimate = int64(at0) - samplesIn(zero)
-	}
-}
-
-// line is a least squares fit of transit over time, both in samples; y is counted from the first point's.
-type line struct {
-	n                int
-	y0               int64
-	x, y, xx, xySums float64
-}
-
-func (l *line) add(x, y int64) {
-	if l.n == 0 {
-		l.y0 = y
-	}
-	fx, fy := float64(x), float64(y-l.y0)
-	l.n++
-	l.x += fx
-	l.y += fy
-	l.xx += fx * fx
-	l.xySums += fx * fy
-}
-
-// solve gives the slope and the value at x = 0.
-func (l *line) solve() (slope, at0 float64, ok bool) {
-	n := float64(l.n)
-	d := n*l.xx - l.x*l.x
-	if l.n < driftWindows || d <= 0 {
-		return 0, 0, false
-	}
-	slope = (n*l.xySums - l.x*l.y) / d
-	return slope, (l.y-slope*l.x)/n + float64(l.y0), true
 }

@@ -229,6 +229,7 @@ func (l *liveTimeline) show() {
 	for _, k := range l.tracks {
 		k.bringUp()
 	}
+	l.reckon()
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
 	l.pub = append(l.pub[:0], l.states...)

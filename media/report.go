@@ -22,6 +22,8 @@ type reporter struct {
 	last time.Duration // of the report before, or of our first packet
 
 	report senderReport // newest of the far side
+	epoch  uint16       // of the track, when it came
+	unread bool         // it came before the track began
 	cname  uint64       // hash of its CNAME; 0: not known
 	named  uint32       // SSRC that it is of
 	from   netip.AddrPort
@@ -197,10 +199,34 @@ func (k *liveTrack) rtcp(b []byte, from netip.AddrPort, at time.Duration) {
 	if n.report.ssrc != 0 {
 		r.report = n.report
 		r.report.at = at
+		r.epoch, r.unread = k.placer.epoch, true
 	}
 	if n.cname != 0 {
 		r.cname, r.named = n.cname, n.named
 	}
+	k.readReport()
+}
+
+// readReport lets the alignment know of the newest sender report, once the track has begun.
+func (k *liveTrack) readReport() {
+	r := &k.reports
+	if pos, ok := k.reported(); ok && r.unread {
+		r.unread = false
+		k.placer.align.hear(r.report.ntp, pos, r.cname)
+	}
+}
+
+// reported is the position of the newest sender report's timestamp, if that is of the track's present source, and it is known
+// whose clock it tells.
+func (k *liveTrack) reported() (pos int64, ok bool) {
+	r, p := &k.reports, k.placer
+	if !p.started || r.report.at == 0 || r.report.ssrc != p.seq.ssrc || r.cname == 0 || r.named != p.seq.ssrc {
+		return 0, false
+	}
+	if s := k.state; r.epoch != p.epoch && int(p.epoch) < len(s.Epochs) && s.Epochs[p.epoch].Why == whyJump { // of the timestamps before
+		return 0, false
+	}
+	return p.ref.posOf(r.report.rtp), true
 }
 
 // near tells whether plain RTCP from there may be the far side's: from where RTP comes, with mux; else from where it was agreed,
@@ -234,11 +260,11 @@ func (k *liveTrack) unsealRTCP(b []byte, at time.Duration) ([]byte, bool) {
 
 // clock is the NTP time of the track's Pos 0 by the newest sender report of its source, and whose clock that is.
 func (k *liveTrack) clock() (ntp int64, cname uint64, ok bool) {
-	r, p := &k.reports, k.placer
-	if !p.started || r.report.at == 0 || r.report.ssrc != p.seq.ssrc || r.cname == 0 || r.named != p.seq.ssrc {
+	r := &k.reports
+	pos, ok := k.reported()
+	if !ok {
 		return 0, 0, false
 	}
-	pos := p.ref.posOf(r.report.rtp)
 	return int64(r.report.ntp) - pos/SampleRate<<32 - pos%SampleRate<<32/SampleRate, r.cname, true
 }
 

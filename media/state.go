@@ -37,7 +37,8 @@ type TrackState struct {
 	Offset int64
 	// OffsetMethod is one of the Offset constants.
 	OffsetMethod string
-	// OffsetEstimate is the newest estimate of Offset, and DriftPPM the track's rate error, for the manifest.
+	// OffsetEstimate is the newest estimate of Offset, and DriftPPM the track's rate error, for the manifest: those of the
+	// first epoch, and of the newest.
 	OffsetEstimate int64
 	DriftPPM       float64
 	// Heard is the engine's time of the newest packet that was taken as the track's, of whatever payload type; 0 before
@@ -60,6 +61,11 @@ type Epoch struct {
 	Timestamp uint32
 	// Why is "first", "ssrc", or "jump".
 	Why string
+	// Estimated tells that the newest estimates are known: by them the sample at p of the epoch lies at
+	// Pos + OffsetEstimate + (p - Pos) / (1 + DriftPPM / 1e6) on the call's timeline.
+	Estimated      bool
+	OffsetEstimate int64
+	DriftPPM       float64
 }
 
 // Counts are a track's counters. Samples by kind sum to the track's Length, Late being a part of what was Lost before.

@@ -37,6 +37,7 @@ func (k *liveTrack) place(now time.Duration, end bool) {
 	if !k.placer.align.place(k.state, k.line.zero, now, end) {
 		return
 	}
+	k.readReport()
 	if offset, ok := k.commonClock(); ok && offset >= 0 && max(offset-k.state.Offset, k.state.Offset-offset) <= clockReach {
 		k.state.Offset, k.state.OffsetEstimate, k.state.OffsetMethod = offset, offset, OffsetRTCP
 	}
@@ -115,6 +116,7 @@ func (k *liveTrack) end(c call.Cause) {
 		k.digit()
 	}
 	k.place(now, true)
+	k.placer.align.stale = true
 	k.strays.next = 0
 	k.tellStrays(now)
 	k.bye(now)
@@ -137,5 +139,5 @@ func (k *liveTrack) close(c call.Cause) {
 // bringUp brings the state up to date.
 func (k *liveTrack) bringUp() {
 	k.state.Length = k.placer.front
-	k.placer.align.estimate(k.state, k.line.zero)
+	k.state.Counts.JitterSamples = float64(k.placer.align.jitter16) / 16
 }

@@ -53,7 +53,11 @@ func (w *work) describe(t *track) Track {
 	}
 	out.Counts.DiskSamples = t.loss.total[kindDisk]
 	for _, e := range st.Epochs {
-		out.Epochs = append(out.Epochs, Epoch{Pos: e.Pos, SSRC: e.SSRC, Timestamp: e.Timestamp, Why: e.Why})
+		epoch := Epoch{Pos: e.Pos, SSRC: e.SSRC, Timestamp: e.Timestamp, Why: e.Why}
+		if e.Estimated && t.placed {
+			epoch.OffsetEstimate, epoch.DriftPPM = &e.OffsetEstimate, &e.DriftPPM
+		}
+		out.Epochs = append(out.Epochs, epoch)
 	}
 	if st.EpochCount > len(st.Epochs) {
 		out.EpochCount = st.EpochCount
@@ -61,9 +65,16 @@ func (w *work) describe(t *track) Track {
 	for _, s := range t.loss.spans {
 		out.Spans = append(out.Spans, Span{Kind: s.kind.String(), Pos: s.pos, Samples: s.n})
 	}
+	if t.spill.Bytes > 0 {
+		file := t.spill.SpansFile
+		out.SpansFile = &file
+	}
 	if t.loss.until >= 0 {
 		until := t.loss.until
-		out.SpansUntil, out.SpanTotals = &until, map[string]int64{}
+		out.SpansUntil = &until
+	}
+	if out.SpansFile != nil || out.SpansUntil != nil {
+		out.SpanTotals = map[string]int64{}
 		for k := kindReceived; k < kinds; k++ {
 			if n := t.loss.total[k]; n > 0 {
 				out.SpanTotals[k.String()] = n

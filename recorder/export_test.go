@@ -1,6 +1,11 @@
 package recorder
 
-import "time"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
 
 // BlockFile is what a test puts between a recording and its audio.wav.
 type BlockFile = blockFile
@@ -15,6 +20,32 @@ func (s *Store) LookAgain(every time.Duration) { s.leftovers = every }
 const (
 	WindowSamples = windowSamples
 )
+
+// SpansInMemory is the most that a track's loss map holds. Nobody may be at work on the recording.
+func (r *Recording) SpansInMemory() (n int) {
+	for _, t := range r.w.tracks {
+		n = max(n, len(t.loss.spans))
+	}
+	return n
+}
+
+// ReadSpans gives all of a track's spans, those in its file too.
+func ReadSpans(dir string, t *Track) (all []Span, err error) {
+	if t.SpansFile != nil {
+		f, err := os.Open(filepath.Join(dir, t.SpansFile.File))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if err := readSpans(f, func(x Span, _ int64) bool { all = append(all, x); return true }); err != nil {
+			return nil, err
+		}
+		if int64(len(all)) != t.SpansFile.Spans {
+			return nil, fmt.Errorf("%d spans in the file, want %d", len(all), t.SpansFile.Spans)
+		}
+	}
+	return append(all, t.Spans...), nil
+}
 
 // Drop takes what waits and throws it away, as a worker with the fastest of disks.
 func (r *Recording) Drop() {

@@ -2,8 +2,9 @@ package recorder
 
 import "slices"
 
-// maxSpans bounds a track's loss map: 2.4 MB of memory, and a manifest of some 5 MB.
-const maxSpans = 100_000
+// maxSpans bounds a track's loss map, 786 kB of memory, where its older spans can't go to a file: the disk takes nothing, or there
+// are so many within spillBehind, as only a hostile sender has them.
+const maxSpans = 32_768
 
 // span is a run of samples of one kind on a track.
 type span struct {
@@ -20,6 +21,8 @@ type lossMap struct {
 	spans []span
 	// end is the first position that nothing was said of: what lies before and in no span is received.
 	end int64
+	// from is where the detail begins: what lies before was brought elsewhere, and is settled.
+	from int64
 	// until is where the detail ends, -1 while all of it is there: a map with maxSpans takes no further ones.
 	until int64
 	limit int
@@ -31,7 +34,10 @@ func newLossMap(limit int) lossMap { return lossMap{until: -1, limit: limit} }
 
 // set says that [pos, pos+n) is of kind k, whatever was said of it before.
 func (m *lossMap) set(pos, n int64, k kind) {
-	if n <= 0 || pos < 0 {
+	if pos < m.from {
+		pos, n = m.from, n-(m.from-pos)
+	}
+	if n <= 0 {
 		return
 	}
 	m.forget(pos, n)

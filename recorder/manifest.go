@@ -114,7 +114,7 @@ type Track struct {
 	SRTP           bool      `json:"srtp"`
 	OffsetSamples  int64     `json:"offset_samples"`
 	OffsetMethod   string    `json:"offset_method"`   // empty: nothing came
-	OffsetEstimate int64     `json:"offset_estimate"` // the newest knowledge; OffsetSamples stays as it was
+	OffsetEstimate int64     `json:"offset_estimate"` // the newest knowledge, of the first epoch; OffsetSamples stays as it was
 	DriftPPM       float64   `json:"drift_ppm"`
 	Samples        int64     `json:"samples"` // from pos 0 to the track's end
 	Ended          bool      `json:"ended"`
@@ -125,7 +125,9 @@ type Track struct {
 	// Quality is absent where nothing of it was measured.
 	Quality *Quality `json:"quality,omitempty"`
 	Spans   []Span   `json:"spans"` // all that is not received, in order
-	// SpansUntil is where Spans ends for their number's sake; SpanTotals then says what there was in all.
+	// SpansFile has the spans before those; SpansUntil is where Spans ends for their number's sake. With either, SpanTotals says
+	// what there was in all.
+	SpansFile  *SpansFile       `json:"spans_file,omitempty"`
 	SpansUntil *int64           `json:"spans_until,omitempty"`
 	SpanTotals map[string]int64 `json:"span_totals,omitempty"`
 	Overlaps   []Overlap        `json:"overlaps,omitempty"`
@@ -137,6 +139,10 @@ type Epoch struct {
 	SSRC      uint32 `json:"ssrc"`
 	Timestamp uint32 `json:"timestamp"`
 	Why       string `json:"why"`
+	// OffsetEstimate and DriftPPM are there where they are known: by them the sample at p lies at
+	// Pos + OffsetEstimate + (p - Pos) / (1 + DriftPPM/1e6) of the call's timeline.
+	OffsetEstimate *int64   `json:"offset_estimate,omitempty"`
+	DriftPPM       *float64 `json:"drift_ppm,omitempty"`
 }
 
 // Span is a run of samples that were not received in time: late, lost, gap, masked, disk or unknown.
@@ -242,6 +248,16 @@ func (m *Manifest) check() error {
 	for _, t := range m.Tracks {
 		if t.OffsetSamples < 0 || t.Samples < 0 || t.OffsetSamples+t.Samples < 0 {
 			return fmt.Errorf("track %d: offset or samples: %w", t.ID, errNegative)
+		}
+		if f := t.SpansFile; f != nil && (f.Spans < 0 || f.Until < 0 || f.Bytes < 0) {
+			return fmt.Errorf("track %d: spans_file: %w", t.ID, errNegative)
+		}
+		pos := int64(0)
+		for _, e := range t.Epochs {
+			if e.Pos < pos || t.OffsetSamples+e.Pos < 0 {
+				return fmt.Errorf("track %d: epoch at %d: out of order, or too large", t.ID, e.Pos)
+			}
+			pos = e.Pos
 		}
 		for _, s := range t.Spans {
 			if s.Pos < 0 || s.Samples < 0 || s.Pos+s.Samples < 0 {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -44,8 +46,10 @@ func (s *Store) manifestOf(day, base string) (*Manifest, error) {
 }
 
 // names lists a folder without a look at what is in it; nothing if there is none.
-func (s *Store) names(folder string) ([]string, error) {
-	d, err := s.root.Open(folder)
+func (s *Store) names(folder string) ([]string, error) { return dirNames(s.root, folder) }
+
+func dirNames(root *os.Root, folder string) ([]string, error) {
+	d, err := root.Open(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -53,5 +57,8 @@ func (s *Store) names(folder string) ([]string, error) {
 		return nil, err
 	}
 	names, err := d.Readdirnames(-1)
+	if errors.Is(err, syscall.ENOTDIR) { // somebody's file among our folders
+		err = nil
+	}
 	return names, errors.Join(err, d.Close())
 }

@@ -189,6 +189,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	m.State, m.Audio = StateNoMedia, nil
 	for i := range m.Tracks {
 		m.Tracks[i].cutAt(samples)
+		if err := s.repairSpans(folder, &m.Tracks[i]); err != nil {
+			return fmt.Errorf("repair: %w", err)
+		}
 	}
 	if samples > 0 {
 		m.State = StatePartial

@@ -70,6 +70,9 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 	if err := w.log.close(); err != nil {
 		return m, err
 	}
+	if err := r.closeSpans(m); err != nil {
+		return m, err
+	}
 	r.conclude(m, j.cause, ended)
 	if m.Samples > 0 {
 		a, err := r.s.digest(r.file(AudioName), r.s.cfg.Format)

@@ -29,6 +29,7 @@ type track struct {
 	offset  int64
 	method  string
 	loss    lossMap
+	spill   spill
 	// held waits for the offset; nil afterwards.
 	held *buffer
 	// heard is how many samples of it came into the file.

@@ -61,6 +61,7 @@ type shown struct {
 // trackKey is what a live manifest must be right about, so that a crash leaves it.
 type trackKey struct {
 	channel, epochs int
+	spilled         int64
 	placed, ended   bool
 	party           call.Party
 	law             media.Law
@@ -132,6 +133,7 @@ func (r *Recording) step(j job, win []byte) {
 		}
 	}
 	w.img.flush()
+	r.spill(j.now)
 	r.events(j)
 	if j.sync && !j.ended {
 		r.sync(j)
@@ -300,7 +302,7 @@ func (w *work) keys() []trackKey {
 	out := make([]trackKey, len(w.tracks))
 	for i, t := range w.tracks {
 		st := t.state
-		out[i] = trackKey{t.channel, len(st.Epochs), t.placed, st.Ended, st.Party, st.Law, st.SRTP}
+		out[i] = trackKey{t.channel, len(st.Epochs), t.spill.Bytes, t.placed, st.Ended, st.Party, st.Law, st.SRTP}
 	}
 	return out
 }

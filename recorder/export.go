@@ -1,0 +1,230 @@
+package recorder
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+)
+
+// exportSamples is how much is made at a time, per channel.
+const exportSamples = 1 << 14
+
+// Export is a recording that is written as one WAV file of 16 bit PCM.
+type Export struct {
+	// Samples is the file's length, of each channel, and Channels how many it has.
+	Samples  int64
+	Channels int
+	// Cut is how many samples lie before sample 0 by the manifest's estimates, and are left out.
+	Cut int64
+
+	f      *os.File
+	layout wavLayout // of audio.wav
+	stored int64     // samples of each channel in it
+	runs   []laid
+}
+
+// ErrNoAudio is returned by OpenExport for a recording without audio.wav.
+var ErrNoAudio = errors.New("the recording has no audio: not one sample came")
+
+// OpenExport opens a recording's folder for [Export.Write]. align has each track lie where the manifest's best knowledge says, by offset and
+// drift, epoch by epoch; else audio.wav is given as it is. The recording stays as it is in any case. Close what you have
+// opened.
+func OpenExport(dir string, align bool) (*Export, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	defer root.Close()
+	m, err := readManifest(root, ManifestName)
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	f, err := root.Open(AudioName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoAudio
+	}
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	e := &Export{f: f}
+	if err := e.prepare(m, align); err != nil {
+		return nil, errors.Join(fmt.Errorf("export: %w", err), f.Close())
+	}
+	return e, nil
+}
+
+func (e *Export) prepare(m *Manifest, align bool) error {
+	st, err := e.f.Stat()
+	if err != nil {
+		return err
+	}
+	if e.layout, err = parseWAV(e.f, st.Size()); err != nil {
+		return fmt.Errorf("%s: %w", AudioName, err)
+	}
+	e.Channels = e.layout.channels
+	e.stored = min(e.layout.dataBytes, st.Size()-e.layout.dataAt) / e.layout.block()
+	e.Samples = e.stored
+	if align {
+		if e.runs, err = m.layOut(e.stored); err != nil {
+			return fmt.Errorf("%s: %w", ManifestName, err)
+		}
+		e.measure()
+	} else {
+		for ch := range e.Channels {
+			e.runs = append(e.runs, laid{channel: ch, to: e.stored, pace: 1})
+		}
+	}
+	for _, r := range e.runs {
+		if r.channel >= e.Channels {
+			return fmt.Errorf("%s: a track on channel %d, %s has %d", ManifestName, r.channel, AudioName, e.Channels)
+		}
+	}
+	if top := exportLayout(e.Channels).maxSamples(); e.Samples > top {
+		return fmt.Errorf("%d samples of %d channels are more than a WAV file can name", e.Samples, e.Channels)
+	}
+	return nil
+}
+
+// measure finds where the runs end, and what of them lies before the beginning.
+func (e *Export) measure() {
+	e.Samples = 0
+	for _, r := range e.runs {
+		e.Samples = max(e.Samples, int64(math.Ceil(r.end())))
+		if r.from < r.to && r.at < 0 {
+			e.Cut = max(e.Cut, int64(math.Ceil(-r.at)))
+		}
+	}
+}
+
+func exportLayout(channels int) wavLayout {
+	return wavLayout{tag: tagPCM, channels: channels, bits: 16, dataAt: 12 + 8 + 16 + 8}
+}
+
+// Close shuts the recording's file.
+func (e *Export) Close() error { return e.f.Close() }
+
+// Write writes the WAV file.
+func (e *Export) Write(w io.Writer) error {
+	if _, err := w.Write(plainHeader(e.Channels, e.Samples)); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	mix := mixer{e: e, sinc: newSinc(), out: make([]byte, 0, exportSamples*2*e.Channels)}
+	for at := int64(0); at < e.Samples; at += exportSamples {
+		if err := mix.block(at, min(exportSamples, e.Samples-at)); err != nil {
+			return fmt.Errorf("export: %s: %w", AudioName, err)
+		}
+		if _, err := w.Write(mix.out); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+	}
+	return nil
+}
+
+// plainHeader is the shortest header that a WAV file can have: 44 octets.
+func plainHeader(channels int, samples int64) []byte {
+	le, l := binary.LittleEndian, exportLayout(channels)
+	data := samples * l.block()
+	b := append(make([]byte, 0, l.dataAt), "RIFF"...)
+	b = le.AppendUint32(b, uint32(l.dataAt-8+data))
+	b = append(b, "WAVEfmt "...)
+	b = le.AppendUint32(b, 16)
+	b = le.AppendUint16(b, tagPCM)
+	b = le.AppendUint16(b, uint16(channels))
+	b = le.AppendUint32(b, rate)
+	b = le.AppendUint32(b, uint32(rate*l.block()))
+	b = le.AppendUint16(b, uint16(l.block()))
+	b = le.AppendUint16(b, 16)
+	b = append(b, "data"...)
+	return le.AppendUint32(b, uint32(data))
+}
+
+// mixer makes the file's samples, a block at a time.
+type mixer struct {
+	e    *Export
+	sinc *sinc
+	out  []byte
+	raw  []byte
+	in   []float32
+}
+
+// block makes n samples of each channel from at on.
+func (x *mixer) block(at, n int64) error {
+	x.out = x.out[:n*2*int64(x.e.Channels)]
+	clear(x.out)
+	for _, r := range x.e.runs {
+		from, to := max(at, int64(math.Ceil(r.at))), min(at+n, int64(math.Ceil(r.end())))
+		if from >= to {
+			continue
+		}
+		if err := x.run(r, at, from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run makes [from, to) of the block at, out of one run.
+func (x *mixer) run(r laid, at, from, to int64) error {
+	put := func(i int64, v int16) {
+		binary.LittleEndian.PutUint16(x.out[((i-at)*int64(x.e.Channels)+int64(r.channel))*2:], uint16(v))
+	}
+	if r.pace == 1 {
+		first := r.from + from - int64(r.at)
+		if err := x.read(r, first, to-from); err != nil {
+			return err
+		}
+		for i := from; i < to; i++ {
+			put(i, int16(x.in[i-from]))
+		}
+		return nil
+	}
+	place := func(i int64) float64 { return float64(r.from) + (float64(i)-r.at)/r.pace }
+	first := int64(place(from)) - sincHalf
+	if err := x.read(r, first, int64(place(to-1))+sincHalf+2-first); err != nil {
+		return err
+	}
+	for i := from; i < to; i++ {
+		p := place(i)
+		whole := math.Floor(p)
+		put(i, toSample(x.sinc.at(x.in, int(int64(whole)-first), p-whole)))
+	}
+	return nil
+}
+
+// read gets n samples of the run's channel from index first on; what is not the run's is silence.
+func (x *mixer) read(r laid, first, n int64) error {
+	if int64(cap(x.in)) < n {
+		x.in = make([]float32, n)
+	}
+	x.in = x.in[:n]
+	clear(x.in)
+	from, to := max(first, r.from), min(first+n, r.to)
+	if from >= to {
+		return nil
+	}
+	l := x.e.layout
+	size := (to - from) * l.block()
+	if int64(cap(x.raw)) < size {
+		x.raw = make([]byte, size)
+	}
+	x.raw = x.raw[:size]
+	if err := readFull(x.e.f, x.raw, l.dataAt+from*l.block()); err != nil {
+		return err
+	}
+	width, block := l.bits/8, int(l.block())
+	for i := range int(to - from) {
+		b := x.raw[i*block+r.channel*width:]
+		v := int16(0)
+		if l.tag == tagMulaw {
+			v = ulawLinear[b[0]]
+		} else {
+			v = int16(binary.LittleEndian.Uint16(b))
+		}
+		x.in[from-first+int64(i)] = float32(v)
+	}
+	return nil
+}
