@@ -36,7 +36,9 @@ type work struct {
 	openErr error
 	// What of sealing is done: audio.wav is finished, the folder has its final name. And when it was tried last.
 	audioShut, renamed bool
-	sealTry            time.Time
+	// attested: the evidence log may name it.
+	attested bool
+	sealTry  time.Time
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool
 }

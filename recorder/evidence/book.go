@@ -26,9 +26,10 @@ type Book struct {
 	key *Key
 	say *slog.Logger
 
-	// mu guards log, which is begun anew when it turns out to be damaged.
-	mu  sync.Mutex
-	log *Log
+	// mu guards the fields below; log is begun anew when it turns out to be damaged.
+	mu     sync.Mutex
+	log    *Log
+	closed bool
 }
 
 // Open opens the book of a directory of recordings. keyFile is the private key; empty: evidence/key.pem in the directory, made if missing. A log that is
@@ -69,10 +70,14 @@ func Open(dir, keyFile string, say *slog.Logger) (*Book, error) {
 	return b, nil
 }
 
-// Close shuts the log.
+// Close shuts the log. It is safe twice.
 func (b *Book) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
 	return b.log.Close()
 }
 

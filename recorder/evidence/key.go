@@ -102,8 +102,9 @@ func (k *Key) Sign(octets []byte) []byte {
 
 // Verify tells whether a signature that Sign made is that of the octets.
 func (p *Public) Verify(octets, signature []byte) bool {
-	sig, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(signature)))
-	return err == nil && len(sig) == ed25519.SignatureSize && ed25519.Verify(p.key, octets, sig)
+	line, ok := strings.CutSuffix(string(signature), "\n")
+	sig, err := base64.StdEncoding.Strict().DecodeString(line)
+	return ok && !strings.ContainsAny(line, "\r\n") && err == nil && len(sig) == ed25519.SignatureSize && ed25519.Verify(p.key, octets, sig)
 }
 
 // LoadKey reads a private key; ErrNoKey: there is no such file.

@@ -25,6 +25,8 @@ type Leaf struct {
 	Folder string `json:"folder,omitempty"`
 	Call   string `json:"call,omitempty"`
 	Part   int    `json:"part,omitempty"`
+	// Ended is when the recording ended; Time is when it was sealed.
+	Ended time.Time `json:"ended,omitzero"`
 	// Manifest is the SHA-256 of recording.json, hex.
 	Manifest string `json:"manifest_sha256,omitempty"`
 	// Of an act, or of an erasure: who, by which way they are known, what, and why.
