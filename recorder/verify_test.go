@@ -319,5 +319,7 @@ func writeSome(r *recorder.Recording, n int) {
 	customer, agent := newTalker(1, call.RoleCustomer, 0), newTalker(2, call.RoleAgent, 80)
 	frames := append(customer.speaks(n), agent.speaks(n)...)
 	customer.Ended, agent.Ended = true, true
-	r.Write(batch(time.Minute+time.Second, frames, customer, agent))
+	b := batch(time.Minute+time.Second, frames, customer, agent)
+	b.Events = []call.Event{{Time: morning, Type: call.EventTrackStarted, Track: 1}}
+	r.Write(b)
 }
