@@ -29,6 +29,9 @@ type ear struct {
 	account *sip.Account // nil until its credentials are known
 	why     string       // why there is none
 	runs    bool         // the account does
+
+	// told is the failure of the registration whose SIP is on disk. Owned by Endpoint.Run.
+	told time.Time
 }
 
 // infoEvery are the waits between tries to read the device's SIP account from RingCentral.

@@ -219,6 +219,9 @@ func (l *leg) Ended(c call.Cause) {
 	}
 	l.dialog = nil
 	l.mu.Unlock()
+	if wentWrong(c.Code) {
+		l.call.addLadder(l.current(), l.ear, l.id)
+	}
 	l.call.post(call.Event{Type: call.EventLegEnded, Leg: l.id, Facts: map[string]any{"cause": string(c.Code), "text": c.Text}})
 	if sup := l.ear.supervisor(); sup != nil {
 		for _, k := range l.joins {

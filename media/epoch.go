@@ -222,7 +222,8 @@ func (p *placer) leave(pos int64, at time.Duration) {
 	if p.prev == nil {
 		p.prev = new(pastEpoch)
 	}
-	*p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
+	p.seq.copyTo(&p.prev.seq)
+	p.prev.epoch, p.prev.ref, p.prev.end, p.prev.at = p.epoch, p.ref, pos, at
 }
 
 // goesOn tells whether a packet's timestamp goes on where the track is.

@@ -34,34 +34,36 @@ type placerEnv struct {
 type placer struct {
 	placerEnv
 
-	begun   bool          // a first packet came
-	started bool          // Pos 0 is fixed
+	begun   bool // a first packet came
+	started bool // Pos 0 is fixed
+	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
+	unsure  bool
+	epoch   uint16
 	firstAt time.Duration // arrival of the first packet
 
-	epoch uint16
-	seq   sequence
 	ref   reference
 	front int64
 	// missing are packets given up or opaque since the last audio packet: how much of the next jump is loss.
-	missing int64
-	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
-	unsure      bool
+	missing     int64
 	lastSamples int64         // of the last audio packet
 	lastAt      time.Duration // its arrival
+	prev        *pastEpoch    // nil: there was none
 
-	wait  reorder
-	cand  candidate
-	prev  *pastEpoch // nil: there was none
-	past  past
-	align aligner
-
+	seq    sequence
+	wait   reorder
+	past   past
 	losses lossWatch
+	cand   candidate
+	align  aligner
 }
 
-func newPlacer(env placerEnv) *placer {
-	p := &placer{placerEnv: env}
-	p.past.given = make([]given, env.archive/(10*time.Millisecond)+64)
-	return p
+// init makes a placer ready.
+func (p *placer) init(env placerEnv) {
+	p.placerEnv = env
+	p.seq.ts = new([seqWindow]uint32)
+	p.wait.slots = make([]*slot, waitSlots)
+	p.past.holes, p.past.given = new([maxHoles]hole), make([]given, env.archive/(10*time.Millisecond)+64)
+	p.losses.watched = new(watched)
 }
 
 // take places one packet that is known to be the track's.

@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,10 +33,10 @@ func startEarshotWith(t *testing.T, kam registrar, user, transport string, port 
 	t.Helper()
 	dir := t.TempDir()
 	e := earshot{user: user, dir: filepath.Join(dir, "recordings"), console: fmt.Sprintf("127.0.0.1:%d", port+99)}
-	proxy, listen := registrarIP+":5060", ""
+	proxy, listen := kam.ip+":5060", ""
 	switch transport {
 	case "tls":
-		proxy = registrarIP + ":5061"
+		proxy = cmp.Or(kam.proxy, kam.ip+":5061")
 	case "udp":
 		listen = fmt.Sprintf(", listen: %q", fmt.Sprintf("%s:%d", earshotIP, port+98))
 	}

@@ -127,8 +127,8 @@ func TestSippTwoLinesAreTwoChannels(t *testing.T) {
 	}
 	customer, agent := sequence(30, 200*samplesPerPacket), sequence(31, 200*samplesPerPacket)
 	done := make(chan error, 2)
-	go func() { done <- sendRTP(22100, to[0], packets(customer, ulaw, wrapsSoon)) }()
-	go func() { done <- sendRTP(22102, to[1], packets(agent, ulaw, rtpStart{1, 1, 2})) }()
+	go func() { done <- sendRTP(linesPort, to[0], packets(customer, ulaw, wrapsSoon)) }()
+	go func() { done <- sendRTP(linesPort+2, to[1], packets(agent, ulaw, rtpStart{1, 1, 2})) }()
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Fatal(err)

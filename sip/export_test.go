@@ -4,7 +4,7 @@ import "time"
 
 // Timers shortens what waits; zero fields stay as they are.
 type Timers struct {
-	Second, Register, Probe, Pong, T1, Reorder, Reinvite, Again, Dial, Log, Unreg, Write, Silence time.Duration
+	Second, Register, Probe, Pong, T1, Reorder, Reinvite, Again, Dial, Log, Unreg, Write, Silence, Look, Rest, FirstPing, Message time.Duration
 }
 
 // WithTimers gives c with other waiting times.
@@ -12,7 +12,7 @@ func (c Config) WithTimers(t Timers) Config {
 	c.tune = tuning{
 		second: t.Second, registerLimit: t.Register, probeEvery: t.Probe, pongLimit: t.Pong, t1: t.T1, t2: 8 * t.T1,
 		reorderWait: t.Reorder, reinviteLimit: t.Reinvite, reinviteAgain: t.Again, dialLimit: t.Dial, logEvery: t.Log, unregLimit: t.Unreg,
-		writeLimit: t.Write, silence: t.Silence,
+		writeLimit: t.Write, silence: t.Silence, lookEvery: t.Look, proxyRest: t.Rest, firstPing: t.FirstPing, messageLimit: t.Message,
 	}
 	return c
 }
@@ -34,4 +34,10 @@ func (a *Account) FillGate() (empty func()) {
 			a.gate.leave()
 		}
 	}
+}
+
+// WithWall gives c with another wall clock.
+func (c Config) WithWall(wall func() time.Time) Config {
+	c.wall = wall
+	return c
 }

@@ -91,6 +91,7 @@ func (a *Account) serveInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 		inv.cancelled("")
 	}
 	tx.OnTerminate(func(string, error) { stop(errCancelled) })
+	a.whileFlowLives(ctx, stop)
 	_ = tx.Respond(a.reply(req, "", 100, ""))
 	d, refusal := a.answer(ctx, inv)
 	if refusal != nil {
@@ -126,7 +127,7 @@ func (a *Account) takeIn(inv *invite) bool {
 		code = 503
 	}
 	a.counters.add(cntInvitesRefused, 1)
-	_ = inv.srv.Respond(a.reply(inv.req, inv.tag, code, ""))
+	brief(inv.srv, a.reply(inv.req, inv.tag, code, ""))
 	return false
 }
 
@@ -251,8 +252,10 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 		return nil, r
 	}
 	d := a.newDialog(inv, f, leg, timer)
+	a.ladders.pin(inv.id.callID)
 	if ctx.Err() != nil || !a.calls.promote(inv, d, time.Now()) {
 		undo()
+		a.ladders.unpin(inv.id.callID)
 		return nil, abandon(ctx, inv, leg)
 	}
 	res := d.okTo(inv.req, inv.tag, x.Marshal(), timer.headers(), inv.asked.headers())
@@ -267,6 +270,7 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 			cause = inv.cancelCause()
 		}
 		leg.Ended(cause)
+		a.ladders.unpin(inv.id.callID)
 		close(d.done)
 		return nil, nil
 	}

@@ -40,7 +40,12 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	}
 	if reason := malformed(req); reason != "" {
 		a.unreadable(noticeMalformed, req.Source(), string(req.Method)+": "+reason)
-		_ = tx.Respond(a.reply(req, newTag(), 400, reason))
+		brief(tx, a.reply(req, newTag(), 400, reason))
+		return
+	}
+	if code, reason := misfit(req); code != 0 {
+		a.unreadable(noticeMalformed, req.Source(), string(req.Method)+": "+reason)
+		brief(tx, a.reply(req, newTag(), code, reason))
 		return
 	}
 	switch {
@@ -122,7 +127,7 @@ func (a *Account) serveCancel(req *gosip.Request, tx gosip.ServerTransaction) {
 		_ = tx.Respond(a.reply(req, "", 200, ""))
 		return
 	}
-	_ = tx.Respond(a.reply(req, newTag(), 481, ""))
+	brief(tx, a.reply(req, newTag(), 481, ""))
 }
 
 // serveInDialog routes by To tag; RingCentral sends requests of a dialog with other tags.
@@ -134,7 +139,7 @@ func (a *Account) serveInDialog(req *gosip.Request, tx gosip.ServerTransaction) 
 			return
 		}
 		a.counters.add(cntUnknownDialog, 1)
-		_ = tx.Respond(a.reply(req, "", 481, ""))
+		brief(tx, a.reply(req, "", 481, ""))
 		return
 	}
 	if req.Method == gosip.INVITE && !a.calls.again(keyOfTx(req), keyOfInvite(req), time.Now()) {
@@ -180,7 +185,7 @@ func (a *Account) linger(d *Dialog, in *inRequest) {
 // serveOutside answers what belongs to no dialog.
 func (a *Account) serveOutside(req *gosip.Request, tx gosip.ServerTransaction) {
 	tag := newTag()
-	say := func(code int, headers ...string) { _ = tx.Respond(a.reply(req, tag, code, "", headers...)) }
+	say := func(code int, headers ...string) { brief(tx, a.reply(req, tag, code, "", headers...)) }
 	if bad := unsupported(req); bad != "" {
 		say(420, "Unsupported", bad)
 		return

@@ -112,6 +112,8 @@ type Record struct {
 	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, in a WAV file"`
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
+	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
 }
 
 // Channels says which side goes where.
