@@ -90,6 +90,7 @@ type tuning struct {
 	byeLimit      time.Duration // all BYEs at shutdown
 	second        time.Duration // the unit of back-off steps, slow retries and session intervals
 	logEvery      time.Duration // a repeated error is one line in so much
+	guardSlower   int           // a divisor of what one source may bring; 0: none
 }
 
 func (t tuning) orDefault() tuning {
