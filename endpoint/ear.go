@@ -155,6 +155,10 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	if p.refused {
 		return nil, r.refuse(inv, p)
 	}
+	if r.unwanted(inv, p) {
+		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
+	}
+	r.takesOver(inv, &p)
 	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
 	}

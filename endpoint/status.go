@@ -47,6 +47,8 @@ type DeviceStatus struct {
 	Status     string    `json:"status"` // as sip.State.Status
 	Code       int       `json:"code,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
+	Hint       string    `json:"hint,omitempty"`   // what a person must do
+	Others     int       `json:"others,omitempty"` // Contacts of other programs that registered as this device
 	Since      time.Time `json:"since"`
 	NextTry    time.Time `json:"next_try,omitzero"`
 	Proxy      string    `json:"proxy,omitempty"`
@@ -201,13 +203,16 @@ func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 	}
 	st := a.State()
 	s.Devices = append(s.Devices, DeviceStatus{
-		Device: device, Registered: st.Registered, Status: st.Status, Code: st.Code, Reason: st.Reason,
+		Device: device, Registered: st.Registered, Status: st.Status, Code: st.Code, Reason: st.Reason, Hint: st.Hint, Others: st.Others,
 		Since: st.Since, NextTry: st.NextTry, Proxy: st.Proxy, Local: local(st), Dialogs: st.Dialogs,
 		Limit: in.Limit, Supervisor: in.Device.Extension,
 	})
 	check.OK, check.Text = st.Registered, st.Status
 	if !st.Registered && st.Reason != "" {
 		check.Text += ": " + st.Reason
+	}
+	if st.Hint != "" {
+		check.Text += "; " + st.Hint
 	}
 	s.Checks = append(s.Checks, check)
 	for k, v := range a.Answers() {

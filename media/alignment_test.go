@@ -173,3 +173,38 @@ func TestOffsetInTheFileIsAsGoodAsHalfASecondTells(t *testing.T) {
 		}
 	}
 }
+
+// TestReportsSeeThroughTheNetworksDelay: two ways of 20 and 60 ms, which arrival can't tell; one clock, which the reports tell. In the file and by
+// the estimates what was spoken at one time lies at one index, also of an epoch that was over before the other track could lead.
+func TestReportsSeeThroughTheNetworksDelay(t *testing.T) {
+	h := NewHall(t, Config{Sweep: 100 * ms}, 9, nil)
+	first := one(500*ms, 1, 25, Exponential(3*ms))
+	first.End, first.NTPPPM, first.Report = 10*time.Minute, 25, 100*ms
+	first.Sources = append(first.Sources, Source{SSRC: 3, Seq: 8, TS: 1 << 30, From: 4 * time.Minute})
+	second := first
+	second.Start, second.Delay = 5333*ms, 60*ms
+	second.Sources = one(0, 2, 0, nil).Sources
+	h.Add(first).Add(second)
+	h.Until(10*time.Minute + time.Second).Close()
+	spoken := func(i int, err float64) float64 { return err + float64(h.Speeches[i].Delay/sampleTime) }
+	if s := h.State(1); s.OffsetMethod != OffsetRTCP {
+		t.Fatalf("placed by %s", s.OffsetMethod)
+	}
+	file := spoken(0, h.Fixed(0, 0, 0)) - spoken(1, h.Fixed(1, 0, 0))
+	t.Logf("file %.2f apart", file)
+	if math.Abs(file) > 1 {
+		t.Error("want at most 1 in the file")
+	}
+	if n := len(h.State(0).Epochs); n != 2 {
+		t.Fatalf("%d epochs, want 2", n)
+	}
+	for epoch := range 2 {
+		for _, beyond := range []int64{0, 200 * SampleRate} {
+			apart := spoken(0, h.Error(0, epoch, beyond)) - spoken(1, h.Error(1, 0, beyond))
+			t.Logf("epoch %d at %d: %.2f apart", epoch, beyond, apart)
+			if math.Abs(apart) > 1 {
+				t.Error("want at most 1")
+			}
+		}
+	}
+}

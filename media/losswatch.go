@@ -28,11 +28,16 @@ type lossWatch struct {
 	old     bool
 	skipped int64
 
+	now watchSecond
+	*watched
+}
+
+// watched is what the watch remembers.
+type watched struct {
 	marks   [watchMarks]watchMark // newest last
 	n       int
 	seconds [watchSeconds]watchSecond // a ring
 	count   int
-	now     watchSecond
 }
 
 // watchMark is where a track was at a second's end.

@@ -25,8 +25,9 @@ type port struct {
 	// Owned by the shard.
 	tracks []*liveTrack
 	shut   bool
-	fell   int64 // datagrams that the kernel dropped, as far as they are in the totals
-	*known       // who is where; nil of a port that is one track's own
+	round  uint64 // of the shard, in which it was read last
+	fell   int64  // datagrams that the kernel dropped, as far as they are in the totals
+	*known        // who is where; nil of a port that is one track's own
 }
 
 func ownPort(pair portPair) *port { return &port{pair: pair} }
@@ -55,7 +56,7 @@ func (s *shard) leave(k *liveTrack) {
 	}
 	if p.share != nil {
 		p.part(k, s.now)
-		if !s.sharing.release(p.share, k.plan, s.now) {
+		if !s.sharing.release(p.share, *k.plan, s.now) {
 			return
 		}
 	}
@@ -86,6 +87,39 @@ func (s *shard) readPorts() {
 	for i := 0; i < len(s.ports); i++ { // a turn in between may close some
 		s.readPort(s.ports[i], true)
 	}
+}
+
+// sweepPorts takes what came to all ports, and lets the timelines take their turn whose time it is as soon as all of theirs were read: while what
+// came is still in the processor's cache.
+//
+//earshot:hot
+func (s *shard) sweepPorts() {
+	s.flooded = false
+	s.round++
+	for i := 0; i < len(s.ports); i++ {
+		p := s.ports[i]
+		s.warmth += p.warmRoutes()
+		s.readPort(p, true)
+		p.round = s.round
+		s.warmth += p.warm()
+		for j := 0; j < len(p.tracks); j++ { // one that is left out because another has gone has its turn later
+			if l := p.tracks[j].line; l.mailed && s.ripe(l) && l.read(s.round) {
+				s.turn(l)
+			}
+		}
+	}
+}
+
+// read tells whether the ports of all tracks were read in a round.
+//
+//earshot:hot
+func (l *liveTimeline) read(round uint64) bool {
+	for _, k := range l.tracks {
+		if !k.state.Ended && k.port.round != round {
+			return false
+		}
+	}
+	return true
 }
 
 // readPort takes what came to one port; a panic costs what was read and nothing else. may: tracks may take their turn

@@ -193,14 +193,14 @@ func TestSenderReportsWhileWeSend(t *testing.T) {
 		if !ok {
 			continue
 		}
-		sil := r.track.live.silence
+		sil := &r.track.live.silence
 		wall := r.e.start.Add(c.at)
 		ntp := time.Unix(int64(sr.NTPTime>>32)-ntpEpoch, int64(sr.NTPTime&0xffffffff*1e9>>32))
-		if sr.SSRC != sil.ssrc() || sr.PacketCount != 10 || sr.OctetCount != 1600 || wall.Sub(ntp).Abs() > ms || sr.RTPTime != sil.ts+uint32(c.at/sampleTime) {
+		if sr.SSRC != sil.ssrc || sr.PacketCount != 10 || sr.OctetCount != 1600 || wall.Sub(ntp).Abs() > ms || sr.RTPTime != sil.ts+uint32(c.at/sampleTime) {
 			t.Errorf("report %d: got %+v at %v", i, sr, c.at)
 		}
 		cname, ok := c.parts[1].(*rtcp.SourceDescription)
-		if !ok || len(cname.Chunks) != 1 || cname.Chunks[0].Source != sil.ssrc() || cname.Chunks[0].Items[0].Text != string(r.line.live.cname[:]) {
+		if !ok || len(cname.Chunks) != 1 || cname.Chunks[0].Source != sil.ssrc || cname.Chunks[0].Items[0].Text != string(r.line.live.cname[:]) {
 			t.Errorf("report %d: got %+v, want our CNAME", i, c.parts[1])
 		}
 	}
@@ -220,7 +220,7 @@ func TestByeIsTheLastWord(t *testing.T) {
 		t.Fatalf("got %d compounds, want the last alone", len(all))
 	}
 	bye, ok := all[0].parts[len(all[0].parts)-1].(*rtcp.Goodbye)
-	if !ok || !slices.Equal(bye.Sources, []uint32{r.track.live.silence.ssrc()}) || len(all[0].reports()) != 1 {
+	if !ok || !slices.Equal(bye.Sources, []uint32{r.track.live.silence.ssrc}) || len(all[0].reports()) != 1 {
 		t.Errorf("got %+v", all[0].parts)
 	}
 	if n := len(r.port.sent); !isRTCP(r.port.sent[n-1]) {

@@ -49,6 +49,8 @@ type shard struct {
 	agenda  agenda
 	report  [reportOctets]byte
 	block   reportBlock
+	quiet   silencePacket
+	warmth  byte // keeps what warm reads from being left out
 	pool    slotPool
 	out     *output
 	serving *liveTimeline // whose frames are in out
@@ -62,6 +64,7 @@ type shard struct {
 	controlTurn bool
 	controlAt   time.Duration
 	every       time.Duration // between this sweep and the next
+	round       uint64        // one for each sweep
 	// flooded: a port has more than its share of a sweep.
 	flooded bool
 }

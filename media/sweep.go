@@ -79,7 +79,7 @@ func (k *liveTrack) send(now time.Duration) {
 		k.silence.next = now
 	}
 	for {
-		b := k.silence.due(now, a.params.SilencePT, a.silence, k.state.Counts.Packets > 0 && k.latch.heard > now-2*silencePace)
+		b := k.silence.due(&k.shard.quiet, now, a.params.SilencePT, a.silence, k.state.Counts.Packets > 0 && k.latch.heard > now-2*silencePace)
 		if b == nil {
 			return
 		}

@@ -80,7 +80,7 @@ func (s *shard) sweep(now time.Time) {
 	if s.controlTurn = s.now >= s.controlAt; s.controlTurn {
 		s.controlAt = s.now + controlEvery
 	}
-	s.readPorts()
+	s.sweepPorts()
 	s.controlTurn = false
 	s.turns(false)
 	s.reportDue()
@@ -94,7 +94,7 @@ func (s *shard) sweep(now time.Time) {
 func (s *shard) turns(all bool) {
 	every := s.engine.cfg.SlowSweep
 	for _, l := range s.lines {
-		if !l.closed && (len(l.todo) > 0 || (l.mailed || s.now >= l.due) && (all || s.ripe(l))) {
+		if !l.closed && (len(l.todo) > 0 || (l.mailed || s.now >= l.due && s.now > l.turned) && (all || s.ripe(l))) {
 			s.turn(l)
 		}
 		if !l.closed {

@@ -55,7 +55,7 @@ func (c baresipCall) start(t *testing.T, kam registrar) *process {
 			t.Fatal(err)
 		}
 	}
-	return start(t, dir, os.Environ(), "baresip", "-f", dir, "-e", "/dial sip:"+c.user+"@sip.test", "-t", strconv.Itoa(c.seconds()))
+	return start(t, dir, os.Environ(), "baresip", "-s", "-f", dir, "-e", "/dial sip:"+c.user+"@sip.test", "-t", strconv.Itoa(c.seconds()))
 }
 
 // seconds is when it gives up: it hangs up earlier, when the audio ends.

@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,22 +21,22 @@ type earshot struct {
 	console   string
 }
 
-// startEarshot runs the daemon as user over transport and waits until it is registered.
-func startEarshot(t *testing.T, kam registrar, user, transport string) earshot {
+// startEarshot runs the daemon as user over transport and waits until it is registered. set are further settings, as section.key=value.
+func startEarshot(t *testing.T, kam registrar, user, transport string, set ...string) earshot {
 	t.Helper()
 	port := nextPort()
-	return startEarshotWith(t, kam, user, transport, port, fmt.Sprintf("listen_ip: %s, ports: %d-%d", earshotIP, port, port+79))
+	return startEarshotWith(t, kam, user, transport, port, fmt.Sprintf("listen_ip: %s, ports: %d-%d", earshotIP, port, port+79), set...)
 }
 
 // startEarshotWith is startEarshot with media settings; ports from port+98 on are the daemon's own.
-func startEarshotWith(t *testing.T, kam registrar, user, transport string, port int, media string) earshot {
+func startEarshotWith(t *testing.T, kam registrar, user, transport string, port int, media string, set ...string) earshot {
 	t.Helper()
 	dir := t.TempDir()
 	e := earshot{user: user, dir: filepath.Join(dir, "recordings"), console: fmt.Sprintf("127.0.0.1:%d", port+99)}
-	proxy, listen := registrarIP+":5060", ""
+	proxy, listen := kam.ip+":5060", ""
 	switch transport {
 	case "tls":
-		proxy = registrarIP + ":5061"
+		proxy = cmp.Or(kam.proxy, kam.ip+":5061")
 	case "udp":
 		listen = fmt.Sprintf(", listen: %q", fmt.Sprintf("%s:%d", earshotIP, port+98))
 	}
@@ -49,8 +50,12 @@ console: {listen: %q}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	args := []string{"run", "-c", file}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
 	// No environment of the machine's: a RINGCENTRAL_JWT there would make this another test.
-	e.process = start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), "run", "-c", file)
+	e.process = start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), args...)
 	eventually(t, 15*time.Second, "earshot registered over "+transport, func() bool {
 		if e.ended() {
 			t.Fatalf("earshot ended: %v", e.err)
@@ -129,16 +134,17 @@ type track struct {
 	}
 	Spans  []span
 	Counts struct {
-		Packets     int64
-		LostSamples int64 `json:"lost_samples"`
-		GapSamples  int64 `json:"gap_samples"`
-		Stray       int64 `json:"stray_packets"`
-		AuthFailed  int64 `json:"auth_failed_packets"`
-		Events      int64 `json:"event_packets"`
-		Comfort     int64 `json:"comfort_packets"`
-		RTCPPackets int64 `json:"rtcp_packets"`
-		RTCPRefused int64 `json:"rtcp_refused_packets"`
-		RTCPSent    int64 `json:"rtcp_sent_packets"`
+		ReceivedSamples int64 `json:"received_samples"`
+		Packets         int64
+		LostSamples     int64 `json:"lost_samples"`
+		GapSamples      int64 `json:"gap_samples"`
+		Stray           int64 `json:"stray_packets"`
+		AuthFailed      int64 `json:"auth_failed_packets"`
+		Events          int64 `json:"event_packets"`
+		Comfort         int64 `json:"comfort_packets"`
+		RTCPPackets     int64 `json:"rtcp_packets"`
+		RTCPRefused     int64 `json:"rtcp_refused_packets"`
+		RTCPSent        int64 `json:"rtcp_sent_packets"`
 	}
 	Quality quality
 }

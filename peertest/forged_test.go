@@ -42,18 +42,15 @@ func TestForgedPacketsAlterNothingOfBaresipsCall(t *testing.T) {
 			if p.ended() || summaryLine.MatchString(p.log.String()) {
 				t.Fatal("the call was over before the last forged packet")
 			}
-			call.await(t, p)
+			log := call.await(t, p)
 			r := road.recordings(t, 1)[0]
 			delivered := road.impairer.close()
 			k, packets := r.track(t, 0), packetsOf(delivered)
-			audio := payloads(t, delivered, packets, ulaw)
 			if k.SRTP {
-				audio = speech(t, r, k, said)
+				delivered = unsealed(t, log, delivered)
 			}
-			packets = packets[:min(len(packets), int(k.Quality.Expected))] // baresip's last may come after the end
-			if k.Samples < int64(len(said))-8000 || len(k.Spans) > 0 {
-				t.Errorf("%d samples with spans %+v, want some %d, whole", k.Samples, k.Spans, len(said))
-			}
+			audio := payloads(t, delivered, packets, ulaw)
+			packets = packets[:min(len(packets), int(k.Quality.Expected))] // the last may come after the end; none is lost
 			checkTruth(t, r, k, packets, audio)
 			// baresip has a little RTCP refused that it sends before it has keys.
 			dropped := road.dropped(t)
@@ -78,10 +75,12 @@ func forge(t *testing.T, m *impairer, sealed bool) {
 	stranger := netip.AddrPortFrom(netip.MustParseAddr(sippIP), 4000)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	begun := time.Now()
 	for n := 0; n < forgedPackets; {
 		<-tick.C
 		real, _ := m.live()
-		for range forgedEach {
+		// A tick that is missed is made up for: the call does not wait.
+		for due := min(forgedPackets, int(time.Since(begun)/(10*time.Millisecond))*forgedEach); n < due; {
 			from, to, b := stranger, real.to, likeNext(real.octets, dice)
 			switch n % 4 {
 			case 0:

@@ -98,7 +98,7 @@ func inside(m *testing.M) int {
 	return code
 }
 
-// network makes 10.77.0.1 to 10.77.0.5, and as many of IPv6, on one interface. All packets between them stay inside.
+// network makes 10.77.0.1 to 10.77.0.7, and some of IPv6, on one interface. All packets between them stay inside.
 func network() error {
 	ip, err := program("ip")
 	if err != nil {
@@ -112,6 +112,8 @@ func network() error {
 		{"addr", "add", baresipIP + "/24", "dev", interfaceName},
 		{"addr", "add", sippIP + "/24", "dev", interfaceName},
 		{"addr", "add", roughIP + "/24", "dev", interfaceName},
+		{"addr", "add", chaosIP + "/24", "dev", interfaceName},
+		{"addr", "add", relayIP + "/24", "dev", interfaceName},
 		{"link", "set", interfaceName, "up"},
 		{"link", "set", "vy", "up"},
 	}

@@ -36,13 +36,13 @@ func TestBaresipOnARoughRoadIsToldTheTruth(t *testing.T) {
 			r, delivered, saw := road.recorded(t)
 			k := r.track(t, 0)
 			checkStreams(t, saw)
-			audio := payloads(t, delivered, saw.rtp, tc.law)
 			if k.SRTP != (tc.mediaenc != "") {
 				t.Fatalf("srtp %t, want %t", k.SRTP, tc.mediaenc != "")
 			}
 			if k.SRTP {
-				audio = speech(t, r, k, said)
+				delivered = unsealed(t, log, delivered)
 			}
+			audio := payloads(t, delivered, saw.rtp, tc.law)
 			came := inTime(t, r, k, saw.rtp)
 			checkTruth(t, r, k, came, audio)
 			checkFigures(t, k, came)
@@ -75,7 +75,8 @@ func checkReports(t *testing.T, reports []report, came []packet) {
 		if !found {
 			t.Fatalf("no moment before it fits the report %+v", rep)
 		}
-		if age := rep.at - came[next-1].at; age > 400*time.Millisecond {
+		if age := rep.at - came[next-1].at; age > 2*time.Second { // a sweep, on a machine that has time for it
+
 			t.Errorf("report %+v is of %v before", rep, age)
 		}
 		if rep.ssrc != came[next-1].ssrc || math.Abs(float64(rep.jitter)-f.jitter) > 1.5+0.02*f.jitter {

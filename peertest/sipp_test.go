@@ -14,7 +14,8 @@ import (
 
 // sippCall is one run of a scenario of testdata/sipp.
 type sippCall struct {
-	limit          string // sipp gives up after it; default 60s
+	limit          string  // sipp gives up after it; default 60s
+	script         *script // instead of a scenario
 	scenario, user string
 	law            law
 	hold           time.Duration // of <pause/>
@@ -29,6 +30,9 @@ func (c sippCall) start(t *testing.T) *process {
 	scenario, err := filepath.Abs(filepath.Join("testdata", "sipp", c.scenario+".xml"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.script != nil {
+		scenario = c.script.file(t, c.dir)
 	}
 	port := nextPort()
 	return start(t, c.dir, os.Environ(), "sipp", "-sf", scenario, "-s", c.user, "-i", sippIP, "-p", strconv.Itoa(port),
@@ -123,8 +127,8 @@ func TestSippTwoLinesAreTwoChannels(t *testing.T) {
 	}
 	customer, agent := sequence(30, 200*samplesPerPacket), sequence(31, 200*samplesPerPacket)
 	done := make(chan error, 2)
-	go func() { done <- sendRTP(22100, to[0], packets(customer, ulaw, wrapsSoon)) }()
-	go func() { done <- sendRTP(22102, to[1], packets(agent, ulaw, rtpStart{1, 1, 2})) }()
+	go func() { done <- sendRTP(linesPort, to[0], packets(customer, ulaw, wrapsSoon)) }()
+	go func() { done <- sendRTP(linesPort+2, to[1], packets(agent, ulaw, rtpStart{1, 1, 2})) }()
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Fatal(err)

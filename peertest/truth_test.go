@@ -1,10 +1,14 @@
 package peertest
 
 import (
+	"encoding/base64"
 	"encoding/binary"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/pion/srtp/v3"
 )
 
 // liveWait is how long a hole waits for its packet (media.live_wait); stampSlack is what two clocks' reading of one moment
@@ -241,23 +245,34 @@ func packetsOf(delivered []arrival) (all []packet) {
 	return all
 }
 
-// speech gives a packet's samples from what the sender said, for audio that is encrypted on its way: where in it the track
-// begins is read from the first piece that is found.
-func speech(t *testing.T, r recording, k track, said []int16) func(i int, pos int64) []int16 {
+// unsealed decrypts what was delivered with the key that the sender offered, as its trace of SIP shows it (RFC 4568 section 4).
+func unsealed(t *testing.T, log string, delivered []arrival) (out []arrival) {
 	t.Helper()
-	runs := place(said, r.audio[k.Channel])
-	if len(runs) == 0 {
-		t.Fatal("nothing of what was said is in the recording")
-	}
-	shift := int64(runs[0].from-runs[0].at) + k.OffsetSamples
-	return func(_ int, pos int64) []int16 {
-		if pos < 0 {
-			return make([]int16, samplesPerPacket)
+	var open *srtp.Context
+	for _, m := range offeredKey.FindAllStringSubmatch(log, -1) {
+		key, err := base64.StdEncoding.DecodeString(m[1])
+		if err != nil || len(key) != 30 {
+			t.Fatalf("a=crypto with a key of %d octets: %v", len(key), err)
 		}
-		if from := pos + shift; from >= 0 && from+samplesPerPacket <= int64(len(said)) {
-			return said[from : from+samplesPerPacket]
+		c, err := srtp.CreateContext(key[:16], key[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Fatalf("position %d is sample %d of what was said, which has %d", pos, pos+shift, len(said))
-		return nil
+		if _, err = c.DecryptRTP(nil, delivered[0].octets, nil); err == nil {
+			open = c // the other side's key is in the trace as well
+		}
 	}
+	if open == nil {
+		t.Fatal("no key of the trace opens the first packet")
+	}
+	for i, d := range delivered {
+		plain, err := open.DecryptRTP(nil, d.octets, nil)
+		if err != nil {
+			t.Fatalf("packet %d: %v", i, err)
+		}
+		out = append(out, arrival{d.at, plain})
+	}
+	return out
 }
+
+var offeredKey = regexp.MustCompile(`a=crypto:\d+ AES_CM_128_HMAC_SHA1_80 inline:([A-Za-z0-9+/=]{40})`)

@@ -39,6 +39,8 @@ type work struct {
 	sealTry            time.Time
 	sip                []byte // all of SIPName
 	sipOwed            bool   // it is not on disk
+	// attested: the evidence log may name it.
+	attested bool
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool
 }

@@ -14,6 +14,8 @@ const (
 	cntRegisterRefused
 	cntRegisterTimeouts
 	cntForeignBindings
+	cntUnlisted
+	cntClockJumps
 	cntInvites
 	cntInvitesRefused
 	cntInvitesCancelled
@@ -42,7 +44,7 @@ const (
 var counterNames = [cntCount]string{
 	cntFlows: "flows", cntFlowsLost: "flows_lost", cntFlowsFailed: "flows_failed", cntPings: "keepalives_sent",
 	cntRegisters: "registers_sent", cntRegisterRefused: "registers_refused", cntRegisterTimeouts: "registers_unanswered",
-	cntForeignBindings: "foreign_bindings", cntInvites: "invites", cntInvitesRefused: "invites_refused",
+	cntForeignBindings: "foreign_bindings", cntUnlisted: "bindings_unlisted", cntClockJumps: "clock_jumps", cntInvites: "invites", cntInvitesRefused: "invites_refused",
 	cntInvitesCancelled: "invites_cancelled", cntInvitesBusy: "invites_busy", cntEstablished: "dialogs_established",
 	cntEnded: "dialogs_ended", cntReinvites: "reoffers_answered", cntReinvitesFailed: "reoffers_refused",
 	cntOwnReinvites: "own_reinvites", cntOwnReinvitesFailed: "own_reinvites_failed", cntRepeats: "answers_repeated",

@@ -43,7 +43,8 @@ type flow struct {
 	pongs atomic.Int64 // CRLF that came alone
 	// pingEvery is the keep-alive interval; a smaller Flow-Timer wins (RFC 5626 section 5.4).
 	pingEvery atomic.Int64
-	promised  atomic.Bool // the registrar said that it answers pings
+	sooner    chan struct{} // size 1: pingEvery became smaller
+	promised  atomic.Bool   // the registrar said that it answers pings
 	// public is how the far side sees us, where that differs from local and the Contact must say so.
 	public atomic.Pointer[netip.AddrPort]
 
@@ -350,7 +351,7 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 }
 
 func (a *Account) newFlow(t target) *flow {
-	f := &flow{net: strings.ToUpper(a.cfg.Transport), target: t, down: make(chan struct{})}
+	f := &flow{net: strings.ToUpper(a.cfg.Transport), target: t, down: make(chan struct{}), sooner: make(chan struct{}, 1)}
 	f.pingEvery.Store(int64(a.cfg.Keepalive))
 	return f
 }
@@ -380,16 +381,22 @@ func (a *Account) keepalive(f *flow) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	t.Stop()
-	for {
+	for first := true; ; first = false {
 		every := time.Duration(f.pingEvery.Load())
 		if every <= 0 {
 			return
+		}
+		if first {
+			// So that it is known early whether pongs come, before one is missed.
+			every = min(every, a.cfg.tune.firstPing)
 		}
 		// 80-100 %: a thousand devices must not ping in step.
 		t.Reset(time.Duration(float64(every) * (0.8 + 0.2*a.random())))
 		select {
 		case <-f.down:
 			return
+		case <-f.sooner:
+			continue
 		case <-t.C:
 		}
 		before := f.rx.Load()

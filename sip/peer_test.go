@@ -37,6 +37,7 @@ type peer struct {
 	branches int
 	bye      func(*msg) string // answer to BYE; nil: 200
 	asleep   chan struct{}     // not nil: it does not read until that is closed
+	hello    string            // what it says to each connection
 	pongs    int               // CRLF that came alone
 }
 
@@ -140,6 +141,19 @@ func (p *peer) cut() {
 	}
 }
 
+// greet makes the peer speak first.
+func (p *peer) greet(hello string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hello = hello
+}
+
+// gone says whether a connection was closed, here or there.
+func (p *peer) gone(c net.Conn) bool {
+	_, err := c.Write([]byte("\r\n"))
+	return err != nil
+}
+
 func (p *peer) addr() string {
 	if p.pc != nil {
 		return p.pc.LocalAddr().String()
@@ -176,7 +190,11 @@ func (p *peer) acceptLoop() {
 		}
 		p.mu.Lock()
 		p.conns = append(p.conns, c)
+		hello := p.hello
 		p.mu.Unlock()
+		if hello != "" {
+			_, _ = c.Write([]byte(hello))
+		}
 		p.wg.Go(func() { p.readStream(c) })
 	}
 }

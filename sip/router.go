@@ -19,7 +19,8 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	switch a.gate.enter() {
 	case entryGranted:
 	case entryFull:
-		a.crowded(req) // no answer: it would be one more to be sent
+		a.crowded(req)
+		a.turnAway(req)
 		return
 	case entryShut:
 		return
@@ -240,7 +241,7 @@ func (a *Account) answerNotify(req *gosip.Request, say func(code int, headers ..
 
 // known are the extensions that may be required of us. 100rel: we send no 1xx but 100, so there is nothing to make
 // reliable (RFC 3262 section 3).
-var known = map[string]bool{"timer": true, "replaces": true, "100rel": true, "from-change": true, "histinfo": true, "norefersub": true}
+var known = map[string]bool{"timer": true, "replaces": true, "100rel": true, "from-change": true, "histinfo": true, "norefersub": true, "answermode": true}
 
 // unsupported lists what a request requires and we don't know (RFC 3261 section 8.2.2.3), "" if nothing.
 func unsupported(req *gosip.Request) string {

@@ -42,7 +42,7 @@ type cli struct {
 	Sim      simCmd      `cmd:"" help:"that RingCentral alone, for other programs' tests"`
 	Bench    benchCmd    `cmd:"" help:"how many calls this machine carries: CPU per packet, beside the kernel's own"`
 	Sender   senderCmd   `cmd:"" name:"bench-sender" hidden:"" help:"the other process of bench"`
-	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: list, show, export"`
+	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: list, show, export, verify"`
 	Settings settingCmd  `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
 	Version  versionCmd  `cmd:"" help:"version and build"`
 }
