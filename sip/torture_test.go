@@ -148,7 +148,9 @@ func suffer(t *testing.T, p *peer, h *house, text, want string) {
 	}
 	fence := p.newDialog("fence")
 	p.send(fence.request("OPTIONS", ""))
-	res := p.nextOf(func(m *msg) bool { return m.method() == "" && !m.is("100") && m.get("CSeq") != "" && !p.again(m, text, want) })
+	res := p.nextOf(func(m *msg) bool {
+		return m.method() == "" && !m.is("100") && m.get("CSeq") != "" && !p.again(m, text, want)
+	})
 	if res.get("Call-Id") != "fence" || !res.is("200") {
 		t.Errorf("got %q of %s, want nothing but the 200 to OPTIONS", res.start, res.get("Call-Id"))
 	}
