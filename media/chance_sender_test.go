@@ -96,9 +96,10 @@ type teller struct {
 	n       int
 	laws    []uint8
 	eventPT uint8
-	pauses  bool // it has pauses, noise, events and lengths that change
-	oddTS   bool // its events carry timestamps of no meaning
-	odd     bool // each packet has a length of its own
+	pauses  bool       // it has pauses, noise, events and lengths that change
+	oddTS   bool       // its events carry timestamps of no meaning
+	odd     bool       // each packet has a length of its own
+	dress   *rand.Rand // what else may stand in its headers; nil: nothing
 	ppm     int64
 }
 
@@ -118,6 +119,9 @@ func tell(r *rand.Rand, cfg Config) *story {
 		t.pauses, t.lengths = true, []int{33, 80, 170, 171, 160, 1, 7, 480, 800}
 	}
 	t.n = t.lengths[r.IntN(len(t.lengths))]
+	if t.p.ssrc%4 == 0 {
+		t.dress = rand.New(rand.NewPCG(uint64(t.p.ssrc), 3))
+	}
 	t.rekey()
 	p := t.params(t.key, wire, t.eventPT)
 	t.note(0, func(g *rig) { g.commit(p) })
@@ -302,7 +306,7 @@ func (t *teller) quiet(samples int) {
 func (t *teller) send(c cargo, pt uint8, n int, payload []byte) {
 	p := t.p
 	p.pt, p.n, p.payload = pt, n, payload
-	s := sent{spec: p, cargo: c, at: t.at, from: t.from, octets: p.marshal()}
+	s := sent{spec: p, cargo: c, at: t.at, from: t.from, octets: dressed(p.marshal(), t.dress)}
 	if t.secure {
 		b, err := t.seal.seal(s.octets)
 		if err != nil {
@@ -312,6 +316,30 @@ func (t *teller) send(c cargo, pt uint8, n int, payload []byte) {
 	}
 	t.packets = append(t.packets, s)
 	t.p.seq++
+}
+
+// dressed is a packet with what else a header may have (RFC 3550 section 5.1): the marker, contributing sources, an extension, padding.
+func dressed(b []byte, r *rand.Rand) []byte {
+	if r == nil {
+		return b
+	}
+	var more []byte
+	b[1] |= 0x80 * byte(r.IntN(2))
+	for range r.IntN(3) * r.IntN(2) {
+		b[0]++
+		more = append(more, 0, 0, 0, byte(r.Uint32()))
+	}
+	if n := byte(r.IntN(4)); n > 0 {
+		b[0] |= 0x10
+		more = append(more, 0xBE, 0xDE, 0, n)
+		more = append(more, make([]byte, 4*n)...)
+	}
+	b = slices.Insert(b, headerOctets, more...)
+	if n := byte(r.IntN(9)); n > 0 {
+		b[0] |= 0x20
+		b = append(append(b, make([]byte, n-1)...), n)
+	}
+	return b
 }
 
 // String is the story for a human: a line per packet, in the order in which they were sent, but for calm stretches.

@@ -94,6 +94,7 @@ func (g *stage) play(t testing.TB, s *story, attach ...func(*rig)) *rig {
 	}
 	r.until(zero + end + 40*ms).close()
 	g.rig.now = r.now
+	r.s.nothingKept(t)
 	return r
 }
 

@@ -105,11 +105,10 @@ func (k *liveTrack) end(c call.Cause) {
 		return
 	}
 	now := k.shard.now
-	if k.open() {
-		k.drain()
-	}
+	k.drain()
 	k.ripenTrial(now, true)
 	k.dropTrial(now)
+	k.dropEarly(now)
 	k.forsakeOld(forever)
 	k.placer.flush(now)
 	if k.digits.finish() {
