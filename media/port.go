@@ -79,33 +79,38 @@ func (s *shard) shut(p *port) {
 	p.pair.close(s.engine.ports, s.now)
 }
 
-// readPorts takes what came to all ports.
+// readPorts takes what came to all ports. With turns it lets the timelines take their turn whose time it is as soon as all of theirs were read:
+// while what came is still in the processor's cache.
 //
 //earshot:hot
-func (s *shard) readPorts() {
-	s.flooded = false
-	for i := 0; i < len(s.ports); i++ { // a turn in between may close some
-		s.readPort(s.ports[i], true)
-	}
-}
-
-// sweepPorts takes what came to all ports, and lets the timelines take their turn whose time it is as soon as all of theirs were read: while what
-// came is still in the processor's cache.
-//
-//earshot:hot
-func (s *shard) sweepPorts() {
+func (s *shard) readPorts(turns bool) {
 	s.flooded = false
 	s.round++
 	for i := 0; i < len(s.ports); i++ {
-		p := s.ports[i]
+		p, ports := s.ports[i], len(s.ports)
+		if p.round == s.round {
+			continue
+		}
 		s.warmth += p.warmRoutes()
 		s.readPort(p, true)
 		p.round = s.round
-		s.warmth += p.warm()
-		for j := 0; j < len(p.tracks); j++ { // one that is left out because another has gone has its turn later
-			if l := p.tracks[j].line; l.mailed && s.ripe(l) && l.read(s.round) {
-				s.turn(l)
-			}
+		if turns {
+			s.warmth += p.warm()
+			s.turnsOf(p)
+		}
+		if len(s.ports) < ports { // a call ended: the ports after it have moved up
+			i = -1
+		}
+	}
+}
+
+// turnsOf lets the timelines of a port's tracks take their turn whose time it is.
+//
+//earshot:hot
+func (s *shard) turnsOf(p *port) {
+	for i := 0; i < len(p.tracks); i++ { // one that is left out because another has gone has its turn later
+		if l := p.tracks[i].line; l.mailed && s.ripe(l) && l.read(s.round) {
+			s.turn(l)
 		}
 	}
 }

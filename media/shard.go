@@ -171,7 +171,7 @@ func (s *shard) shutDown(now time.Time, why error) {
 	}
 	s.setClock(now)
 	s.takePosts(true)
-	s.readPorts()
+	s.readPorts(false)
 	for _, l := range s.lines {
 		s.serve(l)
 		for i := range l.todo {

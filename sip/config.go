@@ -94,6 +94,7 @@ type tuning struct {
 	second        time.Duration // the unit of back-off steps, slow retries and session intervals
 	logEvery      time.Duration // a repeated error is one line in so much
 	lookEvery     time.Duration // whether a clock jumped
+	guardSlower   int           // a divisor of what one source may bring; 0: none
 }
 
 func (t tuning) orDefault() tuning {

@@ -19,10 +19,15 @@ type neighbour struct {
 	n  int
 }
 
-// withNeighbour starts an account that listens to 127.0.0.9 besides the registrar.
-func withNeighbour(t *testing.T) (*peer, *house, *neighbour) {
+// withNeighbour starts an account that listens to 127.0.0.9 besides the registrar; slower divides what both may bring.
+func withNeighbour(t *testing.T, slower int) (*peer, *house, *neighbour) {
 	t.Helper()
-	p, h := start(t, "udp", func(c *sip.Config) { c.AcceptFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")} })
+	p, h := start(t, "udp", func(c *sip.Config) {
+		tm := short
+		tm.Slower = slower
+		*c = c.WithTimers(tm)
+		c.AcceptFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}
+	})
 	c, err := net.ListenPacket("udp", "127.0.0.9:0")
 	if err != nil {
 		t.Skipf("127.0.0.9: %v", err)
@@ -63,9 +68,9 @@ func (n *neighbour) answer(limit time.Duration) string {
 }
 
 func TestFloodOfOneSourceCostsNobodyElse(t *testing.T) {
-	p, h, n := withNeighbour(t)
-	for h.counter("datagrams_flood") < 1000 {
-		for range 100 {
+	p, h, n := withNeighbour(t, 50)
+	for h.counter("datagrams_flood") < 300 {
+		for range 20 {
 			n.send(n.request("OPTIONS", ""))
 		}
 	}
@@ -76,7 +81,7 @@ func TestFloodOfOneSourceCostsNobodyElse(t *testing.T) {
 }
 
 func TestScannerGetsNoAnswer(t *testing.T) {
-	p, h, n := withNeighbour(t)
+	p, h, n := withNeighbour(t, 0)
 	n.send(n.request("OPTIONS", "", "User-Agent: friendly-scanner"))
 	n.send(n.request("OPTIONS", ""))
 	if got := n.answer(5 * time.Second); !strings.Contains(got, "Call-ID: n2") {
@@ -94,7 +99,7 @@ func TestScannerGetsNoAnswer(t *testing.T) {
 }
 
 func TestAnswerGoesToTheSourceWhateverViaSays(t *testing.T) {
-	_, _, n := withNeighbour(t)
+	_, _, n := withNeighbour(t, 0)
 	victim, err := net.ListenPacket("udp", "127.0.0.77:0")
 	if err != nil {
 		t.Skipf("127.0.0.77: %v", err)
@@ -118,7 +123,7 @@ func TestAnswerGoesToTheSourceWhateverViaSays(t *testing.T) {
 }
 
 func TestNoAnswerIsTwiceItsRequest(t *testing.T) {
-	_, _, n := withNeighbour(t)
+	_, _, n := withNeighbour(t, 0)
 	for _, method := range []string{"OPTIONS", "INVITE", "BYE", "FOO", "REGISTER", "SUBSCRIBE", "NOTIFY", "CANCEL", "UPDATE"} {
 		for _, sdp := range []string{"", "Accept: x/y", "Require: a, b, c, d, e, f"} {
 			var req string

@@ -5,6 +5,7 @@ import "time"
 // Timers shortens what waits; zero fields stay as they are.
 type Timers struct {
 	Second, Register, Probe, Pong, T1, Reorder, Reinvite, Again, Dial, Log, Unreg, Write, Silence, Look, Rest, FirstPing, Message time.Duration
+	Slower                                                                                                                        int // divides what one source may bring
 }
 
 // WithTimers gives c with other waiting times.
@@ -12,7 +13,7 @@ func (c Config) WithTimers(t Timers) Config {
 	c.tune = tuning{
 		second: t.Second, registerLimit: t.Register, probeEvery: t.Probe, pongLimit: t.Pong, t1: t.T1, t2: 8 * t.T1,
 		reorderWait: t.Reorder, reinviteLimit: t.Reinvite, reinviteAgain: t.Again, dialLimit: t.Dial, logEvery: t.Log, unregLimit: t.Unreg,
-		writeLimit: t.Write, silence: t.Silence, lookEvery: t.Look, proxyRest: t.Rest, firstPing: t.FirstPing, messageLimit: t.Message,
+		writeLimit: t.Write, silence: t.Silence, lookEvery: t.Look, proxyRest: t.Rest, firstPing: t.FirstPing, messageLimit: t.Message, guardSlower: t.Slower,
 	}
 	return c
 }

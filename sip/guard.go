@@ -23,6 +23,7 @@ const maxGuarded = 4096
 // guard says which datagrams are read at all, before any of their octets is looked at: what is beyond costs the read alone.
 // It is owned by a socket's read loop.
 type guard struct {
+	slower  int // a divisor of all limits; 0: none
 	sources map[netip.Addr]bucket
 	crowd   bucket
 }
@@ -55,7 +56,8 @@ func (g *guard) allow(src netip.Addr, proxy bool, now time.Time) bool {
 	if proxy {
 		rate, burst = proxyRate, proxyBurst
 	}
-	if !b.take(now, rate, burst) || !proxy && !g.crowd.take(now, crowdRate, crowdBurst) {
+	slower := max(g.slower, 1)
+	if !b.take(now, rate/slower, burst/slower) || !proxy && !g.crowd.take(now, crowdRate/slower, crowdBurst/slower) {
 		return false
 	}
 	if g.sources == nil {

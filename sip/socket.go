@@ -247,6 +247,7 @@ func (a *Account) socketAt(ctx context.Context, via netip.Addr) (*socket, error)
 		PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, account: a,
 		pool:   a.ua.TransportLayer().Pool("udp"),
 		closed: make(chan struct{}), served: make(chan struct{}), sources: make(map[string]struct{}),
+		guard: guard{slower: a.cfg.tune.guardSlower},
 	}
 	a.socket = s
 	a.wg.Go(func() {
