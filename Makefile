@@ -3,6 +3,7 @@ SHELL    := /bin/bash
 GO       ?= go
 DEMO_DIR ?= demo
 FUZZ     ?= 10s
+STORIES  ?= 10000
 RACE     ?= ./call/... ./console/... ./internal/attr/... ./internal/secret/... ./media/... ./recorder/... ./sip/... ./stream/... ./supervise/...
 
 .PHONY: help demo test check build bench fmt vet lint race fuzz docs clean
@@ -39,8 +40,9 @@ vet:
 lint:
 	@if command -v golangci-lint >/dev/null; then golangci-lint run ./...; else echo "golangci-lint is not installed: passed over"; fi
 
+# Each story of media's property test is a sender and a network by chance: 10,000 take two cores some two minutes with -race.
 race:
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m $(RACE)
+	EARSHOT_STORIES=$(STORIES) CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m $(RACE)
 
 fuzz:
 	scripts/fuzz.sh $(FUZZ)

@@ -65,10 +65,16 @@ next:
 // test. What is left of it at the test's end is killed.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startWith(t, dir, nil, args...)
+}
+
+// startWith is start with more in the environment.
+func startWith(t *testing.T, dir string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(t.Context(), earshot, args...)
 	p.cmd.Dir = dir
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.log
 	p.cmd.WaitDelay = 5 * time.Second // a grandchild may hold the pipe
 	if err := p.cmd.Start(); err != nil {

@@ -83,6 +83,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("GET /listen", c.listen)
 	c.byHand(mux)
+	c.ladders(mux)
 	if cfg.Operator != nil {
 		c.operate(mux)
 	}

@@ -26,6 +26,7 @@ var metrics = []metric{
 	gauge("earshot_sip_registered", "Accounts that are registered now.", func(s *Snapshot) float64 { return float64(s.Registered) }),
 	gauge("earshot_sip_accounts", "Accounts there are.", func(s *Snapshot) float64 { return float64(s.Accounts) }),
 	counters("earshot_sip_events_total", "Events of signalling.", "event", func(s *Snapshot) map[string]int64 { return s.SIP }),
+	counters("earshot_sip_answers_total", "Our final answers to INVITEs, by status code.", "code", func(s *Snapshot) map[string]int64 { return s.SIPAnswers }),
 	gauges("earshot_calls", "Calls by state.", "state", func(s *Snapshot) map[string]int64 { return s.Calls }),
 	counters("earshot_calls_ended_total", "Calls that ended, by cause.", "cause", func(s *Snapshot) map[string]int64 { return s.CallsEnded }),
 	gauge("earshot_media_tracks", "Tracks that are open now.", func(s *Snapshot) float64 { return float64(s.Tracks) }),

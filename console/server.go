@@ -21,8 +21,8 @@ const (
 	answerTimeout = 10 * time.Second // for the whole of a request
 	idleTimeout   = 30 * time.Second
 	endTimeout    = 2 * time.Second // for requests under way when Run ends
-	// sweepLimit is how old the last sweep may be before the process counts as hung; a sweep is due each 20 ms.
-	sweepLimit = 5 * time.Second
+	// SweepLimit is how old the last sweep may be before the process counts as hung; a sweep is due each 20 ms.
+	SweepLimit = 5 * time.Second
 )
 
 // Config is the console's configuration.
@@ -101,7 +101,7 @@ func handler(cfg Config) http.Handler {
 
 // live is what /livez checks: a process that answers, with an engine that sweeps.
 func live(s Snapshot) []Check {
-	c := Check{Name: "sweep", OK: s.SweepAge <= sweepLimit, Text: fmt.Sprintf("%v ago", s.SweepAge.Round(time.Millisecond))}
+	c := Check{Name: "sweep", OK: s.SweepAge <= SweepLimit, Text: fmt.Sprintf("%v ago", s.SweepAge.Round(time.Millisecond))}
 	if s.SweepAge < 0 {
 		c.Text = "not yet"
 	}

@@ -27,6 +27,7 @@ type Snapshot struct {
 	Calls      map[string]int64 // by state: wanted, joining, live, held, ended
 	CallsEnded map[string]int64 // by call.Code, since start
 	SIP        map[string]int64 // by event, since start
+	SIPAnswers map[string]int64 // final answers to INVITEs by status code, since start
 
 	MediaSamples map[string]int64 // by kind, since start
 	MediaDrops   map[string]int64 // packets by reason, since start

@@ -51,19 +51,20 @@ type Call struct {
 	parting sync.Mutex
 
 	// mu guards the fields below. Nothing is called with it held.
-	mu      sync.Mutex
-	info    call.Info
-	agent   string // extension number of who has the call
-	parts   []*part
-	legs    []*leg
-	tracks  []*media.Track // all that ever were
-	holders int            // legs that are being made
-	closing bool
-	cause   call.Cause    // of the newest leg that ended
-	down    time.Duration // when the last leg ended, on the engine's clock; 0: there is one, or there was none
-	left    bool          // the agent has left since
-	broken  time.Time     // when a leg ended that this process can't ask for again; zero: none has
-	silent  map[media.TrackID]silence
+	mu       sync.Mutex
+	info     call.Info
+	agent    string // extension number of who has the call
+	parts    []*part
+	legs     []*leg
+	tracks   []*media.Track // all that ever were
+	holders  int            // legs that are being made
+	closing  bool
+	cause    call.Cause    // of the newest leg that ended
+	down     time.Duration // when the last leg ended, on the engine's clock; 0: there is one, or there was none
+	left     bool          // the agent has left since
+	broken   time.Time     // when a leg ended that this process can't ask for again; zero: none has
+	silent   map[media.TrackID]silence
+	laddered map[string]bool // dialogs whose SIP a recording has
 }
 
 // silence is how long a track has brought nothing.
@@ -77,7 +78,7 @@ type silence struct {
 func newCall(e *Endpoint, r *ear, info call.Info) *Call {
 	return &Call{
 		id: info.ID, agent: info.Agent, mode: info.Mode, e: e, ear: r, made: make(chan struct{}), changed: make(chan struct{}, 1),
-		holders: 1, silent: map[media.TrackID]silence{},
+		holders: 1, silent: map[media.TrackID]silence{}, laddered: map[string]bool{},
 	}
 }
 
@@ -285,6 +286,7 @@ func (c *Call) close() {
 	c.recordAgain() // a record without audio is better than none
 	parts := c.allParts()
 	last := len(parts) - 1
+	c.keepLadders(parts, cause)
 	states := c.sealed(parts[:last]) // in order: each manifest holds the hash of the one before
 	c.post(call.Event{Type: call.EventCallEnded, Facts: map[string]any{"cause": string(cause.Code), "text": cause.Text}})
 	<-c.timeline.Close(cause)

@@ -32,6 +32,8 @@ type Config struct {
 	Stream stream.Config
 	// Sink, if not nil, gives each call a further sink, or nil. It is called before the call is answered.
 	Sink func(call.Info) media.Sink
+	// AnswerAsked: an INVITE that answers no request of ours gets 480 unless it asks for auto-answer (sip.Invitation.AutoAnswer).
+	AnswerAsked bool
 	// NoMediaTimeout: a live track without packets for so long is told once; default 30 s.
 	NoMediaTimeout time.Duration
 	// RejoinTimeout is how long a call without legs stays open while RingCentral still shows it; default 30 s.

@@ -29,6 +29,9 @@ type ear struct {
 	account *sip.Account // nil until its credentials are known
 	why     string       // why there is none
 	runs    bool         // the account does
+
+	// told is the failure of the registration whose SIP is on disk. Owned by Endpoint.Run.
+	told time.Time
 }
 
 // infoEvery are the waits between tries to read the device's SIP account from RingCentral.
@@ -152,6 +155,10 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	if p.refused {
 		return nil, r.refuse(inv, p)
 	}
+	if r.unwanted(inv, p) {
+		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
+	}
+	r.takesOver(inv, &p)
 	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
 	}

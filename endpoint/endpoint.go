@@ -42,6 +42,7 @@ type Endpoint struct {
 	wanted map[string]wanted // calls that supervise asks for, by session
 	owed   []missedCall      // records of missed calls that the disk did not take yet
 	older  older             // the process that we took over from
+	past   []pastCall        // the newest calls that are over
 }
 
 // New checks the configuration and opens what it owns: the recordings' folder and its lock.
@@ -150,6 +151,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		select {
 		case <-retry.C:
 			e.recordOwed()
+			e.keepRegistrations()
 		case c := <-e.fresh:
 			calls.Go(func() { c.run(up) })
 		case m := <-e.missed:

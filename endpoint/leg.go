@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -21,8 +22,8 @@ type leg struct {
 	id     string // SIP Call-ID
 	call   *Call
 	ear    *ear
-	toward netip.Addr // where the far side is, when the offer does not say it
-	source string
+	toward netip.Addr     // where the far side is, when the offer does not say it
+	caller map[string]any // facts of its INVITE
 	party  func(offer.Stream) call.Party
 	joins  []joinKey
 	agent  string        // extension number
@@ -168,7 +169,7 @@ func (l *leg) Established(d *sip.Dialog) {
 	l.mu.Lock()
 	l.dialog = d
 	l.mu.Unlock()
-	facts := map[string]any{"sip_call_id": l.id, "source": l.source}
+	facts := maps.Clone(l.caller)
 	if !l.wanted.IsZero() {
 		facts["waited_ms"] = time.Since(l.wanted).Milliseconds()
 	}
@@ -218,6 +219,9 @@ func (l *leg) Ended(c call.Cause) {
 	}
 	l.dialog = nil
 	l.mu.Unlock()
+	if wentWrong(c.Code) {
+		l.call.addLadder(l.current(), l.ear, l.id)
+	}
 	l.call.post(call.Event{Type: call.EventLegEnded, Leg: l.id, Facts: map[string]any{"cause": string(c.Code), "text": c.Text}})
 	if sup := l.ear.supervisor(); sup != nil {
 		for _, k := range l.joins {

@@ -141,7 +141,7 @@ func unasked(inv *sip.Invitation) plan {
 
 func newLeg(c *Call, r *ear, inv *sip.Invitation, p plan, toward netip.Addr) *leg {
 	return &leg{
-		id: inv.CallID, call: c, ear: r, toward: toward, source: inv.Source, joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, agent: p.info.Agent, born: r.e.engine.Now(),
+		id: inv.CallID, call: c, ear: r, toward: toward, caller: callerFacts(inv), joins: p.joins, wanted: p.wanted, hurdle: p.hurdle, agent: p.info.Agent, born: r.e.engine.Now(),
 		party: func(s offer.Stream) call.Party {
 			if party, ok := p.parties[s.Line]; ok {
 				return party

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/earshot/earshot/media"
@@ -70,7 +71,8 @@ func diskFinding(r recorder.Config, channels, peakCalls, share int) supervise.Fi
 	perDay := float64(recorder.BytesPerSecond(r.Format, channels)) * float64(peakCalls) * float64(share) / 100 * peakHours * 3600
 	f.Found = fmt.Sprintf("%.1f GB free in %s", float64(free)/gigabyte, r.Dir)
 	if peakCalls > 0 {
-		f.Found += fmt.Sprintf("; %d calls, %d %% of them heard, write %.1f GB in %d hours (%s, channels: %d)", peakCalls, share, perDay/gigabyte, peakHours, r.Format, channels)
+		f.Found += fmt.Sprintf("; %d calls, %d %% of them heard, write %.1f GB a day of %d hours (%s, channels: %d): full in %.0f days",
+			peakCalls, share, perDay/gigabyte, peakHours, r.Format, channels, float64(free)/perDay)
 	}
 	switch {
 	case free < leastFreeBytes:
@@ -88,19 +90,19 @@ func (s Status) Findings() []supervise.Finding {
 		f := supervise.Finding{Mark: supervise.MarkOK, What: "sip " + d.Device, Found: fmt.Sprintf("%s since %s over %s, %d dialogs",
 			d.Status, d.Since.UTC().Format("2006-01-02T15:04:05Z"), d.Proxy, d.Dialogs)}
 		if !d.Registered {
-			f.Mark, f.Do = supervise.MarkFail, "see docs/troubleshooting.md"
+			f.Mark, f.Do = supervise.MarkFail, cmp.Or(d.Hint, "see docs/troubleshooting.md")
 			f.Found = fmt.Sprintf("%s: %d %s", d.Status, d.Code, d.Reason)
 			if d.Code == 0 {
 				f.Found = d.Status + ": " + d.Reason
 			}
 		}
 		out = append(out, f)
-	}
-	if n := s.SIP["foreign_bindings"]; n > 0 {
-		out = append(out, supervise.Finding{
-			Mark: supervise.MarkWarn, What: "sip", Found: fmt.Sprintf("the registrar listed another program's Contact %d times", n),
-			Do: "one program a device: RingCentral sends a call to the newest registration only. Stop the other one, or use another device",
-		})
+		if d.Others > 0 {
+			out = append(out, supervise.Finding{
+				Mark: supervise.MarkWarn, What: "sip " + d.Device, Found: fmt.Sprintf("the registrar lists %d Contacts of another program", d.Others),
+				Do: "one program a device: RingCentral sends a call to the newest registration only. Stop the other one, or use another device",
+			})
+		}
 	}
 	for _, c := range s.Checks {
 		if !c.OK && c.Name != "ringcentral" && c.Name != "disk" && len(s.Devices) == 0 {

@@ -25,17 +25,16 @@ func TestPreflightMeasuresTheDiskAgainstTheLoad(t *testing.T) {
 	if len(got) != 2 || got[0].Mark != supervise.MarkFail || !strings.Contains(got[0].Do, "media.listen_ip") {
 		t.Errorf("ports of an address that is not ours: got %+v", got)
 	}
-	if len(got) == 2 && (got[1].Mark != supervise.MarkWarn || !strings.Contains(got[1].Found, "write 460800.0 GB in 8 hours (wav, channels: 2)")) {
+	if len(got) == 2 && (got[1].Mark != supervise.MarkWarn || !strings.Contains(got[1].Found, "write 460800.0 GB a day of 8 hours (wav, channels: 2): full in 0 days")) {
 		t.Errorf("a million calls, half of them heard: got %+v", got[1])
 	}
 }
 
 func TestStatusBecomesFindings(t *testing.T) {
 	st := endpoint.Status{
-		SIP: map[string]int64{"foreign_bindings": 3},
 		Devices: []endpoint.DeviceStatus{
-			{Device: "1", Registered: true, Status: "registered", Proxy: "p:5096"},
-			{Device: "2", Status: "rejected", Code: 403, Reason: "Forbidden"},
+			{Device: "1", Registered: true, Status: "registered", Proxy: "p:5096", Others: 2},
+			{Device: "2", Status: "rejected", Code: 403, Reason: "Forbidden", Hint: "check the password"},
 			{Device: "3", Status: "backoff", Reason: "connection refused"},
 		},
 	}
@@ -43,11 +42,14 @@ func TestStatusBecomesFindings(t *testing.T) {
 	var b strings.Builder
 	for _, f := range got {
 		fmt.Fprintf(&b, "%s %s: %s\n", f.Mark, f.What, f.Found)
+		if f.What == "sip 2" && f.Do != "check the password" {
+			t.Errorf("to do: %q, want the account's own hint", f.Do)
+		}
 		if (f.Mark == supervise.MarkOK) != (f.Do == "") {
 			t.Errorf("%+v: want something to do where it is not ok", f)
 		}
 	}
-	for _, want := range []string{"ok sip 1: registered since", "FAIL sip 2: rejected: 403 Forbidden\n", "FAIL sip 3: backoff: connection refused\n", "warn sip: the registrar listed another program's Contact 3 times\n"} {
+	for _, want := range []string{"ok sip 1: registered since", "FAIL sip 2: rejected: 403 Forbidden\n", "FAIL sip 3: backoff: connection refused\n", "warn sip 1: the registrar lists 2 Contacts of another program\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &b)
 		}

@@ -26,6 +26,7 @@ type Status struct {
 	Drops   map[string]int64    `json:"drops"`
 	Quality map[string]int64    `json:"quality"` // live tracks by that of their newest 10 s
 	SIP     map[string]int64    `json:"sip"`
+	Answers map[string]int64    `json:"answers"` // to INVITEs, by status code
 	// Draining: no new calls, and the end with the last one.
 	Draining bool `json:"draining,omitempty"`
 	// Older is the process that this one took over from, while it still has calls.
@@ -46,6 +47,8 @@ type DeviceStatus struct {
 	Status     string    `json:"status"` // as sip.State.Status
 	Code       int       `json:"code,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
+	Hint       string    `json:"hint,omitempty"`   // what a person must do
+	Others     int       `json:"others,omitempty"` // Contacts of other programs that registered as this device
 	Since      time.Time `json:"since"`
 	NextTry    time.Time `json:"next_try,omitzero"`
 	Proxy      string    `json:"proxy,omitempty"`
@@ -105,6 +108,8 @@ type TrackQuality struct {
 	ExpectedPackets   int64   `json:"expected_packets"`
 	LostPackets       int64   `json:"lost_packets"`
 	LongestRunPackets int64   `json:"longest_run_packets"`
+	JitterMeanMillis  float64 `json:"jitter_mean_ms"`
+	JitterMaxMillis   float64 `json:"jitter_max_ms"`
 	BurstRatio        float64 `json:"burst_ratio"`
 	R                 float64 `json:"r"` // E-model, without delay and echo
 	MOS               float64 `json:"mos"`
@@ -144,7 +149,7 @@ func rating(r float64) string {
 func (e *Endpoint) Status() Status {
 	s := Status{
 		Started: e.started, Checks: []Check{}, Devices: []DeviceStatus{}, Calls: []CallStatus{}, Waiting: []WaitingStatus{},
-		Ended: map[call.Code]int64{}, Stored: map[string]int64{}, Samples: map[string]int64{}, Drops: map[string]int64{}, SIP: map[string]int64{},
+		Ended: map[call.Code]int64{}, Stored: map[string]int64{}, Samples: map[string]int64{}, Drops: map[string]int64{}, SIP: map[string]int64{}, Answers: map[string]int64{},
 	}
 	devices := map[*ear]supervise.DeviceStatus{}
 	for _, p := range e.pools {
@@ -198,7 +203,7 @@ func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 	}
 	st := a.State()
 	s.Devices = append(s.Devices, DeviceStatus{
-		Device: device, Registered: st.Registered, Status: st.Status, Code: st.Code, Reason: st.Reason,
+		Device: device, Registered: st.Registered, Status: st.Status, Code: st.Code, Reason: st.Reason, Hint: st.Hint, Others: st.Others,
 		Since: st.Since, NextTry: st.NextTry, Proxy: st.Proxy, Local: local(st), Dialogs: st.Dialogs,
 		Limit: in.Limit, Supervisor: in.Device.Extension,
 	})
@@ -206,7 +211,13 @@ func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 	if !st.Registered && st.Reason != "" {
 		check.Text += ": " + st.Reason
 	}
+	if st.Hint != "" {
+		check.Text += "; " + st.Hint
+	}
 	s.Checks = append(s.Checks, check)
+	for k, v := range a.Answers() {
+		s.Answers[k] += v
+	}
 	for k, v := range a.Counters() {
 		s.SIP[k] += v
 	}
@@ -320,6 +331,7 @@ func trackStatus(t media.TrackState, held bool) TrackStatus {
 	if q := t.Quality; q.ExpectedPackets > 0 {
 		s.Quality = &TrackQuality{
 			ExpectedPackets: q.ExpectedPackets, LostPackets: q.LostPackets, LongestRunPackets: q.LongestRunPackets,
+			JitterMeanMillis: q.JitterMeanSamples * 1000 / media.SampleRate, JitterMaxMillis: q.JitterMaxSamples * 1000 / media.SampleRate,
 			BurstRatio: q.BurstRatio, R: q.R, MOS: q.MOS, RecentR: q.Recent.R, RecentMOS: q.Recent.MOS, WorstR: q.R,
 		}
 		if q.Worst.ExpectedPackets > 0 {

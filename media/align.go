@@ -16,14 +16,20 @@ const (
 // aligner watches transit, arrival minus position in samples: its minimum places the track on the call's timeline, its
 // slope is the drift, its changes are the jitter. Beside it, what sender reports say of the sender's clock.
 type aligner struct {
-	first  time.Duration // arrival of the first packet
-	any    bool
-	least  int64 // transit over the first placeAfter
-	placed bool
+	first     time.Duration // arrival of the first packet
+	least     int64         // transit over the first placeAfter
+	jitter16  int64         // RFC 3550 appendix A.8, in 1/16 samples
+	jitterOf  int64         // transit of the packet before
+	any       bool          // least is
+	placed    bool
+	jitterAny bool
+	stale     bool          // the estimates may be better than those that were told
+	until     time.Duration // end of the present window
+	now       lowest        // of the present window
+	// Of all epochs: the highest of jitter16, their sum, and of how many packets.
+	jitterMax16, jitterSum16, jitterPackets int64
 
-	until time.Duration // end of the present window
-	now   lowest        // of the present window
-	last  lowest        // of the window before
+	last lowest // of the window before
 
 	// Of the present epoch: the windows' quickest packets, and the sender reports.
 	arrivals   envelope
@@ -31,11 +37,6 @@ type aligner struct {
 	adds, next int       // additions to both; at how many they are looked at next
 	present    knowledge
 	past       []knowledge // of the epochs before, at most maxEpochs
-	stale      bool        // the estimates may be better than those that were told
-
-	jitter16  int64 // RFC 3550 appendix A.8, in 1/16 samples
-	jitterOf  int64 // transit of the packet before
-	jitterAny bool
 }
 
 // lowest is a window's quickest packet.
@@ -106,7 +107,8 @@ func (a *aligner) restart() {
 	a.now, a.last, a.jitterAny, a.jitter16 = lowest{}, lowest{}, false, 0
 }
 
-// jitter is RFC 3550 appendix A.8, scaled by 16.
+// jitter is RFC 3550 appendix A.8, scaled by 16: of each packet that is received, copies and late ones too, in the order
+// of arrival (section 6.4.1).
 //
 //earshot:hot
 func (a *aligner) jitter(arrival time.Duration, pos int64) {
@@ -121,6 +123,15 @@ func (a *aligner) jitter(arrival time.Duration, pos int64) {
 		d = -d
 	}
 	a.jitter16 += d - (a.jitter16+8)>>4
+	a.jitterMax16 = max(a.jitterMax16, a.jitter16)
+	a.jitterSum16 += a.jitter16
+	a.jitterPackets++
+}
+
+// summarize writes down what the jitter of all epochs was.
+func (a *aligner) summarize(q *Quality) {
+	q.JitterMaxSamples = float64(a.jitterMax16) / 16
+	q.JitterMeanSamples = float64(a.jitterSum16) / 16 / float64(max(1, a.jitterPackets))
 }
 
 // place fixes the offset, once: when the first 500 ms are in, or the track ends.

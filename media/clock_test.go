@@ -46,3 +46,23 @@ func TestAStepOfTheWallClockMovesNoPacket(t *testing.T) {
 		t.Errorf("stamp from after the step: got %v, want %v", got, s.now-5*ms)
 	}
 }
+
+// TestWhatComesWhileASweepIsHeldUpKeepsItsTime: the processor was taken away for 200 ms between the clock and the port.
+func TestWhatComesWhileASweepIsHeldUpKeepsItsTime(t *testing.T) {
+	r := newRig(t, Config{})
+	s := r.s
+	r.e.start = time.Now().Add(-10 * time.Second)
+	s.setClock(r.e.start.Add(9780 * ms))
+	s.setClock(r.e.start.Add(9800 * ms))
+	for _, c := range []struct{ came, want time.Duration }{
+		{9900 * ms, 9900 * ms}, {9999 * ms, 9999 * ms}, {time.Hour, 9800 * ms},
+	} {
+		if got := s.arrival(r.e.start.Add(c.came).UnixNano()); got != c.want {
+			t.Errorf("came at %v: got %v, want %v", c.came, got, c.want)
+		}
+	}
+	s.clock.stepped = true // then nobody knows
+	if got := s.arrival(r.e.start.Add(9900 * ms).UnixNano()); got != s.now {
+		t.Errorf("in the sweep after a step: got %v, want %v", got, s.now)
+	}
+}

@@ -21,8 +21,8 @@ type Config struct {
 	Shards int
 	// Sweep is the time between two looks at the ports while somebody listens live. Default 20 ms, 1 ms to 200 ms.
 	Sweep time.Duration
-	// SlowSweep is the longest time between two looks, while all sinks are [Paced]. Default 100 ms, at most 200 ms; no shorter than Sweep, no longer than
-	// ArchiveWindow leaves room for. Negative: as Sweep.
+	// SlowSweep is the longest time between two looks, while all sinks are [Paced]. Default 200 ms, which is the most; no shorter than Sweep, no
+	// longer than ArchiveWindow leaves room for. Negative: as Sweep.
 	SlowSweep time.Duration
 	// TracksPerPort is how many tracks share a port at most, where they can be told apart by where their packets come from. Default
 	// 64, at most 1024, fewer where the kernel grants small buffers; negative: none share.
@@ -49,7 +49,7 @@ const (
 	defaultSweep     = 20 * time.Millisecond
 	minSweep         = time.Millisecond
 	maxSweep         = 200 * time.Millisecond
-	defaultSlow      = 100 * time.Millisecond
+	defaultSlow      = 200 * time.Millisecond
 	defaultLiveWait  = 60 * time.Millisecond
 	maxLiveWait      = time.Second
 	defaultArchive   = 2 * time.Second

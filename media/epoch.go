@@ -96,7 +96,11 @@ func (c *candidate) earliest() time.Duration {
 func (p *placer) offer(k *packet, f fit) {
 	c := &p.cand
 	if c.n > 0 && !c.goesWith(k, p.archive) {
-		p.dropCandidate()
+		if c.due != 0 { // it is believed: a stray must not undo that
+			p.move(k.arrival)
+		} else {
+			p.dropCandidate()
+		}
 	}
 	ext := int64(k.seq)
 	if c.n > 0 {
@@ -218,7 +222,8 @@ func (p *placer) leave(pos int64, at time.Duration) {
 	if p.prev == nil {
 		p.prev = new(pastEpoch)
 	}
-	*p.prev = pastEpoch{epoch: p.epoch, seq: p.seq, ref: p.ref, end: pos, at: at}
+	p.seq.copyTo(&p.prev.seq)
+	p.prev.epoch, p.prev.ref, p.prev.end, p.prev.at = p.epoch, p.ref, pos, at
 }
 
 // goesOn tells whether a packet's timestamp goes on where the track is.
@@ -243,7 +248,7 @@ func (p *placer) resync(first *slot, at time.Duration) bool {
 		p.state.Counts.LostPackets += step
 		p.losses.skipped = step
 	}
-	p.seq.restart(first.ssrc, p.seq.next+step)
+	p.seq.restart(first.ssrc, p.seq.next+step, first.ts)
 	p.ref.ext = p.seq.high
 	return true
 }
@@ -268,7 +273,7 @@ func (p *placer) newEpoch(c *candidate, at time.Duration) {
 	p.leave(pos, at)
 	p.missing = 0
 	p.epoch = uint16(min(p.state.EpochCount, math.MaxUint16))
-	p.seq.restart(first.ssrc, int64(first.seq))
+	p.seq.restart(first.ssrc, int64(first.seq), first.ts)
 	p.ref = reference{first.ts, pos, p.seq.high}
 	p.align.restart()
 	p.enter(Epoch{SSRC: first.ssrc, Pos: pos, Timestamp: first.ts, Why: why}, first.arrival)
@@ -293,7 +298,7 @@ func (p *placer) enter(e Epoch, at time.Duration) {
 // begin takes the track's first audio packet. Pos 0 is not fixed yet: an earlier one may be on its way.
 func (p *placer) begin(k *packet) {
 	p.begun, p.firstAt, p.lastAt = true, k.arrival, k.arrival
-	p.seq.restart(k.ssrc, int64(k.seq))
+	p.seq.restart(k.ssrc, int64(k.seq), k.ts)
 	p.ref = reference{ts: k.ts, ext: int64(k.seq)}
 	p.align.begin(k.arrival)
 	p.seq.mark(int64(k.seq), k)
@@ -320,7 +325,7 @@ func (p *placer) start() {
 	p.ref.pos -= base
 	p.align.jitterOf += base
 	p.seq.next = p.wait.slots[0].ext
-	p.seq.base = p.seq.next
+	p.seq.base, p.seq.baseTS = p.seq.next, p.ref.ts-uint32(p.ref.pos)
 	p.losses.begin(p.seq.next, p.firstAt)
 	p.enter(Epoch{SSRC: p.seq.ssrc, Timestamp: p.ref.ts - uint32(p.ref.pos), Why: whyFirst}, p.firstAt)
 	p.release(p.firstAt + p.liveWait)
@@ -343,6 +348,10 @@ func (e *pastEpoch) holds(k *packet, window time.Duration) (pos int64, ok bool) 
 		return 0, false
 	}
 	pos = e.ref.posOf(k.ts)
+	ext := e.seq.unwrap(k.seq)
+	if d := ext - e.seq.high; d <= -seqWindow || d >= seqWindow || e.seq.came(ext) || (ext > e.ref.ext) != (pos > e.ref.pos) || !e.seq.between(k.ts, ext) { // number and timestamp must agree
+		return 0, false
+	}
 	return pos, pos+int64(len(k.octets)) <= e.end && pos >= e.end-samplesIn(window)
 }
 

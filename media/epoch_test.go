@@ -122,3 +122,20 @@ func TestOnePacketFromElsewhereMovesNothing(t *testing.T) {
 		t.Errorf("got epochs %+v, implausible %d, want 1 and 3", s.Epochs, s.Counts.ImplausiblePackets)
 	}
 }
+
+// TestJitterIsTheNewestEpochs: what a source's network did says nothing of the next one's.
+func TestJitterIsTheNewestEpochs(t *testing.T) {
+	in := stream(1, 10, 0, 100*ms, 100)
+	for i := range in {
+		in[i].at += time.Duration(i%2) * 30 * ms
+	}
+	in = append(in, stream(2, 7, 4, 2500*ms, 10)...)
+	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(2300 * ms)
+	if j := r.state().Counts.JitterSamples; j < 200 {
+		t.Fatalf("jitter of the first: got %v samples, want some 240", j)
+	}
+	r.until(4 * time.Second).close()
+	if j := r.state().Counts.JitterSamples; j > 1 {
+		t.Errorf("jitter of the second: got %v samples, want none", j)
+	}
+}

@@ -15,11 +15,11 @@ type TrackID uint32
 // Kind says where a frame's samples come from, not how a hole is filled.
 type Kind uint8
 
-// The kinds. Per track, received, lost, gap and masked tile in Pos order without hole or overlap; late (replaces lost) and
+// The kinds. Per track, received, lost, gap and masked tile in Pos order without hole or overlap; late (replaces lost and gap) and
 // masked (beats all) may lie behind, never before Final.
 const (
 	KindReceived Kind = iota + 1
-	KindLate          // came after its place had been given out as lost
+	KindLate          // came after its place had been given out as lost, or as a gap where packets were missing
 	KindLost          // sequence numbers are missing
 	KindGap           // timestamps jump, no sequence number is missing: the sender was silent
 	KindMasked        // held back by the valve

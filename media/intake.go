@@ -207,11 +207,12 @@ func (k *liveTrack) takeEarly() {
 	}
 }
 
-// dropEarly lets go of them: the track ends without an agreement.
-func (k *liveTrack) dropEarly() {
+// dropEarly lets go of them: the track ends without an agreement, and they were nobody's.
+func (k *liveTrack) dropEarly(at time.Duration) {
 	if k.early == nil {
 		return
 	}
+	k.stray(int64(k.early.n), at)
 	for _, s := range k.early.slots[:k.early.n] {
 		k.shard.pool.release(s)
 	}

@@ -33,19 +33,22 @@ type liveTimeline struct {
 	final   time.Duration // of the newest batch
 	showAt  time.Duration // when states are published next
 
+	droppedEvents atomic.Int64 // by any goroutine
+
 	// Set by newLiveTimeline, then constant.
 	shard *shard
-	info  call.Info
 	zero  time.Duration // time of sample 0
-	cname [cnameOctets]byte
 
-	droppedEvents atomic.Int64 // by any goroutine
+	valve valve // owned by the shard
+
+	// Set by newLiveTimeline, then constant.
+	info  call.Info
+	cname [cnameOctets]byte
 
 	// pub is guarded by the shard's mu, and written by the shard only.
 	pub []TrackState
 
 	// Owned by the shard.
-	valve valve
 	cause call.Cause
 }
 

@@ -19,34 +19,37 @@ const (
 	removeGrace = 2 * time.Second
 )
 
-// liveTrack is a track as its shard sees it: all that a packet meets between socket and frame.
+// liveTrack is a track as its shard sees it: all that a packet meets between socket and frame. A thousand of them don't fit into a near cache, so
+// what every turn needs stands together.
 type liveTrack struct {
-	// Set by newLiveTrack, then constant.
-	line  *liveTimeline
-	shard *shard
-	plan  Plan
-	port  *port
+	// Owned by the shard; seldom needed.
+	types   *[128]Codec      // payload types agreed before, until typesEnd; nil: there were none
+	early   *early           // what came before the commit; nil: nothing
+	sources []netip.AddrPort // known as its own on a shared port
+	reports reporter
+	kept    kept
+	digits  digits
 
-	// Owned by the shard; what every packet needs stands together.
+	// Set by newLiveTrack, then constant.
+	plan   *Plan
+	port   *port
+	line   *liveTimeline
+	shard  *shard
+	placer *placer // stands behind it
+
+	// Owned by the shard; needed at every turn.
 	first, last int32       // of what waits in the intake, by index plus 1; 0: nothing
 	state       *TrackState // among its timeline's states, once it is on it
 	agree       *agreement  // nil before the first commit
 	old         *opener     // the key before, until oldEnds
-	placer      *placer
-	silence     *silencer
-	early       *early // what came before the commit; nil: nothing
-	dirty       bool
-	strays      strayReport
-	found       netip.AddrPort // the latch's source, as the port knows it
-	latch       latch
-	digits      digits
 	oldEnds     time.Duration
 	removedAt   time.Duration // when the line was taken away, if agree says so
 	typesEnd    time.Duration
-	types       [128]Codec       // payload types agreed before, until typesEnd
-	sources     []netip.AddrPort // known as its own on a shared port
-	reports     reporter
-	kept        kept
+	dirty       bool
+	found       netip.AddrPort // the latch's source, as the port knows it
+	silence     silencer
+	strays      strayReport
+	latch       latch
 }
 
 // strayReport bounds the events about strays.
@@ -59,9 +62,16 @@ type strayReport struct {
 func newLiveTrack(l *liveTimeline, p Plan, at *port) *liveTrack {
 	s := l.shard
 	p.Remote = unmap(p.Remote)
-	k := &liveTrack{line: l, shard: s, plan: p, port: at, silence: newSilencer(s.engine.cfg.Keepalive)}
+	room := new(struct {
+		liveTrack
+		placer
+	})
+	k := &room.liveTrack
+	k.line, k.shard, k.plan, k.port, k.silence = l, s, &p, at, newSilencer(s.engine.cfg.Keepalive)
+	k.latch.rivals, k.latch.trial.slots = new(rivals), make([]*slot, trialSlots)
 	k.state = &TrackState{Leg: p.Leg, Line: p.Line, Party: p.Party, Part: p.Part}
-	k.placer = newPlacer(placerEnv{
+	k.placer = &room.placer
+	k.placer.init(placerEnv{
 		liveWait: s.engine.cfg.LiveWait, archive: s.engine.cfg.ArchiveWindow,
 		state: k.state, pool: &s.pool, valve: &l.valve, out: s.out,
 	})
@@ -118,6 +128,9 @@ func (k *liveTrack) updated(changed []string, at time.Duration) {
 // keepTypes keeps the payload types of the agreement before for a while: packets of them are in flight (RFC 3264 section
 // 8.3.2).
 func (k *liveTrack) keepTypes(before *agreement, now time.Duration) {
+	if k.types == nil {
+		k.types = new([128]Codec)
+	}
 	if now > k.typesEnd {
 		clear(k.types[:])
 	}
@@ -133,7 +146,7 @@ func (k *liveTrack) keepTypes(before *agreement, now time.Duration) {
 //
 //earshot:hot
 func (k *liveTrack) codec(pt uint8, at time.Duration) Codec {
-	if c := k.agree.codec(pt); c != 0 || at > k.typesEnd {
+	if c := k.agree.codec(pt); c != 0 || at > k.typesEnd || k.types == nil {
 		return c
 	}
 	return k.types[pt&0x7f]

@@ -28,11 +28,16 @@ type lossWatch struct {
 	old     bool
 	skipped int64
 
+	now watchSecond
+	*watched
+}
+
+// watched is what the watch remembers.
+type watched struct {
 	marks   [watchMarks]watchMark // newest last
 	n       int
 	seconds [watchSeconds]watchSecond // a ring
 	count   int
-	now     watchSecond
 }
 
 // watchMark is where a track was at a second's end.
@@ -58,7 +63,7 @@ func (p *placer) watch(now time.Duration) {
 		w.next = now + watchEvery
 	}
 	q := &p.state.Quality
-	q.JitterMaxSamples = max(q.JitterMaxSamples, p.align.jitter16>>4)
+	p.align.summarize(q)
 	if w.old && now-p.prev.at > p.archive {
 		p.judgeOld()
 	}
@@ -178,6 +183,7 @@ func (p *placer) watchEnd() {
 		p.judgeOld()
 	}
 	p.judge(&p.seq, p.seq.next)
+	p.align.summarize(&p.state.Quality)
 	w.now.end = p.front
 	p.endSecond(true)
 }

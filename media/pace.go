@@ -4,7 +4,7 @@ import "time"
 
 // Paced is a [Sink] that need not have everything at once: a file, or who takes 100 ms in a message. Pace is how long what came may
 // wait for its batch; 0, or a sink that says nothing: not at all, there is a batch for every Config.Sweep. The most that a batch
-// waits is twice Config.SlowSweep. A timeline has the pace of its most impatient sink.
+// waits is Config.SlowSweep. A timeline has the pace of its most impatient sink.
 type Paced interface{ Pace() time.Duration }
 
 // Coded is a [Sink] that reads frames' octets, and needs no PCM of what was received. Where all sinks of a timeline do, there is none.
@@ -29,13 +29,9 @@ func newSeat(s Sink) *seat {
 	return st
 }
 
-// slowSweeps is how many slow sweeps go into the slowest batch: a track's turn costs as much as a few packets, for it begins with a
-// cold cache.
-const slowSweeps = 2
-
 // need looks what the sinks ask for.
 func (l *liveTimeline) need() {
-	l.pace, l.samples = slowSweeps*l.shard.engine.cfg.SlowSweep, false
+	l.pace, l.samples = l.shard.engine.cfg.SlowSweep, false
 	for _, st := range l.seats {
 		l.pace = min(l.pace, max(0, st.pace))
 		l.samples = l.samples || !st.coded
@@ -56,5 +52,5 @@ func (l *liveTimeline) wait() time.Duration {
 //
 //earshot:hot
 func (s *shard) ripe(l *liveTimeline) bool {
-	return s.now+s.every-s.engine.cfg.Sweep/2 >= l.turned+l.wait()
+	return s.now+s.next()-s.engine.cfg.Sweep/2 >= l.turned+l.wait()
 }

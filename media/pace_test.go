@@ -52,10 +52,10 @@ func TestBatchesWaitAsLongAsTheMostImpatientSinkLets(t *testing.T) {
 		{[]time.Duration{30 * ms}, 30 * ms, 133, 134, 30 * ms},
 		{[]time.Duration{60 * ms}, 60 * ms, 66, 67, 60 * ms},
 		{[]time.Duration{100 * ms}, 100 * ms, 40, 40, 100 * ms},
-		{[]time.Duration{time.Hour}, 200 * ms, 20, 20, 100 * ms},
+		{[]time.Duration{time.Hour}, 200 * ms, 20, 20, 200 * ms},
 		{[]time.Duration{time.Hour, 60 * ms, 100 * ms}, 60 * ms, 66, 67, 60 * ms},
 	} {
-		r := newRig(t, Config{SlowSweep: 100 * ms}).commit(plainParams()).send(stream(1, 1, 0, 0, 400)...)
+		r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams()).send(stream(1, 1, 0, 0, 400)...)
 		r.tape.blind = true
 		r.until(2 * time.Second)
 		r.line.live.seats = nil
@@ -82,7 +82,7 @@ func TestBatchesWaitAsLongAsTheMostImpatientSinkLets(t *testing.T) {
 
 // TestOnePaceDoesNotRuleAnother: two timelines of one shard.
 func TestOnePaceDoesNotRuleAnother(t *testing.T) {
-	c := newCrowd(t, Config{SlowSweep: 100 * ms})
+	c := newCrowd(t, Config{SlowSweep: 200 * ms})
 	var all []*member
 	sinks := []*pacer{{pace: 0}, {pace: 60 * ms}, {pace: 90 * ms}, {pace: time.Hour}}
 	for i := range sinks {
@@ -137,7 +137,7 @@ func TestPCMIsMadeForWhoReadsIt(t *testing.T) {
 
 // TestWhatWaitsForATrackThatEndsIsGivenBack: or the intake would fill.
 func TestWhatWaitsForATrackThatEndsIsGivenBack(t *testing.T) {
-	r := newRig(t, Config{SlowSweep: 100 * ms}).commit(plainParams()).send(stream(1, 1, 0, 0, 100)...)
+	r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams()).send(stream(1, 1, 0, 0, 100)...)
 	r.until(500 * ms)
 	k := r.track.live
 	r.line.live.pace = time.Second // nothing takes what comes
@@ -149,5 +149,38 @@ func TestWhatWaitsForATrackThatEndsIsGivenBack(t *testing.T) {
 	k.close(call.Cause{Code: call.CodeInternal}) // takes nothing more
 	if in := &r.s.intake; k.first != 0 || len(in.free) != len(in.slabs)*slabChunks {
 		t.Errorf("%d chunks are free of %d", len(in.free), len(in.slabs)*slabChunks)
+	}
+}
+
+// TestTimelineOnTwoPortsTakesOneTurnASweep: when the last of its ports was read, with what came to both.
+func TestTimelineOnTwoPortsTakesOneTurnASweep(t *testing.T) {
+	r := newRig(t, Config{}).commit(plainParams()).send(stream(1, 1, 0, 0, 200)...)
+	other, port := r.open()
+	commit, _, err := other.Prepare(plainParams())
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	for _, l := range stream(2, 1, 0, 0, 200) {
+		l.from = wire
+		port.queue = append(port.queue, l)
+	}
+	sweep := func() {
+		port.now = r.now + 20*ms
+		r.until(r.now + 20*ms)
+	}
+	for r.now < time.Second {
+		sweep()
+	}
+	sink := &pacer{}
+	r.line.live.seats = []*seat{{sink: sink}}
+	for range 50 {
+		sweep()
+		if sink.samples != int64(sink.batches)*320 {
+			t.Fatalf("batch %d: got %d samples in all, want both tracks' packets in each", sink.batches, sink.samples)
+		}
+	}
+	if sink.batches != 50 {
+		t.Errorf("got %d batches in 50 sweeps", sink.batches)
 	}
 }

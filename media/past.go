@@ -28,7 +28,7 @@ type past struct {
 	given []given // a ring
 	next  int     // number of entries ever made in given
 	slot  int     // next modulo len(given)
-	holes [maxHoles]hole
+	holes *[maxHoles]hole
 }
 
 // add remembers a hole; nearly always the newest.
@@ -148,10 +148,10 @@ func (p *placer) mask(from, now time.Duration) time.Duration {
 
 // takeBack masks what was given out from pos to end.
 func (p *placer) takeBack(pos, end int64, now time.Duration) {
-	old := p.past
+	n, old := p.past.n, *p.past.holes
 	p.past.n = 0
 	received := end - pos
-	for _, h := range old.holes[:old.n] {
+	for _, h := range old[:n] {
 		lo, hi := max(h.pos, pos), min(h.end, end)
 		if lo >= hi {
 			p.past.add(h)

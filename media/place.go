@@ -34,34 +34,36 @@ type placerEnv struct {
 type placer struct {
 	placerEnv
 
-	begun   bool          // a first packet came
-	started bool          // Pos 0 is fixed
+	begun   bool // a first packet came
+	started bool // Pos 0 is fixed
+	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
+	unsure  bool
+	epoch   uint16
 	firstAt time.Duration // arrival of the first packet
 
-	epoch uint16
-	seq   sequence
 	ref   reference
 	front int64
 	// missing are packets given up or opaque since the last audio packet: how much of the next jump is loss.
-	missing int64
-	// unsure: the numbering changed, so that nobody knows whether packets are missing before the next.
-	unsure      bool
+	missing     int64
 	lastSamples int64         // of the last audio packet
 	lastAt      time.Duration // its arrival
+	prev        *pastEpoch    // nil: there was none
 
-	wait  reorder
-	cand  candidate
-	prev  *pastEpoch // nil: there was none
-	past  past
-	align aligner
-
+	seq    sequence
+	wait   reorder
+	past   past
 	losses lossWatch
+	cand   candidate
+	align  aligner
 }
 
-func newPlacer(env placerEnv) *placer {
-	p := &placer{placerEnv: env}
-	p.past.given = make([]given, env.archive/(10*time.Millisecond)+64)
-	return p
+// init makes a placer ready.
+func (p *placer) init(env placerEnv) {
+	p.placerEnv = env
+	p.seq.ts = new([seqWindow]uint32)
+	p.wait.slots = make([]*slot, waitSlots)
+	p.past.holes, p.past.given = new([maxHoles]hole), make([]given, env.archive/(10*time.Millisecond)+64)
+	p.losses.watched = new(watched)
 }
 
 // take places one packet that is known to be the track's.
@@ -80,7 +82,7 @@ func (p *placer) take(k *packet) {
 	if k.ssrc == p.seq.ssrc {
 		var ext int64
 		if ext, fit = p.fits(k); fit == fitYes {
-			if !p.cand.goesInto(k, p.archive) {
+			if !p.isOfBefore(k, ext) && !p.cand.goesInto(k, p.archive) {
 				p.accept(k, ext)
 				return
 			}
@@ -89,6 +91,7 @@ func (p *placer) take(k *packet) {
 	}
 	if fit == fitTwin || fit == fitLate {
 		p.seq.received++
+		p.align.jitter(k.arrival, p.ref.posOf(k.ts)) // audio: nothing else is one of these
 	}
 	if !k.audible() {
 		return // what has no timestamp of its own can't move the track
@@ -103,7 +106,7 @@ func (p *placer) take(k *packet) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
-	if fit == fitNone {
+	if fit == fitNone || fit == fitLate { // a number that fits may be one of before a jump: only its timestamp tells
 		if pos, ok := p.prev.holds(k, p.archive); ok {
 			if ext := p.prev.seq.unwrap(k.seq); !p.losses.old || ext-seqWindow < p.losses.cursor { // else it would unmark what is not judged
 				p.prev.seq.mark(ext, k)
@@ -111,11 +114,22 @@ func (p *placer) take(k *packet) {
 			p.late(k, pos, p.prev.epoch, p.prev.missed(k))
 			return
 		}
-		if p.salvage(k) {
-			return
-		}
+	}
+	if fit == fitNone && p.seq.unwrap(k.seq) <= p.seq.high && p.salvage(k) { // a new number with an old timestamp is a clock set back
+		return
 	}
 	p.offer(k, fit)
+}
+
+// isOfBefore tells whether a packet whose number and timestamp may stand before the numbering's first is one of before a jump.
+//
+//earshot:hot
+func (p *placer) isOfBefore(k *packet, ext int64) bool {
+	if ext >= p.seq.base {
+		return false
+	}
+	_, ok := p.prev.holds(k, p.archive)
+	return ok
 }
 
 // fit says how a packet stands to the track's sequence.
@@ -189,17 +203,19 @@ func (p *placer) accept(k *packet, ext int64) {
 	if ext-seqWindow >= p.losses.floor && p.started {
 		p.leap(ext)
 	}
+	var pos int64
+	if k.audible() {
+		pos = p.ref.posOf(k.ts)
+		p.align.jitter(k.arrival, pos)
+	}
 	if !p.seq.mark(ext, k) {
 		p.state.Counts.DuplicatePackets++
 		return
 	}
-	var pos int64
 	if k.audible() {
-		pos = p.ref.posOf(k.ts)
 		if ext > p.ref.ext {
 			p.ref = reference{k.ts, pos, ext}
 		}
-		p.align.jitter(k.arrival, pos) // in the order of arrival, not of sequence
 		if ext > high && pos+int64(len(k.octets)) > p.front {
 			p.cand.refute()
 		}
@@ -329,8 +345,11 @@ func (p *placer) samples(k Kind) *int64 {
 func (p *placer) belated(k *packet, pos int64) {
 	p.state.Counts.LostPackets--
 	p.state.Counts.ReorderedPackets++
-	left := max(0, p.missing-1)
-	p.missing = min(left, (pos-p.front)/int64(len(k.octets)))
+	left, before := max(0, p.missing-1), (pos-p.front)/int64(len(k.octets))
+	if pos > p.front {
+		before = max(1, before) // a short one leaves a hole too
+	}
+	p.missing = min(left, before)
 	left -= p.missing
 	p.deliver(k, pos, k.arrival)
 	p.missing = left

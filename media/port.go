@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// drainBatches bounds what one track may take of a sweep: a flood on one port is read at many times the usual rate, and
-	// the kernel drops the rest.
+	// drainBatches bounds what one track may take of a sweep, so that a flood on one port does not hold up the others.
 	drainBatches = 8
+	// floodPause is how long the next sweep waits where that was not all there is: after SlowSweep a flood of 5,000 packets a second would
+	// have pushed the call's own out of the socket's buffer.
+	floodPause = 5 * time.Millisecond
 	// controlEvery is how often the RTCP port of one track is read once the track is placed, which a report may help with.
 	controlEvery = 200 * time.Millisecond
 )
@@ -23,7 +25,9 @@ type port struct {
 	// Owned by the shard.
 	tracks []*liveTrack
 	shut   bool
-	*known // who is where; nil of a port that is one track's own
+	round  uint64 // of the shard, in which it was read last
+	fell   int64  // datagrams that the kernel dropped, as far as they are in the totals
+	*known        // who is where; nil of a port that is one track's own
 }
 
 func ownPort(pair portPair) *port { return &port{pair: pair} }
@@ -52,7 +56,7 @@ func (s *shard) leave(k *liveTrack) {
 	}
 	if p.share != nil {
 		p.part(k, s.now)
-		if !s.sharing.release(p.share, k.plan, s.now) {
+		if !s.sharing.release(p.share, *k.plan, s.now) {
 			return
 		}
 	}
@@ -71,19 +75,56 @@ func (s *shard) shut(p *port) {
 			break
 		}
 	}
-	s.mu.Lock()
-	s.ended.KernelDropPackets += p.pair.rtp.kernelDrops()
-	s.mu.Unlock()
+	s.countFell(p)
 	p.pair.close(s.engine.ports, s.now)
 }
 
-// readPorts takes what came to all ports.
+// readPorts takes what came to all ports. With turns it lets the timelines take their turn whose time it is as soon as all of theirs were read:
+// while what came is still in the processor's cache.
 //
 //earshot:hot
-func (s *shard) readPorts() {
-	for i := 0; i < len(s.ports); i++ { // a turn in between may close some
-		s.readPort(s.ports[i], true)
+func (s *shard) readPorts(turns bool) {
+	s.flooded = false
+	s.round++
+	for i := 0; i < len(s.ports); i++ {
+		p, ports := s.ports[i], len(s.ports)
+		if p.round == s.round {
+			continue
+		}
+		s.warmth += p.warmRoutes()
+		s.readPort(p, true)
+		p.round = s.round
+		if turns {
+			s.warmth += p.warm()
+			s.turnsOf(p)
+		}
+		if len(s.ports) < ports { // a call ended: the ports after it have moved up
+			i = -1
+		}
 	}
+}
+
+// turnsOf lets the timelines of a port's tracks take their turn whose time it is.
+//
+//earshot:hot
+func (s *shard) turnsOf(p *port) {
+	for i := 0; i < len(p.tracks); i++ { // one that is left out because another has gone has its turn later
+		if l := p.tracks[i].line; l.mailed && s.ripe(l) && l.read(s.round) {
+			s.turn(l)
+		}
+	}
+}
+
+// read tells whether the ports of all tracks were read in a round.
+//
+//earshot:hot
+func (l *liveTimeline) read(round uint64) bool {
+	for _, k := range l.tracks {
+		if !k.state.Ended && k.port.round != round {
+			return false
+		}
+	}
+	return true
 }
 
 // readPort takes what came to one port; a panic costs what was read and nothing else. may: tracks may take their turn
@@ -98,10 +139,26 @@ func (s *shard) readPort(p *port, may bool) {
 	if p.share != nil {
 		p.budget = strangerTries
 	}
-	if !p.drain(s, p.pair.rtp, false, may) || p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
+	all := p.drain(s, p.pair.rtp, false, may)
+	s.countFell(p)
+	if !all || p.pair.rtcp == nil || p.share == nil && !s.controlTurn && p.tracks[0].state.Placed {
 		return
 	}
 	p.drain(s, p.pair.rtcp, true, may)
+}
+
+// countFell counts what the kernel dropped since it was last looked at.
+//
+//earshot:hot
+func (s *shard) countFell(p *port) {
+	n := p.pair.rtp.kernelDrops() - p.fell
+	if n == 0 {
+		return
+	}
+	p.fell += n
+	s.mu.Lock()
+	s.ended.KernelDropPackets += n
+	s.mu.Unlock()
 }
 
 // drain reads a socket until it is empty, or until a sweep's share of it is used up: a flood on one port must not hold up the
@@ -123,9 +180,10 @@ func (p *port) drain(s *shard, from receiver, control, may bool) bool {
 			}
 		}
 		if n < batchSize {
-			break
+			return true
 		}
 	}
+	s.flooded = true
 	return true
 }
 

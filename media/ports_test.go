@@ -1,9 +1,11 @@
 package media
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -93,5 +95,17 @@ func TestReceiversAgree(t *testing.T) {
 		if err := far.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestNoDescriptorsIsToldAtOnce: what no other port would cure is not tried on each of thousands, and the port is free again.
+func TestNoDescriptorsIsToldAtOnce(t *testing.T) {
+	p, tries := newPortPool(20000, 29999), 0
+	p.listen = func(netip.AddrPort, int) (receiver, error) {
+		tries++
+		return nil, syscall.EMFILE
+	}
+	if _, err := p.bindRange(netip.MustParseAddr("127.0.0.1"), false, socketBuffer, 0); !errors.Is(err, syscall.EMFILE) || tries != 1 || len(p.taken) != 0 {
+		t.Errorf("got %v after %d tries, %d ports taken", err, tries, len(p.taken))
 	}
 }

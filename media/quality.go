@@ -8,8 +8,9 @@ type Quality struct {
 	LossRuns        int64 // stretches of lost packets in a row
 	// LongestRunPackets is the longest of them, and LongestRunSamples its time at the packet length of that moment.
 	LongestRunPackets, LongestRunSamples int64
-	JitterMaxSamples                     int64 // the highest of Counts.JitterSamples, looked at once a second
-	Rating                                     // of all of it
+	// JitterMaxSamples and JitterMeanSamples are the highest and the mean of RFC 3550's jitter, as it stood at each packet.
+	JitterMaxSamples, JitterMeanSamples float64
+	Rating                              // of all of it
 	// Recent is the newest 10 s, Worst the 10 s with the lowest R: with less than 10 s, all there is.
 	Recent, Worst Window
 }

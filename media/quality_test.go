@@ -85,3 +85,15 @@ func TestPauseIsNoLoss(t *testing.T) {
 		t.Errorf("got %+v, want 1 of 40 lost", q)
 	}
 }
+
+// TestTheHighestJitterIsThatOfAnyPacket: a peak that has decayed by the end of its second, and by the end of the track.
+func TestTheHighestJitterIsThatOfAnyPacket(t *testing.T) {
+	in := delayed(stream(testSSRC, 100, 5000, 100*ms, 400), 204, 40*ms) // overtaken by two, 320 samples behind
+	r := newRig(t, Config{}).commit(plainParams()).send(in...).until(9 * time.Second).close()
+	// Two differences of 320 samples in a row, there and back.
+	peak := 20 + (320-20)/16.0
+	q := r.state().Quality
+	if math.Abs(q.JitterMaxSamples-peak) > 0.5 || q.JitterMeanSamples < 1 || q.JitterMeanSamples > 3 || r.state().Counts.JitterSamples > 1 {
+		t.Errorf("got %.2f at most, %.2f on average, %.2f at the end; want %.2f, between 1 and 3, nothing", q.JitterMaxSamples, q.JitterMeanSamples, r.state().Counts.JitterSamples, peak)
+	}
+}

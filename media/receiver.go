@@ -11,6 +11,8 @@ const (
 	batchSize = 64
 	// datagramOctets is the largest datagram that is taken whole; RTP of G.711 at 100 ms with SRTP is under 900.
 	datagramOctets = 2048
+	// bufferOctets is no power of two: all buffers would begin at the same places in the caches.
+	bufferOctets = datagramOctets + 192
 	// socketBuffer is what we ask of SO_RCVBUF: 2 s of ten tracks' packets, for a shard that was held up.
 	socketBuffer = 1 << 20
 )
@@ -25,7 +27,7 @@ type datagram struct {
 // batch is a shard's room for one read, used by one socket after the other.
 type batch struct {
 	got  [batchSize]datagram
-	data [batchSize][datagramOctets]byte
+	data [batchSize][bufferOctets]byte
 	sys  sysBatch
 }
 

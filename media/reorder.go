@@ -8,7 +8,7 @@ const waitSlots = 64
 // reorder holds packets that came before their turn, by extended sequence number.
 type reorder struct {
 	n     int
-	slots [waitSlots]*slot
+	slots []*slot // waitSlots
 }
 
 // insert puts a slot in order; mostly at the end.

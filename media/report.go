@@ -1,7 +1,6 @@
 package media
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -92,10 +91,10 @@ func (k *liveTrack) tell(now time.Duration, bye bool) {
 	if !ok {
 		return
 	}
-	r, sil := &k.reports, k.silence
+	r, sil := &k.reports, &k.silence
 	sent := k.state.Counts.SentPackets
 	o := outgoing{
-		ssrc: sil.ssrc(), sends: sent > r.sent[0], ntp: ntpOf(k.shard.clock.wall), rtp: sil.ts + uint32(samplesIn(now)),
+		ssrc: sil.ssrc, sends: sent > r.sent[0], ntp: ntpOf(k.shard.clock.wall), rtp: sil.ts + uint32(samplesIn(now)),
 		packets: uint32(sent), bytes: uint32(sent) * silenceSamples, block: k.block(now), cname: &k.line.cname, bye: bye,
 	}
 	r.sent[0], r.sent[1] = r.sent[1], sent
@@ -287,6 +286,3 @@ func (k *liveTrack) commonClock() (offset int64, ok bool) {
 	}
 	return 0, false
 }
-
-// ssrc is our own source.
-func (s *silencer) ssrc() uint32 { return binary.BigEndian.Uint32(s.packet[8:]) }

@@ -64,7 +64,6 @@ type ledger struct {
 
 func ledgerOf(in []letter, until time.Duration, was *ledger) *ledger {
 	l := &ledger{base: -1}
-	seen := map[int64]bool{}
 	in = slices.SortedStableFunc(slices.Values(in), func(a, b letter) int { return cmp.Compare(a.at, b.at) })
 	for _, m := range in {
 		if m.at > until {
@@ -78,12 +77,9 @@ func ledgerOf(in []letter, until time.Duration, was *ledger) *ledger {
 			l.high = ext
 		}
 		l.received++
-		if seen[ext] {
-			continue // a copy tells nothing of the network's delay
-		}
-		seen[ext] = true
+		// Each packet that is received, a copy too (RFC 3550 section 6.4.1).
 		transit := int64(m.at/sampleTime) - int64(int32(h.ts))
-		if len(seen) > 1 {
+		if l.received > 1 {
 			d := transit - l.transit
 			l.jitter += max(d, -d) - (l.jitter+8)>>4
 		}
@@ -197,14 +193,14 @@ func TestSenderReportsWhileWeSend(t *testing.T) {
 		if !ok {
 			continue
 		}
-		sil := r.track.live.silence
+		sil := &r.track.live.silence
 		wall := r.e.start.Add(c.at)
 		ntp := time.Unix(int64(sr.NTPTime>>32)-ntpEpoch, int64(sr.NTPTime&0xffffffff*1e9>>32))
-		if sr.SSRC != sil.ssrc() || sr.PacketCount != 10 || sr.OctetCount != 1600 || wall.Sub(ntp).Abs() > ms || sr.RTPTime != sil.ts+uint32(c.at/sampleTime) {
+		if sr.SSRC != sil.ssrc || sr.PacketCount != 10 || sr.OctetCount != 1600 || wall.Sub(ntp).Abs() > ms || sr.RTPTime != sil.ts+uint32(c.at/sampleTime) {
 			t.Errorf("report %d: got %+v at %v", i, sr, c.at)
 		}
 		cname, ok := c.parts[1].(*rtcp.SourceDescription)
-		if !ok || len(cname.Chunks) != 1 || cname.Chunks[0].Source != sil.ssrc() || cname.Chunks[0].Items[0].Text != string(r.line.live.cname[:]) {
+		if !ok || len(cname.Chunks) != 1 || cname.Chunks[0].Source != sil.ssrc || cname.Chunks[0].Items[0].Text != string(r.line.live.cname[:]) {
 			t.Errorf("report %d: got %+v, want our CNAME", i, c.parts[1])
 		}
 	}
@@ -224,7 +220,7 @@ func TestByeIsTheLastWord(t *testing.T) {
 		t.Fatalf("got %d compounds, want the last alone", len(all))
 	}
 	bye, ok := all[0].parts[len(all[0].parts)-1].(*rtcp.Goodbye)
-	if !ok || !slices.Equal(bye.Sources, []uint32{r.track.live.silence.ssrc()}) || len(all[0].reports()) != 1 {
+	if !ok || !slices.Equal(bye.Sources, []uint32{r.track.live.silence.ssrc}) || len(all[0].reports()) != 1 {
 		t.Errorf("got %+v", all[0].parts)
 	}
 	if n := len(r.port.sent); !isRTCP(r.port.sent[n-1]) {

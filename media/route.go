@@ -20,18 +20,7 @@ type known struct {
 	controls map[netip.AddrPort]*liveTrack // of RTCP
 	hosts    map[netip.Addr]host           // of plain tracks, by offered address
 	budget   int
-	near     [nearRoutes]*liveTrack // by nearOf what they were found to come from: what most lookups want; emptied when routes change
-}
-
-// nearRoutes is a power of two, and four times the usual number of tracks.
-const nearRoutes = 256
-
-// nearOf is where a source would stand: the addresses of a port's tracks differ in their ports, which are even, or in their last octets.
-//
-//earshot:hot
-func nearOf(from netip.AddrPort) uint {
-	ip := from.Addr().As16()
-	return (uint(from.Port())>>1 ^ uint(ip[15])<<2 ^ uint(ip[14])<<5) % nearRoutes
+	near     nearTable // emptied when routes change
 }
 
 // route is what is known of a source: its track, or that it must not be believed.
@@ -145,13 +134,13 @@ func (k *liveTrack) keyed() bool {
 //
 //earshot:hot
 func (p *port) find(s *shard, b []byte, from netip.AddrPort, at time.Duration) (*liveTrack, []byte, form) {
-	n := &p.near[nearOf(from)]
-	if k := *n; k != nil && k.found == from {
+	key := nearKey(from)
+	if k := p.near.find(key, from); k != nil {
 		return k, b, formMedia
 	}
 	if r, ok := p.routes[from]; ok && !r.contested {
 		if r.track != nil {
-			*n = r.track
+			p.near.put(key, r.track)
 		}
 		if r.track != nil || at < r.until {
 			return r.track, b, formMedia

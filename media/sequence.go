@@ -13,23 +13,36 @@ const (
 type sequence struct {
 	ssrc       uint32
 	high, next int64
-	base       int64   // the lowest that came before Pos 0 was fixed: one below it is not missing
-	received   int64   // packets, copies and late ones too (RFC 3550 appendix A.3)
-	seen       numbers // of high-seqWindow+1 to high
-	audio      numbers // of these, audio packets: ts is theirs
-	ts         [seqWindow]uint32
+	base       int64                   // the lowest that came before Pos 0 was fixed: one below it is not missing
+	baseTS     uint32                  // where its numbering begins: what is below base is from before
+	received   int64                   // packets, copies and late ones too (RFC 3550 appendix A.3)
+	bits       [seqWindow / 64]numbers // of high-seqWindow+1 to high
+	ts         *[seqWindow]uint32      // of those in audio
 }
 
-// numbers is a set of extended sequence numbers, modulo seqWindow.
-type numbers [seqWindow / 64]uint64
+// numbers are 64 extended sequence numbers: which have come, and which of these were audio packets.
+type numbers struct{ seen, audio uint64 }
 
-func (n *numbers) has(ext int64) bool { return n[ext>>6&(seqWindow/64-1)]&(1<<(ext&63)) != 0 }
-func (n *numbers) add(ext int64)      { n[ext>>6&(seqWindow/64-1)] |= 1 << (ext & 63) }
-func (n *numbers) remove(ext int64)   { n[ext>>6&(seqWindow/64-1)] &^= 1 << (ext & 63) }
+// at gives a number's place.
+//
+//earshot:hot
+func (s *sequence) at(ext int64) (n *numbers, bit uint64) {
+	return &s.bits[ext>>6&(seqWindow/64-1)], 1 << (ext & 63)
+}
 
-// restart begins with ext as the next number.
-func (s *sequence) restart(ssrc uint32, ext int64) {
-	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext}
+// restart begins with ext as the next number, at a timestamp.
+func (s *sequence) restart(ssrc uint32, ext int64, ts uint32) {
+	*s = sequence{ssrc: ssrc, high: ext - 1, next: ext, base: ext, baseTS: ts, ts: s.ts}
+}
+
+// copyTo makes another one of it, which has timestamps of its own.
+func (s *sequence) copyTo(o *sequence) {
+	ts := o.ts
+	if ts == nil {
+		ts = new([seqWindow]uint32)
+	}
+	*ts, *o = *s.ts, *s
+	o.ts = ts
 }
 
 // unwrap extends a sequence number to the value nearest to the highest.
@@ -43,23 +56,25 @@ func (s *sequence) unwrap(seq uint16) int64 { return s.high + int64(int16(seq-ui
 func (s *sequence) mark(ext int64, k *packet) bool {
 	if ext > s.high {
 		if ext-s.high >= seqWindow {
-			clear(s.seen[:])
+			clear(s.bits[:])
 		} else {
 			for e := s.high + 1; e <= ext; e++ { // at most seqWindow steps, and one in the usual case
-				s.seen.remove(e)
+				n, bit := s.at(e)
+				n.seen &^= bit
 			}
 		}
 		s.high = ext
 	} else if ext <= s.high-seqWindow {
 		return true
 	}
-	if s.seen.has(ext) {
+	n, bit := s.at(ext)
+	if n.seen&bit != 0 {
 		return false
 	}
-	s.seen.add(ext)
-	s.audio.remove(ext)
+	n.seen |= bit
+	n.audio &^= bit
 	if k.audible() {
-		s.audio.add(ext)
+		n.audio |= bit
 		s.ts[ext&(seqWindow-1)] = k.ts
 	}
 	return true
@@ -69,14 +84,16 @@ func (s *sequence) mark(ext int64, k *packet) bool {
 //
 //earshot:hot
 func (s *sequence) came(ext int64) bool {
-	return ext <= s.high && ext > s.high-seqWindow && s.seen.has(ext)
+	n, bit := s.at(ext)
+	return ext <= s.high && ext > s.high-seqWindow && n.seen&bit != 0
 }
 
 // stamp is the timestamp of the audio packet that came under a number.
 //
 //earshot:hot
 func (s *sequence) stamp(ext int64) (ts uint32, ok bool) {
-	return s.ts[ext&(seqWindow-1)], s.came(ext) && s.audio.has(ext)
+	n, bit := s.at(ext)
+	return s.ts[ext&(seqWindow-1)], s.came(ext) && n.audio&bit != 0
 }
 
 // twin tells whether an audio packet came before under the same number and timestamp.
@@ -88,10 +105,13 @@ func (s *sequence) twin(k *packet, ext int64) bool {
 }
 
 // between tells whether a timestamp may stand at a missing number: after that of the number before, before that of the
-// number after.
+// number after, and before the numbering's first if the number is.
 //
 //earshot:hot
 func (s *sequence) between(ts uint32, ext int64) bool {
+	if ext < s.base && int32(ts-s.baseTS) >= 0 {
+		return false
+	}
 	before, ok := s.stamp(ext - 1)
 	if ok && int32(ts-before) <= 0 {
 		return false

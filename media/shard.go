@@ -18,7 +18,7 @@ const (
 	oldestStamp = 10 * time.Second
 	// sparePosts is how much of a mailbox is kept for the next time.
 	sparePosts = 512
-	// clockSlack is how far a stamp may lie after the sweep's beginning: the packets that came while it ran.
+	// clockSlack is how far a stamp may lie after the sweep's beginning without a look at the clock: the packets that came while it ran.
 	clockSlack = 50 * time.Millisecond
 	// clockStep is a difference between the clocks that is a step and no slew.
 	clockStep = 5 * time.Millisecond
@@ -39,7 +39,7 @@ type shard struct {
 	mu sync.Mutex
 	// mu guards the fields below, and the timelines' pub. Written by Run's goroutine only.
 	lines []*liveTimeline
-	ended Totals // of what is no longer in lines
+	ended Totals // of what is no longer in lines, and of what the kernel dropped
 
 	// Owned by Run's goroutine.
 	clock   sweepClock
@@ -49,6 +49,8 @@ type shard struct {
 	agenda  agenda
 	report  [reportOctets]byte
 	block   reportBlock
+	quiet   silencePacket
+	warmth  byte // keeps what warm reads from being left out
 	pool    slotPool
 	out     *output
 	serving *liveTimeline // whose frames are in out
@@ -62,6 +64,9 @@ type shard struct {
 	controlTurn bool
 	controlAt   time.Duration
 	every       time.Duration // between this sweep and the next
+	round       uint64        // one for each sweep
+	// flooded: a port has more than its share of a sweep.
+	flooded bool
 }
 
 // sweepClock converts kernel stamps, which are wall time, to the engine's clock.
@@ -99,11 +104,15 @@ func (s *shard) arrival(stamp int64) time.Duration {
 	if s.clock.stepped {
 		low = s.clock.prev
 	}
-	if stamp == 0 || at < low || at > s.now+clockSlack || at < 0 {
+	if stamp == 0 || at < low || at < 0 || at > s.now+clockSlack && !s.heldUp(at) {
 		return s.now
 	}
 	return at
 }
+
+// heldUp tells whether the sweep goes on for so long already that a packet may have come at that time since: the processor was
+// somebody else's. One that is taken to have come when the sweep began is early, and the quickest packets place a track.
+func (s *shard) heldUp(at time.Duration) bool { return !s.clock.stepped && at <= s.engine.Now() }
 
 // takePosts hands the posts to their timelines.
 func (s *shard) takePosts(last bool) {
@@ -162,7 +171,7 @@ func (s *shard) shutDown(now time.Time, why error) {
 	}
 	s.setClock(now)
 	s.takePosts(true)
-	s.readPorts()
+	s.readPorts(false)
 	for _, l := range s.lines {
 		s.serve(l)
 		for i := range l.todo {

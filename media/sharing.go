@@ -181,7 +181,7 @@ func (h *habits) straight(a netip.Addr, now time.Duration) bool {
 
 // unseat gives back what seat gave to a track that its shard never heard of.
 func (e *Engine) unseat(s *shard, k *liveTrack) {
-	if k.port.share == nil || s.sharing.release(k.port.share, k.plan, e.Now()) {
+	if k.port.share == nil || s.sharing.release(k.port.share, *k.plan, e.Now()) {
 		k.port.pair.close(e.ports, e.Now())
 	}
 }

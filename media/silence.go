@@ -20,19 +20,21 @@ type silencer struct {
 	next      time.Duration // when the next is due; 0: never
 	left      int           // of the burst, the next included
 	keepalive time.Duration // negative: none
-	seq       uint16
+	ssrc      uint32
 	ts        uint32 // at time 0 of the engine
-	packet    [headerOctets + silenceSamples]byte
+	seq       uint16
 }
+
+// silencePacket is a shard's room for one.
+type silencePacket [headerOctets + silenceSamples]byte
 
 // newSilencer draws the random numbers that RFC 3550 section 5.1 asks for. The sequence number begins in the lower half, so
 // that it can't wrap before the far side has heard of it (RFC 3711 section 3.3.1).
-func newSilencer(keepalive time.Duration) *silencer {
-	s := &silencer{keepalive: keepalive}
+func newSilencer(keepalive time.Duration) silencer {
+	s := silencer{keepalive: keepalive}
 	var r [10]byte
 	_, _ = rand.Read(r[:]) // never fails
-	s.packet[0] = 2 << 6
-	copy(s.packet[8:12], r[:4])
+	s.ssrc = binary.BigEndian.Uint32(r[:])
 	s.seq = binary.BigEndian.Uint16(r[4:]) & 0x7fff
 	s.ts = binary.BigEndian.Uint32(r[6:])
 	return s
@@ -41,8 +43,8 @@ func newSilencer(keepalive time.Duration) *silencer {
 // begin starts a burst.
 func (s *silencer) begin(now time.Duration) { s.left, s.next = silenceBurst, now }
 
-// due gives the packet whose time has come, valid until the next call; nil: none. heard: the far side's media comes.
-func (s *silencer) due(now time.Duration, pt uint8, law Law, heard bool) []byte {
+// due makes the packet whose time has come; nil: there is none. heard: the far side's media comes.
+func (s *silencer) due(b *silencePacket, now time.Duration, pt uint8, law Law, heard bool) []byte {
 	if s.next == 0 || now < s.next {
 		return nil
 	}
@@ -51,13 +53,14 @@ func (s *silencer) due(now time.Duration, pt uint8, law Law, heard bool) []byte 
 		s.rest(now)
 		return nil
 	}
-	s.packet[1] = pt & 0x7f
+	b[0], b[1] = 2<<6, pt&0x7f
 	if first {
-		s.packet[1] |= 0x80 // marker: begin of a talk spurt (RFC 3551 section 4.1)
+		b[1] |= 0x80 // marker: begin of a talk spurt (RFC 3551 section 4.1)
 	}
-	binary.BigEndian.PutUint16(s.packet[2:], s.seq)
-	binary.BigEndian.PutUint32(s.packet[4:], s.ts+uint32(samplesIn(s.next)))
-	payload := s.packet[headerOctets:]
+	binary.BigEndian.PutUint16(b[2:], s.seq)
+	binary.BigEndian.PutUint32(b[4:], s.ts+uint32(samplesIn(s.next)))
+	binary.BigEndian.PutUint32(b[8:], s.ssrc)
+	payload := b[headerOctets:]
 	for i := range payload {
 		payload[i] = silenceOctet(law)
 	}
@@ -67,7 +70,7 @@ func (s *silencer) due(now time.Duration, pt uint8, law Law, heard bool) []byte 
 	} else {
 		s.rest(now)
 	}
-	return s.packet[:]
+	return b[:]
 }
 
 // rest goes over to the keep-alive.

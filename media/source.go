@@ -38,15 +38,15 @@ const (
 // latch says which source of plain RTP is the track's: the offered address and port, or, since NAT rewrites ports, another
 // port of the offered address that behaves like a sender, as long as the offered one itself doesn't send. With SRTP the key decides, and latch only notes where packets come from.
 type latch struct {
-	offered netip.AddrPort // zero or unspecified address: not known
-	since   time.Duration  // when that was first said
 	source  netip.AddrPort // believed; zero: none yet
 	heard   time.Duration  // newest packet of source
+	offered netip.AddrPort // zero or unspecified address: not known
+	since   time.Duration  // when that was first said
 	// moving: the offered address changed and nothing came from there yet; source is taken until then.
 	moving bool
 	until  time.Duration
+	rivals *rivals
 	trial  probation
-	rivals rivals
 }
 
 // rivals are sources of the offered address that send beside the believed one: other senders, and no earlier or later port of the
@@ -95,9 +95,9 @@ type probation struct {
 	ssrc  uint32
 	seq   uint16
 	n     int
-	at    time.Duration
-	slots [trialSlots]*slot
 	held  int
+	at    time.Duration
+	slots []*slot // trialSlots
 }
 
 // offer sets what an offer/answer exchange named. The same address keeps the latch.
@@ -112,7 +112,7 @@ func (l *latch) offer(remote netip.AddrPort, now time.Duration) {
 	if l.known() {
 		l.since = now
 	}
-	l.offered, l.rivals = remote, rivals{}
+	l.offered, *l.rivals = remote, rivals{}
 	if l.source.IsValid() && l.source != remote {
 		l.moving, l.until = true, now+moveGrace
 	}
@@ -127,6 +127,10 @@ func (l *latch) known() bool { return l.offered.Addr().IsValid() }
 //
 //earshot:hot
 func (l *latch) judge(from netip.AddrPort, h *header, agreed bool, at time.Duration) verdict {
+	if from == l.source && !l.moving {
+		l.heard = at
+		return verdictTake
+	}
 	if l.moving && at > l.until {
 		l.moving = false
 		if l.known() && l.source.Addr() != l.offered.Addr() {

@@ -79,7 +79,7 @@ func (k *liveTrack) send(now time.Duration) {
 		k.silence.next = now
 	}
 	for {
-		b := k.silence.due(now, a.params.SilencePT, a.silence, k.state.Counts.Packets > 0 && k.latch.heard > now-2*silencePace)
+		b := k.silence.due(&k.shard.quiet, now, a.params.SilencePT, a.silence, k.state.Counts.Packets > 0 && k.latch.heard > now-2*silencePace)
 		if b == nil {
 			return
 		}
@@ -105,11 +105,10 @@ func (k *liveTrack) end(c call.Cause) {
 		return
 	}
 	now := k.shard.now
-	if k.open() {
-		k.drain()
-	}
+	k.drain()
 	k.ripenTrial(now, true)
 	k.dropTrial(now)
+	k.dropEarly(now)
 	k.forsakeOld(forever)
 	k.placer.flush(now)
 	if k.digits.finish() {

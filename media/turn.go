@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,7 @@ func (s *shard) run(ctx context.Context) {
 			s.sweptNow()
 			last = time.Now()
 			s.sweep(last)
-			timer.Reset(time.Until(last.Add(s.every)))
+			timer.Reset(time.Until(last.Add(s.next())))
 		case <-s.wake:
 			s.attend(time.Now())
 		case <-s.mail.wake:
@@ -36,6 +37,16 @@ func (s *shard) sweptNow() {
 	}
 }
 
+// next is how long the next sweep may wait.
+//
+//earshot:hot
+func (s *shard) next() time.Duration {
+	if s.flooded {
+		return min(s.every, floodPause)
+	}
+	return s.every
+}
+
 // nudge asks for attend. It never blocks.
 func (s *shard) nudge() {
 	select {
@@ -45,20 +56,30 @@ func (s *shard) nudge() {
 }
 
 // attend is a sweep of the timelines that have posts, and of no others. RingCentral sends nothing before our first packet: a
-// new agreement that waited for the sweep would lose half of one on average.
+// new agreement that waited for the sweep would lose half of one on average. What ends something waits for the sweep: it reads what has come until then.
 func (s *shard) attend(now time.Time) {
 	s.setClock(now)
 	s.takePosts(false)
 	if s.clock.stepped { // the older stamps can be told in this sweep only
-		s.readPorts()
+		s.readPorts(false)
 		s.turns(true)
 	}
 	for _, l := range s.lines {
-		if len(l.todo) > 0 {
+		if len(l.todo) > 0 && !slices.ContainsFunc(l.todo, post.ends) {
 			s.turn(l)
 		}
 	}
 	s.removeClosed()
+}
+
+// ends tells whether something gets nothing more after this post.
+func (p post) ends() bool {
+	switch p.kind {
+	case postClose, postEnd, postDetach, postMove:
+		return true
+	case postTimeline, postOpen, postCommit, postAttach, postEvent, postValve, postParty:
+	}
+	return false
 }
 
 // sweep is one look at everything.
@@ -70,7 +91,7 @@ func (s *shard) sweep(now time.Time) {
 	if s.controlTurn = s.now >= s.controlAt; s.controlTurn {
 		s.controlAt = s.now + controlEvery
 	}
-	s.readPorts()
+	s.readPorts(true)
 	s.controlTurn = false
 	s.turns(false)
 	s.reportDue()
@@ -84,7 +105,7 @@ func (s *shard) sweep(now time.Time) {
 func (s *shard) turns(all bool) {
 	every := s.engine.cfg.SlowSweep
 	for _, l := range s.lines {
-		if !l.closed && (len(l.todo) > 0 || (l.mailed || s.now >= l.due) && (all || s.ripe(l))) {
+		if !l.closed && (len(l.todo) > 0 || (l.mailed || s.now >= l.due && s.now > l.turned) && (all || s.ripe(l))) {
 			s.turn(l)
 		}
 		if !l.closed {

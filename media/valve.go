@@ -40,8 +40,8 @@ type span struct{ from, to time.Duration }
 //
 // Invariant: spans are in order and don't overlap; only the last may be open-ended.
 type valve struct {
-	spans [valveSpans]span
 	n     int
+	spans [valveSpans]span
 }
 
 const forever = time.Duration(1<<63 - 1)

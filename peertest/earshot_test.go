@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,30 +21,41 @@ type earshot struct {
 	console   string
 }
 
-// startEarshot runs the daemon as user over transport and waits until it is registered.
-func startEarshot(t *testing.T, kam registrar, user, transport string) earshot {
+// startEarshot runs the daemon as user over transport and waits until it is registered. set are further settings, as section.key=value.
+func startEarshot(t *testing.T, kam registrar, user, transport string, set ...string) earshot {
 	t.Helper()
-	dir, port := t.TempDir(), nextPort()
+	port := nextPort()
+	return startEarshotWith(t, kam, user, transport, port, fmt.Sprintf("listen_ip: %s, ports: %d-%d", earshotIP, port, port+79), set...)
+}
+
+// startEarshotWith is startEarshot with media settings; ports from port+98 on are the daemon's own.
+func startEarshotWith(t *testing.T, kam registrar, user, transport string, port int, media string, set ...string) earshot {
+	t.Helper()
+	dir := t.TempDir()
 	e := earshot{user: user, dir: filepath.Join(dir, "recordings"), console: fmt.Sprintf("127.0.0.1:%d", port+99)}
-	proxy, listen := registrarIP+":5060", ""
+	proxy, listen := kam.ip+":5060", ""
 	switch transport {
 	case "tls":
-		proxy = registrarIP + ":5061"
+		proxy = cmp.Or(kam.proxy, kam.ip+":5061")
 	case "udp":
 		listen = fmt.Sprintf(", listen: %q", fmt.Sprintf("%s:%d", earshotIP, port+98))
 	}
 	config := fmt.Sprintf(`
 sip: {domain: sip.test, outbound_proxy: %q, transport: %s, username: %q, password: "pw-%s", authorization_id: "auth-%s"%s, tls: {ca_file: %q}}
-media: {listen_ip: %s, ports: %d-%d}
+media: {%s}
 record: {dir: %q}
 console: {listen: %q}
-`, proxy, transport, user, user, user, listen, filepath.Join(kam.tls, "ca.pem"), earshotIP, port, port+79, e.dir, e.console)
+`, proxy, transport, user, user, user, listen, filepath.Join(kam.tls, "ca.pem"), media, e.dir, e.console)
 	file := filepath.Join(dir, "earshot.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	args := []string{"run", "-c", file}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
 	// No environment of the machine's: a RINGCENTRAL_JWT there would make this another test.
-	e.process = start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), "run", "-c", file)
+	e.process = start(t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, earshotBinary(), args...)
 	eventually(t, 15*time.Second, "earshot registered over "+transport, func() bool {
 		if e.ended() {
 			t.Fatalf("earshot ended: %v", e.err)
@@ -114,15 +126,51 @@ type track struct {
 	Codec         string
 	SRTP          bool
 	OffsetSamples int64 `json:"offset_samples"`
-	Spans         []struct {
-		Kind         string
-		Pos, Samples int64
+	Samples       int64
+	Epochs        []struct {
+		Pos             int64
+		SSRC, Timestamp uint32
+		Why             string
 	}
+	Spans  []span
 	Counts struct {
-		RTCPPackets int64 `json:"rtcp_packets"`
-		RTCPRefused int64 `json:"rtcp_refused_packets"`
-		RTCPSent    int64 `json:"rtcp_sent_packets"`
+		ReceivedSamples int64 `json:"received_samples"`
+		Packets         int64
+		LostSamples     int64 `json:"lost_samples"`
+		GapSamples      int64 `json:"gap_samples"`
+		Stray           int64 `json:"stray_packets"`
+		AuthFailed      int64 `json:"auth_failed_packets"`
+		Events          int64 `json:"event_packets"`
+		Comfort         int64 `json:"comfort_packets"`
+		RTCPPackets     int64 `json:"rtcp_packets"`
+		RTCPRefused     int64 `json:"rtcp_refused_packets"`
+		RTCPSent        int64 `json:"rtcp_sent_packets"`
 	}
+	Quality quality
+}
+
+type span struct {
+	Kind         string
+	Pos, Samples int64
+}
+
+// quality is what the manifest says of a track's way.
+type quality struct {
+	Expected   int64   `json:"expected_packets"`
+	Received   int64   `json:"received_packets"`
+	Lost       int64   `json:"lost_packets"`
+	Late       int64   `json:"late_packets"`
+	Duplicate  int64   `json:"duplicate_packets"`
+	Reordered  int64   `json:"reordered_packets"`
+	LossRuns   int64   `json:"loss_runs"`
+	JitterMS   float64 `json:"jitter_ms"`
+	JitterMax  float64 `json:"jitter_max_ms"`
+	JitterMean float64 `json:"jitter_mean_ms"`
+	LongestRun struct {
+		Packets int64
+		MS      float64
+	} `json:"longest_run"`
+	Discarded map[string]int64 `json:"discarded_packets"`
 }
 
 // folders lists the recordings whose name ends in suffix; "" means the sealed ones.
@@ -193,6 +241,29 @@ func (r recording) track(t *testing.T, line int) track {
 	}
 	t.Fatalf("no track of line %d in %+v", line, r.manifest.Tracks)
 	return track{}
+}
+
+// event gives the time of the first event of that type.
+func (r recording) event(t *testing.T, kind string) time.Time {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.folder, "events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var e struct {
+			Time time.Time
+			Type string
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("events.jsonl: %v in %q", err, line)
+		}
+		if e.Type == kind {
+			return e.Time
+		}
+	}
+	t.Fatalf("no event %s", kind)
+	return time.Time{}
 }
 
 // wantExact fails the test unless want stands whole in the track's channel, from pos of the track on.

@@ -17,10 +17,12 @@ import (
 	"time"
 )
 
-// registrar is the one Kamailio that all tests share.
+// registrar is a Kamailio: the one that all tests share, or one that a test torments.
 type registrar struct {
 	*process
-	tls string // folder with ca.pem, cert.pem, key.pem, both.pem
+	ip    string
+	tls   string // folder with ca.pem, cert.pem, key.pem, both.pem
+	proxy string // where earshot connects to instead of ip's port 5061; "" means there
 }
 
 // shared is started by the first test that needs it.
@@ -51,15 +53,26 @@ func stopShared() {
 }
 
 func startKamailio() (registrar, error) {
-	dir := filepath.Join(os.Getenv(envInside), "kamailio")
+	r, err := kamailioAt(registrarIP, filepath.Join(os.Getenv(envInside), "kamailio"))
+	sharedProcess = r.process
+	return r, err
+}
+
+// kamailioAt starts one with certificates of its own.
+func kamailioAt(ip, dir string) (registrar, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return registrar{}, err
 	}
-	if err := certificates(dir); err != nil {
+	if err := certificates(dir, "sip.test", ip); err != nil {
 		return registrar{}, err
 	}
+	return runKamailio(ip, dir)
+}
+
+// runKamailio starts one on what lies in dir.
+func runKamailio(ip, dir string) (registrar, error) {
 	config := filepath.Join(dir, "kamailio.cfg")
-	if err := fill("kamailio.cfg", config, struct{ IP, Dir string }{registrarIP, dir}); err != nil {
+	if err := fill("kamailio.cfg", config, struct{ IP, Dir string }{ip, dir}); err != nil {
 		return registrar{}, err
 	}
 	// -DD: no daemon; -E: log to standard error.
@@ -68,16 +81,16 @@ func startKamailio() (registrar, error) {
 	if err != nil {
 		return registrar{}, err
 	}
-	sharedProcess = p
-	if !within(10*time.Second, func() bool { return p.ended() || answersOptions() }) || p.ended() {
+	if !within(10*time.Second, func() bool { return p.ended() || answersOptions(ip) }) || p.ended() {
+		p.kill()
 		return registrar{}, fmt.Errorf("kamailio does not come up:\n%s", tail(p.log.String(), 2000))
 	}
-	return registrar{p, dir}, nil
+	return registrar{process: p, ip: ip, tls: dir}, nil
 }
 
 // answersOptions asks Kamailio over UDP whether it is there.
-func answersOptions() bool {
-	c, err := net.Dial("udp", net.JoinHostPort(registrarIP, "5060"))
+func answersOptions(ip string) bool {
+	c, err := net.Dial("udp", net.JoinHostPort(ip, "5060"))
 	if err != nil {
 		return false
 	}
@@ -89,8 +102,8 @@ func answersOptions() bool {
 	return err == nil && n > 0
 }
 
-// certificates writes an authority and a server certificate for sip.test and the registrar's address.
-func certificates(dir string) error {
+// certificates writes an authority, in place of one that was there, and its server certificate for a domain and an address.
+func certificates(dir, domain, ip string) error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -109,10 +122,13 @@ func certificates(dir string) error {
 		return err
 	}
 	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "sip.test"},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: domain},
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    []string{"sip.test"}, IPAddresses: []net.IP{net.ParseIP(registrarIP)},
+		DNSNames:    []string{domain},
+	}
+	if ip != "" {
+		cert.IPAddresses = []net.IP{net.ParseIP(ip)}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, ca, &key.PublicKey, caKey)
 	if err != nil {

@@ -98,7 +98,7 @@ func inside(m *testing.M) int {
 	return code
 }
 
-// network makes 10.77.0.1 to 10.77.0.4 on one interface. All packets between them stay inside.
+// network makes 10.77.0.1 to 10.77.0.7, and some of IPv6, on one interface. All packets between them stay inside.
 func network() error {
 	ip, err := program("ip")
 	if err != nil {
@@ -111,8 +111,14 @@ func network() error {
 		{"addr", "add", earshotIP + "/24", "dev", interfaceName},
 		{"addr", "add", baresipIP + "/24", "dev", interfaceName},
 		{"addr", "add", sippIP + "/24", "dev", interfaceName},
+		{"addr", "add", roughIP + "/24", "dev", interfaceName},
+		{"addr", "add", chaosIP + "/24", "dev", interfaceName},
+		{"addr", "add", relayIP + "/24", "dev", interfaceName},
 		{"link", "set", interfaceName, "up"},
 		{"link", "set", "vy", "up"},
+	}
+	for _, a := range []string{sippIP, earshotIP, roughIP} {
+		steps = append(steps, []string{"addr", "add", six(a) + "/64", "dev", interfaceName, "nodad"})
 	}
 	for _, s := range steps {
 		if out, err := exec.Command(ip, s...).CombinedOutput(); err != nil {

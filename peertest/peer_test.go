@@ -21,10 +21,24 @@ const (
 	earshotIP   = "10.77.0.2"
 	baresipIP   = "10.77.0.3"
 	sippIP      = "10.77.0.4"
+	roughIP     = "10.77.0.5" // the rough road between a sender and earshot
+	chaosIP     = "10.77.0.6" // a registrar that is tormented
+	relayIP     = "10.77.0.7" // what stands between it and earshot
 )
 
+// six is the IPv6 address beside an IPv4 one.
+func six(ip string) string { return "fd77::" + ip[strings.LastIndexByte(ip, '.')+1:] }
+
+// linesPort is where testdata/sipp/lines.xml says that its audio comes from.
+const linesPort = 22100
+
 // nextPort gives each test ports that no other has: [base, base+100).
-func nextPort() int { return 20000 + 100*int(portBlocks.Add(1)) }
+func nextPort() int {
+	if p := 20000 + 100*int(portBlocks.Add(1)); p != linesPort {
+		return p
+	}
+	return nextPort()
+}
 
 var portBlocks atomic.Int32
 

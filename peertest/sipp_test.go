@@ -14,12 +14,14 @@ import (
 
 // sippCall is one run of a scenario of testdata/sipp.
 type sippCall struct {
-	limit          string // sipp gives up after it; default 60s
+	limit          string  // sipp gives up after it; default 60s
+	script         *script // instead of a scenario
 	scenario, user string
 	law            law
 	hold           time.Duration // of <pause/>
 	calls          int           // default 1, one after the other
 	dir            string        // holds audio.pcap
+	media          string        // address of the audio; default sippIP
 }
 
 // start runs sipp towards Kamailio.
@@ -29,9 +31,12 @@ func (c sippCall) start(t *testing.T) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if c.script != nil {
+		scenario = c.script.file(t, c.dir)
+	}
 	port := nextPort()
 	return start(t, c.dir, os.Environ(), "sipp", "-sf", scenario, "-s", c.user, "-i", sippIP, "-p", strconv.Itoa(port),
-		"-mi", sippIP, "-mp", strconv.Itoa(port+10), "-m", strconv.Itoa(max(c.calls, 1)), "-l", "1", "-nostdin",
+		"-mi", cmp.Or(c.media, sippIP), "-mp", strconv.Itoa(port+10), "-m", strconv.Itoa(max(c.calls, 1)), "-l", "1", "-nostdin",
 		"-d", strconv.FormatInt(c.hold.Milliseconds(), 10), "-key", "pt", strconv.Itoa(c.law.number), "-key", "codec", c.law.name,
 		"-timeout", cmp.Or(c.limit, "60s"), "-timeout_error", "-trace_err", "-error_file", "errors.txt", "-trace_msg", "-message_file", "messages.txt",
 		registrarIP+":5060")
@@ -122,8 +127,8 @@ func TestSippTwoLinesAreTwoChannels(t *testing.T) {
 	}
 	customer, agent := sequence(30, 200*samplesPerPacket), sequence(31, 200*samplesPerPacket)
 	done := make(chan error, 2)
-	go func() { done <- sendRTP(22100, to[0], packets(customer, ulaw, wrapsSoon)) }()
-	go func() { done <- sendRTP(22102, to[1], packets(agent, ulaw, rtpStart{1, 1, 2})) }()
+	go func() { done <- sendRTP(linesPort, to[0], packets(customer, ulaw, wrapsSoon)) }()
+	go func() { done <- sendRTP(linesPort+2, to[1], packets(agent, ulaw, rtpStart{1, 1, 2})) }()
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Fatal(err)

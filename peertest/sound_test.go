@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 )
 
 // samplesPerPacket is 20 ms at 8000 Hz: one octet of G.711 a sample.
@@ -99,26 +100,36 @@ func packets(octets []byte, l law, r rtpStart) [][]byte {
 	return out
 }
 
-// pcap writes packets as a capture that sipp plays: Ethernet, 20 ms apart. sipp puts its own addresses and ports in.
+// pcap writes packets as a capture that sipp plays, 20 ms apart.
 func pcap(t *testing.T, path string, packets [][]byte) {
+	t.Helper()
+	var timed []arrival
+	for i, p := range packets {
+		timed = append(timed, arrival{time.Duration(i) * 20 * time.Millisecond, p})
+	}
+	pcapOf(t, path, timed)
+}
+
+// pcapOf writes packets as a capture that sipp plays: Ethernet. sipp puts its own addresses and ports in.
+func pcapOf(t *testing.T, path string, packets []arrival) {
 	t.Helper()
 	var w bytes.Buffer
 	le := binary.LittleEndian
 	w.Write(le.AppendUint32(nil, 0xa1b2c3d4))
 	w.Write([]byte{2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0, 0, 0})
-	for i, p := range packets {
-		frame := make([]byte, 14+20+8, 14+20+8+len(p))
+	for _, p := range packets {
+		frame := make([]byte, 14+20+8, 14+20+8+len(p.octets))
 		frame[12] = 8 // IPv4
 		ip := frame[14:]
 		ip[0], ip[8], ip[9] = 0x45, 64, 17
-		binary.BigEndian.PutUint16(ip[2:], uint16(28+len(p)))
+		binary.BigEndian.PutUint16(ip[2:], uint16(28+len(p.octets)))
 		copy(ip[12:], []byte{127, 0, 0, 1, 127, 0, 0, 1})
 		binary.BigEndian.PutUint16(ip[20:], 40000)
 		binary.BigEndian.PutUint16(ip[22:], 40002)
-		binary.BigEndian.PutUint16(ip[24:], uint16(8+len(p)))
-		frame = append(frame, p...)
-		ms := uint32(1000 + 20*i)
-		for _, v := range []uint32{ms / 1000, ms % 1000 * 1000, uint32(len(frame)), uint32(len(frame))} {
+		binary.BigEndian.PutUint16(ip[24:], uint16(8+len(p.octets)))
+		frame = append(frame, p.octets...)
+		at := p.at + time.Second
+		for _, v := range []uint32{uint32(at / time.Second), uint32(at % time.Second / time.Microsecond), uint32(len(frame)), uint32(len(frame))} {
 			w.Write(le.AppendUint32(nil, v))
 		}
 		w.Write(frame)

@@ -46,7 +46,7 @@ func (w *work) describe(t *track) Track {
 		ID: uint32(t.id), Leg: st.Leg, Line: st.Line, PartyID: p.ID, Role: p.Role, IdentifiedBy: p.IdentifiedBy,
 		Name: p.Name, Number: p.Number, Extension: p.Extension, Channel: max(t.channel, channelNone), Codec: st.Law.String(),
 		SRTP: st.SRTP, OffsetSamples: t.offset, OffsetMethod: t.method, OffsetEstimate: st.OffsetEstimate,
-		DriftPPM: st.DriftPPM, Samples: t.loss.end, Ended: st.Ended, Counts: counts(st.Counts), Quality: quality(&t.state), Overlaps: w.overlaps(t),
+		DriftPPM: st.DriftPPM, Samples: t.loss.end, Ended: st.Ended, Counts: counts(st.Counts), Quality: quality(&t.state, t.offset), Overlaps: w.overlaps(t),
 	}
 	if !t.placed {
 		out.OffsetEstimate = 0

@@ -36,7 +36,7 @@ func TestTheExampleIsWhatARecordingGives(t *testing.T) {
 	customer.Counts = media.Counts{Packets: 41, Octets: 6560, ReceivedSamples: 6560, LateSamples: 160, LostSamples: 320, LostPackets: 3, LatePackets: 1, JitterSamples: 2.25, SentPackets: 10}
 	agent.Counts = media.Counts{Packets: 34, Octets: 5440, ReceivedSamples: 5120, GapSamples: 1600, MaskedSamples: 320, SSRCChanges: 1, SentPackets: 10}
 	customer.Quality = media.Quality{
-		ExpectedPackets: 43, LostPackets: 2, LossRuns: 2, LongestRunPackets: 1, LongestRunSamples: 160, JitterMaxSamples: 5,
+		ExpectedPackets: 43, LostPackets: 2, LossRuns: 2, LongestRunPackets: 1, LongestRunSamples: 160, JitterMaxSamples: 5, JitterMeanSamples: 2.5,
 		Rating: media.Rating{BurstRatio: 1, R: 78.3487, MOS: 3.9551},
 		Worst:  media.Window{Samples: 6880, ExpectedPackets: 43, LostPackets: 2, Rating: media.Rating{BurstRatio: 1, R: 78.3487, MOS: 3.9551}},
 	}

@@ -49,8 +49,10 @@ type Manifest struct {
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
 	Gaps []Missing `json:"gaps,omitempty"`
 	// Late is what went unheard before sample 0.
-	Late   *Late   `json:"late,omitempty"`
-	Audio  *Audio  `json:"audio,omitempty"` // only when sealed, and only if there is one
+	Late  *Late  `json:"late,omitempty"`
+	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one
+	// Files are the folder's other files, when sealed.
+	Files  []File  `json:"files,omitempty"`
 	Tracks []Track `json:"tracks"`
 }
 
@@ -96,6 +98,8 @@ type Audio struct {
 	Format string `json:"format"` // wav (PCM16) or mulaw
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
+	// Segments are the hashes of the file's pieces.
+	Segments *Segments `json:"segments,omitempty"`
 }
 
 // Track is one party's audio. Positions are on the track; pos + OffsetSamples is the index in audio.wav.

@@ -20,11 +20,13 @@ type Quality struct {
 	LossRuns         int64        `json:"loss_runs"` // stretches of lost packets in a row
 	LongestRun       LossRun      `json:"longest_run"`
 	JitterMS         float64      `json:"jitter_ms"` // RFC 3550 appendix A.8, at the end
-	JitterMaxMS      float64      `json:"jitter_max_ms"`
+	JitterMeanMS     float64      `json:"jitter_mean_ms"`
+	JitterMaxMS      float64      `json:"jitter_max_ms"` // of all packets
 	DriftPPM         float64      `json:"drift_ppm"`
 	BurstRatio       float64      `json:"burst_ratio"` // ITU-T G.107: 1 is random loss
-	R                float64      `json:"r"`           // E-model, without delay and echo
+	R                float64      `json:"r"`           // E-model
 	MOS              float64      `json:"mos"`
+	RatingModel      string       `json:"rating_model"` // what r and mos are made of, and what is left out
 	Worst10s         *WorstWindow `json:"worst_10s,omitempty"`
 }
 
@@ -45,9 +47,13 @@ type LossRun struct {
 	MS      float64 `json:"ms"`
 }
 
-// WorstWindow is the 10 s with the lowest R; Pos is on the track.
+// ratingModel says beside each rating what it is: a recording is read years later, and alone.
+const ratingModel = "ITU-T G.107 by packet loss alone, for G.711 with concealment; without delay, echo, level and noise"
+
+// WorstWindow is the 10 s with the lowest R; Pos is on the track, AudioSeconds where that is in audio.wav.
 type WorstWindow struct {
 	Pos             int64   `json:"pos"`
+	AudioSeconds    float64 `json:"audio_seconds"`
 	Samples         int64   `json:"samples"`
 	ExpectedPackets int64   `json:"expected_packets"`
 	LostPackets     int64   `json:"lost_packets"`
@@ -55,8 +61,8 @@ type WorstWindow struct {
 	MOS             float64 `json:"mos"`
 }
 
-// quality tells a track's; nil where nothing of it was measured.
-func quality(st *media.TrackState) *Quality {
+// quality tells a track's, whose Pos 0 lies at offset in the audio; nil where nothing of it was measured.
+func quality(st *media.TrackState, offset int64) *Quality {
 	q, c := &st.Quality, &st.Counts
 	if q.ExpectedPackets == 0 {
 		return nil
@@ -70,11 +76,12 @@ func quality(st *media.TrackState) *Quality {
 			UnknownPT: c.UnknownPTPackets, Overlap: c.OverlapPackets, Implausible: c.ImplausiblePackets,
 		},
 		LossRuns: q.LossRuns, LongestRun: LossRun{q.LongestRunPackets, millis(float64(q.LongestRunSamples))},
-		JitterMS: millis(c.JitterSamples), JitterMaxMS: millis(float64(q.JitterMaxSamples)), DriftPPM: places(st.DriftPPM, 1),
-		BurstRatio: places(q.BurstRatio, 2), R: places(q.R, 1), MOS: places(q.MOS, 2),
+		JitterMS: millis(c.JitterSamples), JitterMeanMS: millis(q.JitterMeanSamples), JitterMaxMS: millis(q.JitterMaxSamples),
+		DriftPPM:   places(st.DriftPPM, 1),
+		BurstRatio: places(q.BurstRatio, 2), R: places(q.R, 1), MOS: places(q.MOS, 2), RatingModel: ratingModel,
 	}
 	if w := q.Worst; w.ExpectedPackets > 0 {
-		out.Worst10s = &WorstWindow{w.Pos, w.Samples, w.ExpectedPackets, w.LostPackets, places(w.R, 1), places(w.MOS, 2)}
+		out.Worst10s = &WorstWindow{w.Pos, places(float64(w.Pos+offset)/rate, 1), w.Samples, w.ExpectedPackets, w.LostPackets, places(w.R, 1), places(w.MOS, 2)}
 	}
 	return out
 }

@@ -43,13 +43,15 @@ type Recording struct {
 // inbox is what callers leave for the workers.
 type inbox struct {
 	// mu guards the fields below. It is held for copying only, never over a system call.
-	mu     sync.Mutex
-	in     *buffer // filled by Write
-	marks  []mark  // of states
-	states []media.TrackState
-	info   call.Info
-	fresh  bool // info was updated
-	now    time.Duration
+	mu       sync.Mutex
+	in       *buffer // filled by Write
+	marks    []mark  // of states
+	states   []media.TrackState
+	info     call.Info
+	fresh    bool   // info was updated
+	sip      []byte // for SIPName; sipBytes counts all that there was
+	sipBytes int
+	now      time.Duration
 	// statesAt is when states was copied.
 	statesAt time.Duration
 	wrote    bool // now is set

@@ -118,6 +118,9 @@ func (s *Store) repair(l leftover) Result {
 	if err == nil {
 		var base string
 		if base, err = s.freeName(l); err == nil {
+			err = s.attestRepaired(l, base, m)
+		}
+		if err == nil {
 			err = s.shut(l.day, l.name, base)
 			res.Dir = filepath.Join(s.cfg.Dir, filepath.FromSlash(inDay(l.day, base)))
 		}
@@ -133,6 +136,18 @@ func (s *Store) repair(l leftover) Result {
 	return res
 }
 
+// attestRepaired signs what was left, and has the evidence log name it, where that is not done.
+func (s *Store) attestRepaired(l leftover, base string, m *Manifest) error {
+	folder := inDay(l.day, l.name)
+	if err := s.attest(folder, m); err != nil {
+		return err
+	}
+	if err := s.syncDir(folder); err != nil {
+		return err
+	}
+	return s.testify(inDay(l.day, base), m, true)
+}
+
 // whole tells whether only the last step, the folder's name, was missing.
 func (s *Store) whole(folder string, m *Manifest) bool {
 	if m.Ended == nil {
@@ -142,7 +157,7 @@ func (s *Store) whole(folder string, m *Manifest) bool {
 		return m.State == StateNoMedia
 	}
 	a, err := s.digest(inDay(folder, AudioName), m.Audio.Format)
-	return err == nil && *a == *m.Audio
+	return err == nil && a.SHA256 == m.Audio.SHA256 && a.Bytes == m.Audio.Bytes
 }
 
 // salvage reads the folder's manifest. Where there is none that can be read, the folder's name has to do.
@@ -205,6 +220,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	}
 	if m.Previous != nil {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
+	}
+	if m.Files, err = s.listFiles(folder); err != nil {
+		return err
 	}
 	return s.putManifest(folder, m, true)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -73,6 +72,9 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 	if err := r.closeSpans(m); err != nil {
 		return m, err
 	}
+	if err := r.putSIP(); err != nil {
+		return m, err
+	}
 	r.conclude(m, j.cause, ended)
 	if m.Samples > 0 {
 		a, err := r.s.digest(r.file(AudioName), r.s.cfg.Format)
@@ -85,10 +87,7 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
 	}
 	if !w.renamed {
-		if err := r.s.putManifest(r.folder(), m, true); err != nil {
-			return m, err
-		}
-		if err := r.list(); err != nil {
+		if err := r.attest(m); err != nil {
 			return m, err
 		}
 		if err := r.s.shut(r.day, r.base+partialSuffix, r.base); err != nil {
@@ -97,6 +96,27 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 		w.renamed = true
 	}
 	return m, nil
+}
+
+// attest makes the manifest durable, signs it, and has the evidence log name it.
+func (r *Recording) attest(m *Manifest) error {
+	var err error
+	if m.Files, err = r.s.listFiles(r.folder()); err != nil {
+		return err
+	}
+	if err := r.s.putManifest(r.folder(), m, true); err != nil {
+		return err
+	}
+	if err := r.s.attest(r.folder(), m); err != nil {
+		return err
+	}
+	r.w.unlisted = true
+	if err := r.list(); err != nil {
+		return err
+	}
+	err = r.s.testify(inDay(r.day, r.base), m, r.w.attested)
+	r.w.attested = true
+	return err
 }
 
 // shut gives a finished folder its final name, durably.
@@ -131,12 +151,12 @@ func (s *Store) digest(name, format string) (*Audio, error) {
 		return nil, fmt.Errorf("hash audio: %w", err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
+	var d digester
+	sum, err := d.read(f)
 	if err != nil {
 		return nil, fmt.Errorf("hash audio: %w", err)
 	}
-	return &Audio{File: AudioName, Format: format, SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: n}, nil
+	return &Audio{File: AudioName, Format: format, SHA256: sum, Bytes: d.n, Segments: &Segments{segmentBytes, d.pieces}}, nil
 }
 
 // manifestHash is the SHA-256 of a sealed part's manifest, empty if there is none yet.

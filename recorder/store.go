@@ -14,6 +14,7 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 const (
@@ -37,6 +38,10 @@ type Config struct {
 	Sync time.Duration
 	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s.
 	Buffer time.Duration
+	// Sign has recordings signed and named in the directory's evidence log, see package evidence. KeyFile is the private key; empty: one in the directory, made if
+	// missing.
+	Sign    bool
+	KeyFile string
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
@@ -142,6 +147,7 @@ type Store struct {
 	cfg           Config
 	root          *os.Root
 	log           *slog.Logger
+	book          *evidence.Book // nil: nothing is signed
 	bufferSamples int64
 	wakeBytes     int
 	unfinished    []leftover // what was found at the start
@@ -189,6 +195,11 @@ func New(cfg Config) (*Store, error) {
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
+	if cfg.Sign {
+		if s.book, err = evidence.Open(cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
+			return nil, errors.Join(fmt.Errorf("recorder: %w", err), root.Close())
+		}
+	}
 	if cfg.Standby {
 		return s, nil
 	}
@@ -204,7 +215,14 @@ func New(cfg Config) (*Store, error) {
 // Close gives the directory back. Run does it at its end; call it only if Run was never called. It is safe twice.
 func (s *Store) Close() error {
 	s.closing.Store(true)
-	return errors.Join(s.Release(), s.root.Close())
+	return errors.Join(s.Release(), s.root.Close(), s.closeBook())
+}
+
+func (s *Store) closeBook() error {
+	if s.book == nil {
+		return nil
+	}
+	return s.book.Close()
 }
 
 // Open makes the folder of a call's next part and its first manifest. It makes files, so a disk that stands still holds it

@@ -109,7 +109,7 @@ func (w *work) seats() []seat {
 	return out
 }
 
-// apply lays one op of a placed track. Received, lost and gap tile the track; late fills what was lost; a mask beats all.
+// apply lays one op of a placed track. Received, lost and gap tile the track; late fills the two without audio; a mask beats all.
 func (r *Recording) apply(t *track, o op, audio payload) {
 	if o.kind == kindLate && (t.loss.until < 0 || o.pos < t.loss.until) {
 		r.patch(t, o, audio)
@@ -137,7 +137,9 @@ func (r *Recording) apply(t *track, o op, audio payload) {
 	r.put(t, piece{kind: o.kind, pos: o.pos, n: o.n}, audio)
 }
 
-// patch fills what was lost behind the track's end: with a late packet, or with the word that it came and was not written.
+// patch fills what was given out without audio behind the track's end: with a late packet, or with the word that it came and was not
+// written. Where packets are missing and the sender was silent as well, nobody knows which part of the hole is which: late audio may lie
+// in what was called a gap.
 func (r *Recording) patch(t *track, o op, audio payload) {
 	n := min(o.n, t.loss.end-o.pos)
 	if n <= 0 {
@@ -146,7 +148,7 @@ func (r *Recording) patch(t *track, o op, audio payload) {
 	r.w.spans = r.w.spans[:0]
 	t.loss.each(o.pos, n, func(s span) { r.w.spans = append(r.w.spans, s) })
 	for _, s := range r.w.spans {
-		if s.kind != kindLost && s.kind != kindDisk {
+		if s.kind != kindLost && s.kind != kindGap && s.kind != kindDisk {
 			continue
 		}
 		part := audio

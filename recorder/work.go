@@ -37,6 +37,10 @@ type work struct {
 	// What of sealing is done: audio.wav is finished, the folder has its final name. And when it was tried last.
 	audioShut, renamed bool
 	sealTry            time.Time
+	sip                []byte // all of SIPName
+	sipOwed            bool   // it is not on disk
+	// attested: the evidence log may name it.
+	attested bool
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool
 }
@@ -72,6 +76,7 @@ type trackKey struct {
 type job struct {
 	in    *buffer
 	fresh bool
+	sip   []byte
 	sync  bool
 	// since is when the file system began to be made durable as a whole; zero: the file is, by itself.
 	since time.Time
@@ -94,9 +99,9 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 	}
 	x.busy = true
 	for x.again && !x.finished {
-		j := job{in: x.in, fresh: x.fresh, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
+		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
 		x.in = k.empty
-		x.again, x.wantSync, x.fresh = false, false, false
+		x.again, x.wantSync, x.fresh, x.sip = false, false, false, nil
 		copyStates(&r.w.states, x.states)
 		if j.fresh {
 			r.w.info = x.info
@@ -135,6 +140,12 @@ func (r *Recording) step(j job, win []byte) {
 	w.img.flush()
 	r.spill(j.now)
 	r.events(j)
+	if len(j.sip) > 0 {
+		w.sip, w.sipOwed = append(w.sip, j.sip...), true
+		if err := r.putSIP(); err != nil {
+			r.fail(err)
+		}
+	}
 	if j.sync && !j.ended {
 		r.sync(j)
 	}
@@ -336,7 +347,7 @@ const tempSuffix = ".tmp"
 func (s *Store) putFile(name string, b []byte, durable bool) error {
 	f, err := s.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", ManifestName, err)
+		return fmt.Errorf("write %s: %w", path.Base(name), err)
 	}
 	_, err = f.Write(b)
 	if err == nil && durable {
@@ -349,7 +360,7 @@ func (s *Store) putFile(name string, b []byte, durable bool) error {
 		err = s.root.Rename(name+tempSuffix, name)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", ManifestName, err)
+		return fmt.Errorf("write %s: %w", path.Base(name), err)
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package sip
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -26,7 +26,6 @@ type Account struct {
 	cfg      Config
 	log      *slog.Logger
 	domain   gosip.Uri // sip:domain, without user and parameters
-	tls      *tls.Config
 	ua       *sipgo.UserAgent
 	srv      *sipgo.Server
 	listener *connListener
@@ -35,6 +34,8 @@ type Account struct {
 	regTag   string // From tag of all REGISTERs
 
 	counters   counters
+	answers    answered
+	ladders    ladders
 	calls      calls
 	gate       gate
 	proxyAddrs atomic.Pointer[map[netip.Addr]bool]
@@ -44,13 +45,22 @@ type Account struct {
 	orders     chan order     // to the registrar loop, which may be busy for a while
 	regDone    chan struct{}  // closed when that loop has ended
 	probes     chan struct{}  // size 1: the registrar is to be asked out of turn
+	turnedAway chan struct{}  // slots of answers to what there is no room for
 	wg         sync.WaitGroup // what Run started
 
 	// Owned by the registrar loop.
 	socket   *socket
 	proxies  proxies
+	known    []target // of all proxies, when they were resolved last
+	redirect string   // where a 3xx sends us; ""
 	auth     digestAuth
 	regSeq   uint32
+	before   []string // keys of the Contacts that we had, the present one last
+	stale    string   // Contacts of ours to be removed
+	others   int      // Contacts of other devices
+	hint     string   // what a person must do, "" if nothing
+	clock    clockWatch
+	roots    *x509.CertPool // whom to trust, nil: whom the system trusts
 	lastHeal flowIdentity
 	obeyed   chan<- struct{} // of the newest order
 
@@ -71,6 +81,11 @@ type State struct {
 	// Code and Reason are the registrar's last answer, or the error that kept us from it.
 	Code   int
 	Reason string
+	// Hint is what a person must do before we can be registered; "" if that is known to be nothing.
+	Hint string
+	// Others are the Contacts of other devices that registered with the same credential: where only the newest gets calls, as
+	// at RingCentral, they take ours.
+	Others int
 	// Since is when Status began; NextTry when the registrar is asked again, zero when not known.
 	Since, NextTry time.Time
 	// Proxy is the proxy in use, as configured, Local our end of the flow; zero without a flow.
@@ -103,14 +118,16 @@ func New(cfg Config) (*Account, error) {
 	a.heals = make(chan struct{}, maxHeals)
 	a.orders, a.regDone = make(chan order), make(chan struct{})
 	a.probes = make(chan struct{}, 1)
+	a.turnedAway = make(chan struct{}, maxTurnedAway)
 	a.proxies.rest = cfg.tune.proxyRest
 	a.calls.init(cfg.MaxCalls)
+	a.ladders.pin(a.regID)
 	a.gate.limit = maxInside + 2*cfg.MaxCalls
 	if err := gosip.ParseUri("sip:"+cfg.Domain, &a.domain); err != nil {
 		return nil, fmt.Errorf("sip: domain %q: %w", cfg.Domain, err)
 	}
 	var err error
-	if a.tls, err = cfg.baseTLS(); err != nil {
+	if a.roots, err = readRoots(cfg.TLS.CAFile); err != nil {
 		return nil, err
 	}
 	return a, a.build()
@@ -126,7 +143,8 @@ func (a *Account) build() error {
 		sipgo.WithUserAgentDNSResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNoFlow }}),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			gosip.WithTransactionLayerLogger(log),
-			gosip.WithTransactionLayerTerminateOnConnClose(),
+			// Not WithTransactionLayerTerminateOnConnClose: a client transaction that is being made in that moment has no
+			// state yet, and sipgo 1.7.2 panics. We watch the flow ourselves.
 			gosip.WithTransactionLayerUnhandledResponseHandler(func(*gosip.Response) {}),
 		),
 		sipgo.WithUserAgentTransportLayerOptions(

@@ -325,6 +325,9 @@ func TestStateTellsTheFlow(t *testing.T) {
 	}
 }
 
+// causeTest is why a test hangs up.
+var causeTest = call.Cause{Code: call.CodeReleased}
+
 var (
 	errTest  = errors.New("test")
 	errPanic = errors.New("panic")

@@ -36,13 +36,6 @@ func keyOfInvite(req *gosip.Request) inviteKey {
 	return inviteKey{callID: callID(req), from: fromTag(req), seq: seqOf(req)}
 }
 
-// memo is what became of an INVITE.
-type memo struct {
-	tx    txKey
-	code  int // 0: not yet answered
-	until time.Time
-}
-
 // Bounds of the memories.
 const (
 	maxMemos   = 4096
@@ -58,7 +51,7 @@ type calls struct {
 	byID    map[string][]*Dialog // by Call-ID
 	invites map[txKey]*invite
 	cancels map[txKey]chan struct{} // CANCELs that came before their INVITE; closed when it comes
-	memos   map[inviteKey]memo
+	memos   memory
 	stopped bool // nothing new gets in
 }
 
@@ -68,7 +61,6 @@ func (c *calls) init(limit int) {
 	c.byID = make(map[string][]*Dialog)
 	c.invites = make(map[txKey]*invite)
 	c.cancels = make(map[txKey]chan struct{})
-	c.memos = make(map[inviteKey]memo)
 }
 
 func (c *calls) count() int {
@@ -107,7 +99,7 @@ func (c *calls) admit(inv *invite, now time.Time) (admission, int) {
 	if c.stopped {
 		return admitStopping, 0
 	}
-	if m, ok := c.memos[inv.id]; ok && now.Before(m.until) {
+	if m, ok := c.memos.get(inv.id, now); ok {
 		switch {
 		case m.code >= 300:
 			return admitAgain, m.code
@@ -131,19 +123,9 @@ func (c *calls) admit(inv *invite, now time.Time) (admission, int) {
 	return admitted, 0
 }
 
-// rememberLocked keeps what became of an INVITE, while there is room.
+// rememberLocked keeps what became of an INVITE.
 func (c *calls) rememberLocked(inv *invite, code int, now time.Time) {
-	if len(c.memos) >= maxMemos {
-		for k, m := range c.memos {
-			if !now.Before(m.until) {
-				delete(c.memos, k)
-			}
-		}
-		if len(c.memos) >= maxMemos {
-			return
-		}
-	}
-	c.memos[inv.id] = memo{tx: inv.tx, code: code, until: now.Add(memoLife)}
+	c.memos.put(inv.id, memo{tx: inv.tx, code: code, until: now.Add(memoLife)}, now)
 }
 
 // settle says what became of an INVITE that is not a call.
@@ -214,7 +196,7 @@ func (c *calls) cancel(ctx context.Context, k txKey, id inviteKey, wait time.Dur
 		c.mu.Unlock()
 		return inv, false
 	}
-	if m, ok := c.memos[id]; ok && m.tx == k {
+	if m, ok := c.memos.get(id, time.Now()); ok && m.tx == k {
 		c.mu.Unlock()
 		return nil, true // it was answered before: the CANCEL has no effect (RFC 3261 section 9.2)
 	}

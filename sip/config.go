@@ -62,6 +62,8 @@ type Config struct {
 	tune tuning
 	// resolver answers names; nil means the system's.
 	resolver resolver
+	// wall is the wall clock; nil means the system's.
+	wall func() time.Time
 }
 
 // TLS says whom to trust.
@@ -76,10 +78,12 @@ type TLS struct {
 type tuning struct {
 	dialLimit     time.Duration // for one address
 	writeLimit    time.Duration // for one write on a stream: a peer that stops reading is no peer
+	messageLimit  time.Duration // for a message on a stream, from its first octet to its last
 	registerLimit time.Duration // REGISTER unanswered: the flow is dead
 	unregLimit    time.Duration
 	probeEvery    time.Duration // REGISTER as the judge of a flow that never answered a CRLF
-	pongLimit     time.Duration
+	firstPing     time.Duration
+	pongLimit     time.Duration // RFC 5626 section 4.4.1 has 10 s; as for REGISTER, so that it is over soon after a short outage
 	proxyRest     time.Duration // a failed proxy is tried last for so long
 	t1, t2        time.Duration // RFC 3261 section 17.1.1.1
 	reorderWait   time.Duration // how long a request waits for one that should have come before it
@@ -89,6 +93,8 @@ type tuning struct {
 	byeLimit      time.Duration // all BYEs at shutdown
 	second        time.Duration // the unit of back-off steps, slow retries and session intervals
 	logEvery      time.Duration // a repeated error is one line in so much
+	lookEvery     time.Duration // whether a clock jumped
+	guardSlower   int           // a divisor of what one source may bring; 0: none
 }
 
 func (t tuning) orDefault() tuning {
@@ -99,10 +105,12 @@ func (t tuning) orDefault() tuning {
 	}
 	set(&t.dialLimit, 5*time.Second)
 	set(&t.writeLimit, 5*time.Second)
+	set(&t.messageLimit, 10*time.Second)
 	set(&t.registerLimit, 8*time.Second)
 	set(&t.unregLimit, 2*time.Second)
 	set(&t.probeEvery, 30*time.Second)
-	set(&t.pongLimit, 10*time.Second)
+	set(&t.firstPing, 2*time.Second)
+	set(&t.pongLimit, 8*time.Second)
 	set(&t.proxyRest, 30*time.Second)
 	set(&t.t1, 500*time.Millisecond)
 	set(&t.t2, 4*time.Second)
@@ -113,6 +121,7 @@ func (t tuning) orDefault() tuning {
 	set(&t.byeLimit, 5*time.Second)
 	set(&t.second, time.Second)
 	set(&t.logEvery, time.Minute)
+	set(&t.lookEvery, 5*time.Second)
 	return t
 }
 
@@ -179,6 +188,9 @@ func (c *Config) check() error {
 	c.tune = c.tune.orDefault()
 	if c.resolver == nil {
 		c.resolver = net.DefaultResolver
+	}
+	if c.wall == nil {
+		c.wall = time.Now
 	}
 	return nil
 }

@@ -250,6 +250,7 @@ func (d *Dialog) finish() {
 		d.leg.Ended(d.cause)
 	}()
 	d.a.counters.add(cntEnded, 1)
+	d.a.ladders.unpin(d.key.callID)
 	d.log.Info("dialog ended", attr.Cause(d.cause))
 	d.a.calls.remove(d)
 	close(d.done)

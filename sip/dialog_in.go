@@ -237,6 +237,10 @@ func (d *Dialog) serveUpdate(in *inRequest) {
 
 // serveInfo takes DTMF; all else is answered and ignored. RingCentral wants 200 to all of them.
 func (d *Dialog) serveInfo(in *inRequest) {
+	if pkg := value(in.req, "Info-Package"); pkg != "" && !d.a.cfg.RingCentral {
+		d.say(in, 469, "Recv-Info", "nil") // RFC 6086 section 4.2.2: we have asked for none
+		return
+	}
 	d.say(in, 200)
 	digit, length := readDTMF(mediaType(in.req), in.req.Body())
 	if digit != "" && d.established {

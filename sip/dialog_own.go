@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +49,11 @@ type ownWork struct {
 	asked bool                           // a challenge was answered by the request that is out
 	proof gosip.Header                   // its credentials; nil: none
 	acks  *atomic.Pointer[gosip.Request] // the ACK, for repeated 2xx
+
+	// The last re-INVITE: its CSeq, when it left, and whether it may have had a 2xx.
+	seq     uint32
+	sent    time.Time
+	granted bool
 }
 
 // ownResult is what came of a request of ours.
@@ -115,6 +119,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 		d.again(why, d.a.cfg.tune.reorderWait)
 		return
 	}
+	d.repeatACK(f)
 	x, err := d.x.Reoffer()
 	if err != nil {
 		d.log.Warn("re-INVITE not sent", attr.Err(err))
@@ -122,6 +127,7 @@ func (d *Dialog) reinvite(why ownWhy) {
 		return
 	}
 	req := d.inDialog(gosip.INVITE, f, d.nextSeq())
+	d.own.seq, d.own.sent, d.own.granted = d.localSeq, time.Now(), true
 	hs := d.timer.requestHeaders()
 	for i := 0; i+1 < len(hs); i += 2 {
 		req.AppendHeader(gosip.NewHeader(hs[i], hs[i+1]))
@@ -199,6 +205,7 @@ func (d *Dialog) result(r ownResult) {
 		return
 	}
 	d.own.busy = false
+	d.own.granted = r.err != nil || r.res.IsSuccess()
 	why := d.own.why
 	if asked {
 		d.reinvite(why)
@@ -209,6 +216,9 @@ func (d *Dialog) result(r ownResult) {
 		d.ownFailed(why, 0, r.err)
 	case r.res.IsSuccess():
 		d.reinvited(r.res)
+	case r.res.StatusCode == 422 && d.raise(r.res):
+		d.reinvite(why)
+		return
 	default:
 		d.ownFailed(why, r.res.StatusCode, nil)
 	}
@@ -254,6 +264,12 @@ func (d *Dialog) reinvited(res *gosip.Response) {
 	d.x = x
 }
 
+// raise takes a longer session interval that the far side insists on. It is longer each time, so that there is an end of it.
+func (d *Dialog) raise(res *gosip.Response) (ok bool) {
+	d.timer, ok = d.timer.raised(res)
+	return ok
+}
+
 func (d *Dialog) again(why ownWhy, in time.Duration) {
 	d.own.why, d.own.again = why, time.Now().Add(in)
 }
@@ -296,8 +312,14 @@ func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
 func (d *Dialog) gone() bool {
 	t := d.a.cfg.tune
 	d.own.gone++
-	if d.leg.Silence() < t.silence {
-		d.again(d.own.why, t.reinviteAgain) // it may have forgotten the dialog: the call goes on
+	if silence := d.leg.Silence(); silence < t.silence {
+		// It may have forgotten the dialog: the call goes on. If its media has just ended it may also be over, and the BYE lost:
+		// that is known once the silence is long enough.
+		wait := t.reinviteAgain
+		if d.own.gone == 1 {
+			wait = min(wait, t.silence-silence)
+		}
+		d.again(d.own.why, wait)
 		return true
 	}
 	limit := maxGoneElse
@@ -345,100 +367,6 @@ type bye struct {
 // errGone: the dialog ended before.
 var errGone = errors.New("bye: the call is over")
 
-// Bye ends the dialog: BYE on the present flow, and Leg.Ended with cause c. It returns when that is done, or with ctx's
-// error; the dialog ends all the same. A dialog that is over gives an error.
-func (d *Dialog) Bye(ctx context.Context, c call.Cause) error {
-	select {
-	case <-d.done:
-		return errGone
-	default:
-	}
-	b := &bye{cause: c, limit: time.Now().Add(d.a.cfg.tune.registerLimit)}
-	if c.Code == call.CodeShutdown {
-		b.limit = time.Now().Add(d.a.cfg.tune.unregLimit)
-	}
-	if at, ok := ctx.Deadline(); ok && at.Before(b.limit) {
-		b.limit = at
-	}
-	select {
-	case d.mail <- mail{kind: mailBye, bye: b}:
-	case <-d.done:
-		return errGone
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-d.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// hangUp is a Bye of our own making.
-func (d *Dialog) hangUp(c call.Cause) {
-	d.wantBye(&bye{cause: c, limit: time.Now().Add(d.a.cfg.tune.unregLimit)})
-}
-
-// replacedBy ends the dialog that RFC 3891 says is replaced.
-func (d *Dialog) replacedBy(by *Dialog) {
-	b := &bye{cause: call.Cause{Code: call.CodeReplaced, Text: "by " + clean(by.key.callID, maxText)}}
-	b.limit = time.Now().Add(d.a.cfg.tune.registerLimit)
-	d.post(mail{kind: mailBye, bye: b})
-}
-
-func (d *Dialog) wantBye(b *bye) {
-	d.byes = append(d.byes, b)
-	if d.byeLimit.IsZero() || b.limit.Before(d.byeLimit) {
-		d.byeLimit = b.limit
-	}
-	d.tryBye()
-}
-
-// tryBye sends our BYE as soon as it can arrive: not before the ACK (RFC 3261 section 15), and on a new flow not before
-// the far side knows it.
-func (d *Dialog) tryBye() {
-	if len(d.byes) == 0 || d.byeSent || d.ended || d.ack != nil || d.own.busy {
-		return
-	}
-	f := d.a.current()
-	if f == nil {
-		return
-	}
-	if f.identity() != d.route && d.own.again.IsZero() {
-		d.reinvite(whyHeal)
-		return
-	}
-	d.sendBye(f)
-}
-
-func (d *Dialog) sendBye(f *flow) {
-	d.byeSent = true
-	req := d.inDialog(gosip.BYE, f, d.nextSeq())
-	if c := d.byes[0].cause; c.Code == call.CodeSessionExpired {
-		req.AppendHeader(gosip.NewHeader("Reason", `SIP;cause=408;text="session expired"`))
-	}
-	d.authorize(req)
-	ctx, limit := d.own.ctx, d.byeLimit
-	d.a.wg.Go(func() {
-		ctx, cancel := context.WithDeadline(ctx, limit)
-		defer cancel()
-		// Whatever the answer is, but a challenge of our registrar: the call is over for us.
-		res, err := d.a.do(ctx, f, req, d.direct)
-		d.deliver(mail{kind: mailResult, result: ownResult{bye: true, res: res, err: err}})
-	})
-}
-
-// byeGivenUp ends the dialog although nobody answered our BYE, or none could be sent.
-func (d *Dialog) byeGivenUp() {
-	if f := d.a.current(); f != nil && !d.byeSent {
-		req := d.inDialog(gosip.BYE, f, d.nextSeq())
-		d.a.address(f, req, d.direct)
-		_ = d.a.ua.TransportLayer().WriteMsg(req)
-	}
-	d.end(d.byes[0].cause)
-}
-
 // healAll tells all dialogs of a new flow, once it is registered.
 func (a *Account) healAll() {
 	f := a.current()
@@ -452,26 +380,3 @@ func (a *Account) healAll() {
 		}
 	}
 }
-
-// endAll says BYE to every dialog, at most so many at once, within one limit for all.
-func (a *Account) endAll(c call.Cause) {
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.tune.byeLimit)
-	defer cancel()
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, maxByes)
-	for _, d := range a.calls.all() {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			_ = d.Bye(ctx, c)
-		})
-	}
-	wg.Wait()
-	// Whoever is left gets a BYE whose answer is not waited for.
-	for _, d := range a.calls.all() {
-		d.deliver(mail{kind: mailBye, bye: &bye{cause: c, limit: time.Now()}})
-	}
-}
-
-// maxByes at once at shutdown.
-const maxByes = 50

@@ -51,6 +51,21 @@ func (d *digestAuth) challenge(values []string, proxy bool) digestVerdict {
 	return digestAnswered
 }
 
+// next takes the nonce that a 200 gives for the next request (RFC 7616 section 3.5), so that it is not challenged.
+func (d *digestAuth) next(infos []string) {
+	if d.chal == nil {
+		return
+	}
+	for _, v := range infos {
+		for p := range strings.SplitSeq(v, ",") {
+			name, nonce, _ := strings.Cut(strings.TrimSpace(p), "=")
+			if nonce = strings.Trim(nonce, `"`); strings.EqualFold(name, "nextnonce") && nonce != "" && !strings.ContainsAny(nonce, "\"\\") {
+				d.chal.Nonce, d.count = nonce, 0
+			}
+		}
+	}
+}
+
 // strength orders the algorithms that we can compute; 0 means none. RFC 8760 section 2.4: the strongest known wins.
 func strength(algorithm string) int {
 	return 1 + slices.Index([]string{"MD5", "SHA-256", "SHA-512-256", "SHA-512"}, algorithm)

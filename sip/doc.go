@@ -7,7 +7,8 @@
 //
 // From emiago/sipgo come the parser, the read loops and the transactions, nothing else. It never dials: each connection
 // is made here (resolver, certificate rules, write deadline, TCP user timeout) and given to it by a listener whose Accept
-// returns what was dialled; each UDP datagram goes through a socket that knows whom it listens to.
+// returns what was dialled; each UDP datagram goes through a socket that knows whom it listens to. A stream is cut into messages
+// here: one that can't be parsed gets its 400 and costs nothing else, where sipgo would close the connection.
 //
 // # Usage
 //
@@ -35,8 +36,9 @@
 // # Limits
 //
 // MaxCalls dialogs; 128 header lines a request; Call-ID and tags of 512 octets; 32 waiting requests a dialog; 1,024 requests
-// and two INVITEs a call in our hands at once; 4 MiB a second from a stream, and nothing while answers wait to be written,
-// which they do for 5 s before the flow is dead. Datagrams from sources that are neither a proxy nor in AcceptFrom, and
+// and two INVITEs a call in our hands at once, more INVITEs get 503; the newest 4,096 INVITEs are remembered; 4 MiB a second from a stream, and
+// nothing while answers wait to be written, which they do for 5 s before the flow is dead; a message on a stream is whole within 10 s of its
+// first octet. Datagrams from sources that are neither a proxy nor in AcceptFrom, and
 // what is no SIP message, are dropped, counted, and told in one log line a minute.
 //
 // A call ends by BYE, by us, by its session timer, or without one when its media is silent (Leg.Silence) and a re-INVITE
@@ -44,7 +46,8 @@
 //
 // # Standards
 //
-// RFC 3261 (SIP), 3263 (locating), 3311 (UPDATE), 3326 (Reason), 3581 (rport), 3891 (Replaces), 4028 (session timers), 5626
+// RFC 3261 (SIP), 3263 (locating), 3311 (UPDATE), 3325 (asserted identity), 3326 (Reason), 3581 (rport), 3891 (Replaces), 4028
+// (session timers), 5373 (Answer-Mode), 5806 (Diversion), 6086 (INFO), 7044 (History-Info), 5626
 // (outbound: one flow, keep-alive), 5922 (certificates), 5923 (alias), 6026 (2xx), 7616 and 8760 (digest); RingCentral's
 // ways where Config.RingCentral is set.
 //

@@ -1,12 +1,14 @@
 package sip
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,7 @@ var (
 	errFlowClosed  = errors.New("flow: closed by us")
 	errFlowSilent  = errors.New("flow: no answer to keep-alive")
 	errFlowFraming = errors.New("flow: what came can't be read as SIP")
+	errFlowSlow    = errors.New("a message that began was not whole in time")
 	errNoFlow      = errors.New("flow: none")
 )
 
@@ -40,7 +43,8 @@ type flow struct {
 	pongs atomic.Int64 // CRLF that came alone
 	// pingEvery is the keep-alive interval; a smaller Flow-Timer wins (RFC 5626 section 5.4).
 	pingEvery atomic.Int64
-	promised  atomic.Bool // the registrar said that it answers pings
+	sooner    chan struct{} // size 1: pingEvery became smaller
+	promised  atomic.Bool   // the registrar said that it answers pings
 	// public is how the far side sees us, where that differs from local and the Contact must say so.
 	public atomic.Pointer[netip.AddrPort]
 
@@ -140,15 +144,24 @@ type flowConn struct {
 	net.Conn
 	f     *flow
 	limit time.Duration // of one write
-	bad   func()        // hears that what came can't be read
+	// slowest is how long one message may take.
+	slowest time.Duration
+	bad     func()              // hears that what came can't be read
+	looked  func([]byte) look   // says whether a message can be parsed
+	reject  func([]byte) []byte // gives the answer to one that can't
+	note    func(b []byte, out bool)
 
 	// turn holds one token, had around the deadline and its write: whoever waits must not move the deadline of who writes.
 	// A channel, for it serves in order of arrival; a mutex lets the reader in before a thousand writers.
 	turn chan struct{}
 
 	// Owned by the read loop.
-	read  time.Time     // when it was looked at last
-	ahead time.Duration // how far the stream is ahead of its pace
+	read   time.Time     // when it was looked at last
+	ahead  time.Duration // how far the stream is ahead of its pace
+	whole  time.Time     // when the message that has begun must be whole; zero: none has
+	until  time.Time     // the deadline of reads
+	frames framer
+	raw    [maxRead]byte
 }
 
 // SetWriteDeadline and SetDeadline do nothing: Write sets its own.
@@ -166,28 +179,85 @@ const (
 	burst   = 256 << 10
 )
 
-// Read notes what came. sipgo sees any end as a clean one: what happened is the flow's cause.
+// Read gives one whole message that can be parsed. sipgo sees any end as a clean one: what happened is the flow's cause.
 func (c *flowConn) Read(b []byte) (int, error) {
-	// First whatever is to be written: a peer that sends and does not read would have us keep an answer, with its goroutine
-	// and transaction, for each of its requests.
-	c.turn <- struct{}{}
-	<-c.turn
+	for {
+		// First whatever is to be written: a peer that sends and does not read would have us keep an answer, with its goroutine
+		// and transaction, for each of its requests.
+		c.turn <- struct{}{}
+		<-c.turn
+		piece, err := c.frames.next()
+		if piece != nil {
+			c.whole = time.Time{}
+		}
+		switch {
+		case err != nil || len(piece)+maxAdded > len(b):
+			c.refuse(piece)
+			c.bad()
+			c.f.fail(errFlowFraming)
+			return 0, net.ErrClosed
+		case piece == nil:
+			if err := c.fill(); err != nil {
+				return 0, net.ErrClosed
+			}
+			continue
+		case isBlank(piece):
+			c.pong(piece)
+			continue
+		}
+		c.note(piece, false)
+		switch {
+		case c.looked(piece) == lookGood:
+			return copy(b, normalise(piece)), nil
+		default:
+			c.refuse(piece)
+		}
+	}
+}
+
+// fill reads what the stream brings next, and notes it. A message that has begun must be whole within the limit: who sends it
+// slowly, or says that it is longer than it is, ends the flow.
+func (c *flowConn) fill() error {
 	c.slow()
-	n, err := c.Conn.Read(b[:min(len(b), maxRead)])
+	if c.whole.IsZero() && c.frames.pending() {
+		c.whole = time.Now().Add(c.slowest)
+	}
+	if c.whole != c.until {
+		c.until = c.whole
+		_ = c.SetReadDeadline(c.until)
+	}
+	n, err := c.Conn.Read(c.raw[:])
 	if n > 0 {
 		c.ahead += time.Duration(n) * time.Second / pace
 		c.f.rx.Add(int64(n))
-		if isPong(b[:n]) {
+		if isPong(c.raw[:n]) {
 			c.f.pongs.Add(1)
 		}
+		c.frames.add(c.raw[:n])
+		return nil
 	}
-	if err != nil {
-		c.f.fail(fmt.Errorf("flow: read: %w", err))
-		if n == 0 {
-			return 0, net.ErrClosed
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.bad()
+		err = errFlowSlow
+	}
+	c.f.fail(fmt.Errorf("flow: read: %w", err))
+	return err
+}
+
+// pong answers the far side's pings (RFC 5626 section 3.5.1).
+func (c *flowConn) pong(blank []byte) {
+	for n := bytes.Count(blank, endOfHead); n > 0; n-- {
+		if _, err := c.Write([]byte("\r\n")); err != nil {
+			return
 		}
 	}
-	return n, nil
+}
+
+// refuse answers what can't be parsed, if it can be answered.
+func (c *flowConn) refuse(b []byte) {
+	if res := c.reject(b); res != nil {
+		_, _ = c.Write(res)
+	}
 }
 
 // slow waits while the stream brings more than its pace.
@@ -216,6 +286,9 @@ func (c *flowConn) Write(b []byte) (int, error) {
 	defer func() { <-c.turn }()
 	if !c.f.alive() {
 		return 0, c.f.cause
+	}
+	if !isBlank(b) {
+		c.note(b, true)
 	}
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.limit))
 	n, err := c.Conn.Write(b)
@@ -258,7 +331,11 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 	}
 	f := a.newFlow(t)
 	fc := &flowConn{Conn: conn, f: f, limit: a.cfg.tune.writeLimit, turn: make(chan struct{}, 1)}
+	fc.slowest = a.cfg.tune.messageLimit
 	fc.bad = func() { a.unreadable(noticeParse, t.addr.String(), "") }
+	fc.looked = func(b []byte) look { return a.looked(b, t.addr.String(), true) }
+	fc.reject = a.reject
+	fc.note = func(b []byte, out bool) { a.ladders.note(b, Step{Out: out, Peer: t.addr.String(), Net: f.net}) }
 	f.close = func() {
 		// The raw connection: closing a tls.Conn would first wait for a peer that does not read.
 		_ = raw.Close()
@@ -274,7 +351,7 @@ func (a *Account) dial(ctx context.Context, t target) (*flow, error) {
 }
 
 func (a *Account) newFlow(t target) *flow {
-	f := &flow{net: strings.ToUpper(a.cfg.Transport), target: t, down: make(chan struct{})}
+	f := &flow{net: strings.ToUpper(a.cfg.Transport), target: t, down: make(chan struct{}), sooner: make(chan struct{}, 1)}
 	f.pingEvery.Store(int64(a.cfg.Keepalive))
 	return f
 }
@@ -304,16 +381,22 @@ func (a *Account) keepalive(f *flow) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	t.Stop()
-	for {
+	for first := true; ; first = false {
 		every := time.Duration(f.pingEvery.Load())
 		if every <= 0 {
 			return
+		}
+		if first {
+			// So that it is known early whether pongs come, before one is missed.
+			every = min(every, a.cfg.tune.firstPing)
 		}
 		// 80-100 %: a thousand devices must not ping in step.
 		t.Reset(time.Duration(float64(every) * (0.8 + 0.2*a.random())))
 		select {
 		case <-f.down:
 			return
+		case <-f.sooner:
+			continue
 		case <-t.C:
 		}
 		before := f.rx.Load()

@@ -55,6 +55,9 @@ func FuzzRouter(f *testing.F) {
 		f.Add([]byte(m + " sip:200@127.0.0.1 SIP/2.0\r\nCSeq: 1 " + m + "\r\n\r\n"))
 	}
 	f.Add([]byte("INVITE sip:200@127.0.0.1 SIP/2.0\r\nv: SIP/2.0/UDP 127.0.0.1\r\nf: <sip:a@b>;TAG=1\r\nt: <sip:200@b>\r\ni: x\r\nCSeq: 1 INVITE\r\nReplaces: a;b\r\nc: multipart/mixed;boundary=x\r\n\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--\r\n"))
+	for _, b := range tortureFiles(f) {
+		f.Add(b)
+	}
 	a, err := New(Config{
 		Domain: "b", Username: "200", InstanceID: "urn:uuid:1", Handler: nobody{}, Transport: "udp", RingCentral: true,
 		Log: slog.New(slog.DiscardHandler), tune: tuning{reorderWait: time.Microsecond},
@@ -64,7 +67,7 @@ func FuzzRouter(f *testing.F) {
 	}
 	a.flow = a.newFlow(target{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := gosip.ParseMessage(b)
+		m, err := gosip.ParseMessage(normalise(b))
 		if err != nil {
 			return
 		}

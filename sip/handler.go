@@ -55,8 +55,14 @@ type Invitation struct {
 	Source     string // "ip:port" the INVITE came from
 	// Own is our own party of p-rc-api-ids, Monitored the watched one of p-rc-api-monitoring-ids.
 	Own, Monitored PartyRef
-	// AutoAnswer: Alert-Info, Call-Info or Answer-Mode ask for it.
+	// AutoAnswer: Alert-Info, Call-Info, Answer-Mode or the Request-URI ask for it.
 	AutoAnswer bool
+	// Identity is who else is named.
+	Identity Identity
+	// Replaces is the Call-ID of the dialog of ours whose place this one takes (RFC 3891); "" if there is none.
+	Replaces string
+	// Secure: it came on a TLS flow, so keys in its SDP were not to be read on the way.
+	Secure bool
 	// CallInfo is p-rc-api-call-info by key; nil without that header.
 	CallInfo map[string]string
 	// Offer is nil for a late offer: then ours goes out with the 200.

@@ -44,6 +44,7 @@ type invite struct {
 	tag   string // ours, in all answers
 	tx    txKey
 	id    inviteKey
+	asked answering
 	state atomic.Int32
 	text  atomic.Pointer[string] // Reason of the CANCEL
 	stop  context.CancelCauseFunc
@@ -74,7 +75,7 @@ func (a *Account) serveInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 	defer stop(nil)
 	inv := &invite{
 		req: req, srv: tx, tag: newTag(), tx: keyOfTx(req), stop: stop,
-		id: keyOfInvite(req),
+		id: keyOfInvite(req), asked: readAnswering(req),
 	}
 	if a.draining.Load() {
 		a.counters.add(cntInvitesRefused, 1)
@@ -90,6 +91,7 @@ func (a *Account) serveInvite(req *gosip.Request, tx gosip.ServerTransaction) {
 		inv.cancelled("")
 	}
 	tx.OnTerminate(func(string, error) { stop(errCancelled) })
+	a.whileFlowLives(ctx, stop)
 	_ = tx.Respond(a.reply(req, "", 100, ""))
 	d, refusal := a.answer(ctx, inv)
 	if refusal != nil {
@@ -125,7 +127,7 @@ func (a *Account) takeIn(inv *invite) bool {
 		code = 503
 	}
 	a.counters.add(cntInvitesRefused, 1)
-	_ = inv.srv.Respond(a.reply(inv.req, inv.tag, code, ""))
+	brief(inv.srv, a.reply(inv.req, inv.tag, code, ""))
 	return false
 }
 
@@ -161,6 +163,9 @@ func (a *Account) answer(ctx context.Context, inv *invite) (*Dialog, *refusal) {
 	if !ok {
 		return nil, no(422, "session interval too small", "Min-SE", itoa(minSE))
 	}
+	if inv.asked.person { // and there is none here (RFC 5373 section 4.1)
+		return nil, no(403, "the caller wants a person to answer")
+	}
 	replaced, r := a.replaced(inv.req)
 	if r != nil {
 		return nil, r
@@ -180,8 +185,11 @@ func (a *Account) answer(ctx context.Context, inv *invite) (*Dialog, *refusal) {
 	if r != nil {
 		return nil, r
 	}
-	in := a.invitation(inv.req)
-	in.Offer, in.Lines = o, x.Streams()
+	in := a.invitation(inv)
+	in.Offer, in.Lines, in.Secure = o, x.Streams(), f.secure()
+	if replaced != nil {
+		in.Replaces = clean(replaced.key.callID, maxID)
+	}
 	leg, err := a.cfg.Handler.Invited(ctx, in)
 	if err != nil || leg == nil {
 		return nil, handlerRefusal(ctx, err)
@@ -244,11 +252,13 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 		return nil, r
 	}
 	d := a.newDialog(inv, f, leg, timer)
+	a.ladders.pin(inv.id.callID)
 	if ctx.Err() != nil || !a.calls.promote(inv, d, time.Now()) {
 		undo()
+		a.ladders.unpin(inv.id.callID)
 		return nil, abandon(ctx, inv, leg)
 	}
-	res := d.okTo(inv.req, inv.tag, x.Marshal(), timer.headers())
+	res := d.okTo(inv.req, inv.tag, x.Marshal(), timer.headers(), inv.asked.headers())
 	if err := inv.srv.Respond(res); err != nil {
 		undo()
 		a.calls.remove(d)
@@ -260,6 +270,7 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 			cause = inv.cancelCause()
 		}
 		leg.Ended(cause)
+		a.ladders.unpin(inv.id.callID)
 		close(d.done)
 		return nil, nil
 	}
@@ -362,6 +373,9 @@ func readOffer(req *gosip.Request) (*offer.Offer, *refusal) {
 		return nil, nil
 	}
 	o, err := offer.Parse(body)
+	if errors.Is(err, offer.ErrTooLarge) {
+		return nil, no(413, err.Error())
+	}
 	if err != nil {
 		return nil, no(400, err.Error())
 	}
@@ -417,7 +431,8 @@ func optional(h headerer) bool {
 }
 
 // invitation tells the Handler what the INVITE says.
-func (a *Account) invitation(req *gosip.Request) *Invitation {
+func (a *Account) invitation(inv *invite) *Invitation {
+	req := inv.req
 	from, to := req.From(), req.To()
 	return &Invitation{
 		CallID: clean(callID(req), maxID), Source: req.Source(),
@@ -425,7 +440,8 @@ func (a *Account) invitation(req *gosip.Request) *Invitation {
 		To: clean(to.Address.String(), maxText), RequestURI: clean(req.Recipient.String(), maxText),
 		Own:        partyRef(value(req, "p-rc-api-ids")),
 		Monitored:  partyRef(value(req, "p-rc-api-monitoring-ids")),
-		AutoAnswer: autoAnswer(req),
+		AutoAnswer: inv.asked.auto,
 		CallInfo:   callInfo(value(req, "p-rc-api-call-info")),
+		Identity:   identity(req),
 	}
 }

@@ -20,6 +20,8 @@ const (
 	noticeParse     = "no SIP message"
 	noticeMalformed = "a header is missing or wrong"
 	noticeCrowd     = "too many requests at once"
+	noticeFlood     = "more messages from there than are read"
+	noticeScanner   = "a scanner"
 )
 
 // notice tells what was dropped or refused before it was a call of ours.
@@ -49,18 +51,37 @@ func (a *Account) foreign(reason, source string, b []byte) {
 	a.notice(reason, source, firstWord(b))
 }
 
-// looked parses a datagram: what sipgo would drop in silence, or answer without a word to us, must be seen. False: it is no
-// message.
-func (a *Account) looked(b []byte, source string) bool {
+// flooded counts a datagram that was not looked at for want of time.
+func (a *Account) flooded(source string, b []byte) {
+	a.counters.add(cntDropFlood, 1)
+	a.notice(noticeFlood, source, firstWord(b))
+}
+
+// look is what looked found.
+type look uint8
+
+const (
+	lookGood look = iota
+	lookBad       // it can't be parsed
+	lookDrop      // it is not to be answered
+)
+
+// looked parses a message: what sipgo would drop in silence, or answer without a word to us, must be seen.
+func (a *Account) looked(b []byte, source string, proxy bool) look {
 	m, err := a.parser.ParseSIP(b)
 	if err != nil {
 		a.unreadable(noticeParse, source, firstWord(b))
-		return false
+		return lookBad
+	}
+	if !proxy && scans(m) {
+		a.counters.add(cntDropScanner, 1)
+		a.notice(noticeScanner, source, firstWord(b))
+		return lookDrop
 	}
 	if req, ok := m.(*gosip.Request); ok && (req.CSeq() == nil || req.Via() == nil) {
 		a.unreadable(noticeMalformed, source, string(req.Method)) // sipgo answers 400 and does not hand it on
 	}
-	return true
+	return lookGood
 }
 
 // firstWord of a message is its method.

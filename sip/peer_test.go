@@ -37,6 +37,8 @@ type peer struct {
 	branches int
 	bye      func(*msg) string // answer to BYE; nil: 200
 	asleep   chan struct{}     // not nil: it does not read until that is closed
+	hello    string            // what it says to each connection
+	pongs    int               // CRLF that came alone
 }
 
 // msg is one message that came.
@@ -139,6 +141,19 @@ func (p *peer) cut() {
 	}
 }
 
+// greet makes the peer speak first.
+func (p *peer) greet(hello string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hello = hello
+}
+
+// gone says whether a connection was closed, here or there.
+func (p *peer) gone(c net.Conn) bool {
+	_, err := c.Write([]byte("\r\n"))
+	return err != nil
+}
+
 func (p *peer) addr() string {
 	if p.pc != nil {
 		return p.pc.LocalAddr().String()
@@ -175,7 +190,11 @@ func (p *peer) acceptLoop() {
 		}
 		p.mu.Lock()
 		p.conns = append(p.conns, c)
+		hello := p.hello
 		p.mu.Unlock()
+		if hello != "" {
+			_, _ = c.Write([]byte(hello))
+		}
 		p.wg.Go(func() { p.readStream(c) })
 	}
 }
@@ -191,7 +210,11 @@ func (p *peer) readStream(c net.Conn) {
 			if b, err := r.Peek(2); err == nil && string(b) == "\r\n" {
 				_, _ = r.Discard(2)
 				p.pinged(c)
+				continue
 			}
+			p.mu.Lock()
+			p.pongs++
+			p.mu.Unlock()
 			continue
 		}
 		m := parse(r)
@@ -209,6 +232,13 @@ func (p *peer) readStream(c net.Conn) {
 		m.write = func(s string) { _, _ = c.Write([]byte(s)) }
 		p.handle(m)
 	}
+}
+
+// crlfs counts the CRLF that came between messages: one is a pong, and two pongs look like a ping.
+func (p *peer) crlfs() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pongs + 2*p.pings
 }
 
 func (p *peer) pinged(c net.Conn) {

@@ -31,29 +31,32 @@ func response(t *testing.T, headers ...string) *gosip.Response {
 }
 
 func TestGrantedExpiry(t *testing.T) {
-	const own = `<sip:200@192.0.2.10:51234;transport=TLS;ob>;reg-id=1;+sip.instance="<urn:uuid:1>"`
-	contact := gosip.Uri{User: "200", Host: "192.0.2.10", Port: 51234}
+	const contact = `<sip:200@192.0.2.10:51234;transport=TLS;ob>;reg-id=1;+sip.instance="<urn:uuid:1>"`
+	own := ownContacts{instance: "urn:uuid:1", present: "200@192.0.2.10:51234", before: []string{"200@192.0.2.8:2", "200@192.0.2.10:51234"}}
 	for name, c := range map[string]struct {
 		headers []string
 		want    bindings
 	}{
-		"own":                  {[]string{"Contact: " + own + ";expires=59"}, bindings{59 * time.Second, true, 0}},
-		"own before header":    {[]string{"Contact: " + own + ";expires=59", "Expires: 3600"}, bindings{59 * time.Second, true, 0}},
-		"own among others":     {[]string{"Contact: <sip:200@1.1.1.1>;expires=10, " + own + ";EXPIRES=70", `m: <sip:200@192.0.2.10:51234>;+sip.instance="<urn:uuid:2>";expires=5`}, bindings{70 * time.Second, true, 2}},
-		"own is over":          {[]string{"Contact: " + own + ";expires=0", "Expires: 3600"}, bindings{0, true, 0}},
-		"one of ours is over":  {[]string{"Contact: " + own + ";expires=60, <sip:200@192.0.2.9:1>;+sip.instance=\"<urn:uuid:1>\";expires=0"}, bindings{60 * time.Second, true, 0}},
-		"own by address":       {[]string{"Contact: <sip:200@192.0.2.10:51234>;expires=61"}, bindings{61 * time.Second, true, 0}},
-		"own without expires":  {[]string{"Contact: " + own, "Expires: 120"}, bindings{120 * time.Second, true, 0}},
-		"foreign only":         {[]string{"Contact: <sip:12055550101@10.128.0.4:52152;transport=TLS;ob>;expires=182;q=0"}, bindings{182 * time.Second, false, 1}},
-		"foreign and header":   {[]string{"Contact: <sip:x@1.1.1.1>;expires=182", "Expires: 60"}, bindings{60 * time.Second, false, 1}},
-		"two foreign":          {[]string{"Contact: <sip:x@1.1.1.1>;expires=182, <sip:y@1.1.1.1>;expires=90"}, bindings{90 * time.Second, false, 2}},
-		"nothing":              {nil, bindings{time.Hour, false, 0}},
-		"own with nothing":     {[]string{"Contact: " + own}, bindings{time.Hour, true, 0}},
-		"rubbish":              {[]string{"Contact: " + own + ";expires=soon", "Expires: -1"}, bindings{time.Hour, true, 0}},
-		"longer than sensible": {[]string{"Contact: " + own + ";expires=4294967295"}, bindings{maxGranted, true, 0}},
+		"own":                                {[]string{"Contact: " + contact + ";expires=59"}, bindings{59 * time.Second, true, 0, ""}},
+		"own before header":                  {[]string{"Contact: " + contact + ";expires=59", "Expires: 3600"}, bindings{59 * time.Second, true, 0, ""}},
+		"own among others":                   {[]string{"Contact: <sip:200@1.1.1.1>;expires=10, " + contact + ";EXPIRES=70", `m: <sip:200@192.0.2.10:51234>;+sip.instance="<urn:uuid:2>";expires=5`}, bindings{70 * time.Second, true, 2, ""}},
+		"own is over":                        {[]string{"Contact: " + contact + ";expires=0", "Expires: 3600"}, bindings{0, true, 0, ""}},
+		"one of ours is over":                {[]string{"Contact: " + contact + ";expires=60, <sip:200@192.0.2.9:1>;+sip.instance=\"<urn:uuid:1>\";expires=0"}, bindings{60 * time.Second, true, 0, ""}},
+		"own by address":                     {[]string{"Contact: <sip:200@192.0.2.10:51234>;expires=61"}, bindings{61 * time.Second, true, 0, ""}},
+		"own without expires":                {[]string{"Contact: " + contact, "Expires: 120"}, bindings{120 * time.Second, true, 0, ""}},
+		"foreign only":                       {[]string{"Contact: <sip:12055550101@10.128.0.4:52152;transport=TLS;ob>;expires=182;q=0"}, bindings{182 * time.Second, false, 1, ""}},
+		"foreign and header":                 {[]string{"Contact: <sip:x@1.1.1.1>;expires=182", "Expires: 60"}, bindings{60 * time.Second, false, 1, ""}},
+		"two foreign":                        {[]string{"Contact: <sip:x@1.1.1.1>;expires=182, <sip:y@1.1.1.1>;expires=90"}, bindings{90 * time.Second, false, 2, ""}},
+		"nothing":                            {nil, bindings{time.Hour, false, 0, ""}},
+		"own with nothing":                   {[]string{"Contact: " + contact}, bindings{time.Hour, true, 0, ""}},
+		"rubbish":                            {[]string{"Contact: " + contact + ";expires=soon", "Expires: -1"}, bindings{time.Hour, true, 0, ""}},
+		"an elder one of ours":               {[]string{"Contact: " + contact + ";expires=60, <sip:200@192.0.2.9:1>;+sip.instance=\"<urn:uuid:1>\";expires=3000"}, bindings{60 * time.Second, true, 0, "<sip:200@192.0.2.9:1>;expires=0"}},
+		"an elder one, known by its address": {[]string{"Contact: <sip:200@192.0.2.10:51234>;expires=60, <sip:200@192.0.2.8:2>;expires=3000"}, bindings{60 * time.Second, true, 0, "<sip:200@192.0.2.8:2>;expires=0"}},
+		"ours, rewritten":                    {[]string{"Contact: <sip:200@198.51.100.7:6>;+sip.instance=\"<urn:uuid:1>\";expires=60"}, bindings{60 * time.Second, true, 0, ""}},
+		"longer than sensible":               {[]string{"Contact: " + contact + ";expires=4294967295"}, bindings{maxGranted, true, 0, ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := readBindings(response(t, c.headers...), "urn:uuid:1", contact, time.Hour); got != c.want {
+			if got := readBindings(response(t, c.headers...), own, time.Hour); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
@@ -82,18 +85,6 @@ func TestCallInfo(t *testing.T) {
 	}
 	if callInfo("") != nil {
 		t.Error("nothing gives something")
-	}
-}
-
-func TestAutoAnswer(t *testing.T) {
-	for header, want := range map[string]bool{
-		"Alert-Info: Auto Answer": true, "Call-Info: <KyOAG0RTd5fP..>;purpose=info;Answer-After=0": true, "Call-Info: ;answer-after=0": true,
-		"call-info: <sip:x>; Answer-After = 0": true, "Call-Info: ;answer-after=5": false, "Answer-Mode: Auto;require": true, "Answer-Mode: Manual": false,
-		"Priv-Answer-Mode: auto": true, "Alert-Info: <http://x/ring.wav>": false, "X: y": false,
-	} {
-		if got := autoAnswer(response(t, header)); got != want {
-			t.Errorf("%s: got %v", header, got)
-		}
 	}
 }
 
@@ -143,13 +134,13 @@ func TestSessionTimer(t *testing.T) {
 		out     string
 		due     time.Duration
 	}{
-		"ringcentral":   {[]string{"Supported: replaces, timer", "Session-Expires: 14400;refresher=uac", "Min-SE: 90"}, true, sessionTimer{14400, false, true}, "Session-Expires 14400;refresher=uac Require timer", 14368 * time.Second},
-		"none":          {[]string{"Supported: timer"}, true, sessionTimer{0, false, true}, "", 0},
-		"compact, uas":  {[]string{"k: timer", "x: 1800 ; Refresher=UAS"}, true, sessionTimer{1800, true, true}, "Session-Expires 1800;refresher=uas Require timer", 900 * time.Second},
-		"no refresher":  {[]string{"Require: timer", "Session-Expires: 90"}, true, sessionTimer{90, false, true}, "Session-Expires 90;refresher=uac Require timer", 60 * time.Second},
-		"not supported": {[]string{"Session-Expires: 1800"}, true, sessionTimer{1800, true, false}, "Session-Expires 1800;refresher=uas", 900 * time.Second},
+		"ringcentral":   {[]string{"Supported: replaces, timer", "Session-Expires: 14400;refresher=uac", "Min-SE: 90"}, true, sessionTimer{seconds: 14400, ours: false, peer: true}, "Session-Expires 14400;refresher=uac Require timer", 14368 * time.Second},
+		"none":          {[]string{"Supported: timer"}, true, sessionTimer{seconds: 0, ours: false, peer: true}, "", 0},
+		"compact, uas":  {[]string{"k: timer", "x: 1800 ; Refresher=UAS"}, true, sessionTimer{seconds: 1800, ours: true, peer: true}, "Session-Expires 1800;refresher=uas Require timer", 900 * time.Second},
+		"no refresher":  {[]string{"Require: timer", "Session-Expires: 90"}, true, sessionTimer{seconds: 90, ours: false, peer: true}, "Session-Expires 90;refresher=uac Require timer", 60 * time.Second},
+		"not supported": {[]string{"Session-Expires: 1800"}, true, sessionTimer{seconds: 1800, ours: true, peer: false}, "Session-Expires 1800;refresher=uas", 900 * time.Second},
 		"too small":     {[]string{"Supported: timer", "Session-Expires: 89"}, false, sessionTimer{peer: true}, "", 0},
-		"small, proxy":  {[]string{"Session-Expires: 30"}, true, sessionTimer{90, true, false}, "Session-Expires 90;refresher=uas", 45 * time.Second},
+		"small, proxy":  {[]string{"Session-Expires: 30"}, true, sessionTimer{seconds: 90, ours: true, peer: false}, "Session-Expires 90;refresher=uas", 45 * time.Second},
 		"rubbish":       {[]string{"Supported: timer", "Session-Expires: many"}, true, sessionTimer{peer: true}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,35 +64,6 @@ func callInfo(value string) map[string]string {
 	return out
 }
 
-// autoAnswer says whether the caller wants the call answered at once: Alert-Info "Auto Answer" (RingCentral; no URI),
-// Alert-Info with info=alert-autoanswer or a urn:alert:service:auto-callback-like text of RFC 7462, answer-after=0 in
-// Call-Info (its URI may be missing), Answer-Mode or Priv-Answer-Mode: Auto (RFC 5373).
-func autoAnswer(m headerer) bool {
-	for _, h := range m.GetHeaders("Alert-Info") {
-		v := strings.ToLower(h.Value())
-		if strings.Contains(v, "auto answer") || strings.Contains(v, "autoanswer") || strings.Contains(v, "auto-answer") {
-			return true
-		}
-	}
-	for _, h := range m.GetHeaders("Call-Info") {
-		for f := range strings.SplitSeq(strings.ToLower(h.Value()), ";") {
-			k, v, _ := strings.Cut(f, "=")
-			if strings.TrimSpace(k) == "answer-after" {
-				if d, ok := seconds(v); ok && d == 0 {
-					return true
-				}
-			}
-		}
-	}
-	for _, n := range []string{"Answer-Mode", "Priv-Answer-Mode"} {
-		mode, _, _ := strings.Cut(value(m, n), ";")
-		if strings.EqualFold(strings.TrimSpace(mode), "auto") {
-			return true
-		}
-	}
-	return false
-}
-
 // reasonText gives the Reason headers of a BYE or CANCEL for the record (RFC 3326).
 func reasonText(m headerer) string {
 	var parts []string

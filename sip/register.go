@@ -1,13 +1,12 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
@@ -28,12 +27,14 @@ func (a *Account) register(stop <-chan struct{}) {
 		}
 	})
 	r := newRegistrar(a.cfg.RingCentral, a.cfg.tune)
+	a.clock.look(time.Now(), a.cfg.wall(), 0)
 	last := regEvent{kind: regStart}
 	var reason string
 	for {
 		last.now, last.rnd = time.Now(), a.random()
-		f := a.current()
-		last.judged = f != nil && f.judged()
+		if f := a.current(); f != nil {
+			last.judged, last.away, last.idle = f.judged(), a.away(f), a.calls.count() == 0
+		}
 		before := r.status
 		act := r.step(last)
 		if act.closeFlow {
@@ -47,9 +48,16 @@ func (a *Account) register(stop <-chan struct{}) {
 		case doDial:
 			last, reason = a.reach(ctx)
 		case doRegister:
-			last, reason = a.askRegistrar(ctx, act.expires)
+			last, reason = a.askRegistrar(ctx, a.current(), "", act.expires)
+		case doSweep:
+			last, reason = a.askRegistrar(ctx, a.current(), a.stale, act.expires)
+		case doHome:
+			var why string
+			if last, why = a.goHome(ctx, act.expires); why != "" {
+				reason = why
+			}
 		case doUnregister:
-			last, reason = a.askRegistrar(context.WithoutCancel(ctx), 0)
+			last, reason = a.askRegistrar(context.WithoutCancel(ctx), a.current(), "", 0)
 		case doWait:
 			if r.status == regRegistered || r.status == regReleased {
 				a.healAll()
@@ -70,8 +78,6 @@ func (a *Account) register(stop <-chan struct{}) {
 
 // await waits for the time, the flow's death or the end.
 func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) {
-	t := time.NewTimer(time.Until(wake))
-	defer t.Stop()
 	a.mu.Lock()
 	f := a.flow
 	a.mu.Unlock()
@@ -79,82 +85,46 @@ func (a *Account) await(ctx context.Context, wake time.Time) (regEvent, string) 
 	if f != nil {
 		down = f.down
 	}
-	select {
-	case <-t.C:
-		return regEvent{kind: regWake}, ""
-	case <-a.probes:
+	every := a.cfg.tune.lookEvery
+	t := time.NewTimer(0)
+	defer t.Stop()
+	if a.jumped(0) { // since the last wait; what was done between may have taken its time
 		return regEvent{kind: regProbe}, ""
-	case <-down:
-		a.counters.add(cntFlowsLost, 1)
-		return regEvent{kind: regFlowDown, others: true}, f.cause.Error()
-	case o := <-a.orders:
-		a.obeyed = o.done
-		return regEvent{kind: o.kind}, ""
-	case <-ctx.Done():
-		return regEvent{kind: regStop}, ""
 	}
-}
-
-// reach dials the addresses of all proxies in order until one answers.
-func (a *Account) reach(ctx context.Context) (regEvent, string) {
-	targets, err := a.targets(ctx)
-	for _, t := range a.proxies.order(targets, time.Now()) {
-		if ctx.Err() != nil {
-			break
+	for {
+		t.Reset(min(time.Until(wake), every))
+		select {
+		case <-t.C:
+			if a.jumped(every) {
+				return regEvent{kind: regProbe}, ""
+			}
+			if !time.Now().Before(wake) {
+				return regEvent{kind: regWake}, ""
+			}
+		case <-a.probes:
+			return regEvent{kind: regProbe}, ""
+		case <-down:
+			a.counters.add(cntFlowsLost, 1)
+			return regEvent{kind: regFlowDown, others: true, spent: a.waited(f)}, f.cause.Error()
+		case o := <-a.orders:
+			a.obeyed = o.done
+			return regEvent{kind: o.kind}, ""
+		case <-ctx.Done():
+			return regEvent{kind: regStop}, ""
 		}
-		var f *flow
-		if f, err = a.dial(ctx, t); err == nil {
-			a.counters.add(cntFlows, 1)
-			a.setFlow(f)
-			a.wg.Go(func() { a.keepalive(f) })
-			return regEvent{kind: regFlowUp}, ""
-		}
-		a.counters.add(cntFlowsFailed, 1)
-		a.proxies.failed(t.addr, time.Now(), 0)
-		a.log.Debug("flow not dialled", attr.Remote(t.addr), attr.Err(err))
-	}
-	if err == nil {
-		err = errors.New("no proxy to dial")
-	}
-	return regEvent{kind: regNoFlow}, err.Error()
-}
-
-// targets resolves all proxies; what can't be resolved is left out as long as something can.
-func (a *Account) targets(ctx context.Context) ([]target, error) {
-	var all []target
-	var first error
-	for _, p := range a.cfg.OutboundProxies {
-		ts, err := resolve(ctx, a.cfg.resolver, p, a.cfg.Transport)
-		if err != nil && first == nil {
-			first = err
-		}
-		all = append(all, ts...)
-	}
-	if len(all) == 0 {
-		return nil, first
-	}
-	m := make(map[netip.Addr]bool, len(all))
-	for _, t := range all {
-		m[t.addr.Addr()] = true
-	}
-	a.proxyAddrs.Store(&m)
-	return all, nil
-}
-
-// setFlow makes f the flow; nil ends the present one.
-func (a *Account) setFlow(f *flow) {
-	a.mu.Lock()
-	old := a.flow
-	a.flow = f
-	a.mu.Unlock()
-	if old != nil && old != f {
-		old.fail(errFlowClosed)
 	}
 }
 
-// askRegistrar sends one REGISTER and reports its answer; expires 0 un-registers.
-func (a *Account) askRegistrar(ctx context.Context, expires time.Duration) (regEvent, string) {
-	f := a.current()
+// waited is how long nobody answered before the flow was found dead.
+func (a *Account) waited(f *flow) time.Duration {
+	if errors.Is(f.cause, errFlowSilent) {
+		return a.cfg.tune.pongLimit
+	}
+	return 0
+}
+
+// askRegistrar sends one REGISTER on f and reports its answer; expires 0 un-registers. contact is "" for our own.
+func (a *Account) askRegistrar(ctx context.Context, f *flow, contact string, expires time.Duration) (regEvent, string) {
 	if f == nil {
 		return regEvent{kind: regFlowDown, others: true}, errNoFlow.Error()
 	}
@@ -164,21 +134,22 @@ func (a *Account) askRegistrar(ctx context.Context, expires time.Duration) (regE
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	req, err := a.registerRequest(f, expires)
+	begun := time.Now()
+	req, err := a.registerRequest(f, contact, expires)
 	if err != nil {
-		return a.registerFailed(f, err)
+		return a.registerFailed(f, begun, err)
 	}
 	a.counters.add(cntRegisters, 1)
 	res, err := a.do(ctx, f, req, "")
 	if err != nil {
-		return a.registerFailed(f, err)
+		return a.registerFailed(f, begun, err)
 	}
 	ev := regEvent{kind: regAnswer, judged: f.judged(), answer: a.readAnswer(f, res, expires)}
 	code := res.StatusCode
 	if code != 401 && code != 407 {
 		a.auth.begin()
 	}
-	if code >= 400 && code != 401 && code != 407 && code != 423 {
+	if code >= 300 && !ev.answer.redirect && code != 401 && code != 407 && code != 423 {
 		a.counters.add(cntRegisterRefused, 1)
 		if code == 408 || code == 480 || code >= 500 && code < 600 {
 			a.proxies.failed(f.target.addr, time.Now(), ev.answer.retryAfter)
@@ -195,28 +166,7 @@ func (a *Account) askRegistrar(ctx context.Context, expires time.Duration) (regE
 	return ev, clean(res.Reason, maxText)
 }
 
-// otherProxies says whether a proxy is left that did not fail of late; names are not resolved anew for that.
-func (a *Account) otherProxies() bool {
-	m := a.proxyAddrs.Load()
-	if m == nil {
-		return false
-	}
-	now := time.Now()
-	rest := make(map[netip.Addr]bool)
-	for ap, until := range a.proxies.resting {
-		if now.Before(until) {
-			rest[ap.Addr()] = true
-		}
-	}
-	for addr := range *m {
-		if !rest[addr] {
-			return true
-		}
-	}
-	return false
-}
-
-func (a *Account) registerFailed(f *flow, err error) (regEvent, string) {
+func (a *Account) registerFailed(f *flow, begun time.Time, err error) (regEvent, string) {
 	a.auth.begin()
 	a.proxies.failed(f.target.addr, time.Now(), 0)
 	if !f.alive() {
@@ -228,7 +178,7 @@ func (a *Account) registerFailed(f *flow, err error) (regEvent, string) {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, gosip.ErrTransactionTimeout) {
 		reason = "no answer to REGISTER"
 	}
-	return regEvent{kind: regTimeout, others: a.otherProxies()}, reason
+	return regEvent{kind: regTimeout, spent: time.Since(begun), others: a.otherProxies()}, reason
 }
 
 // aor is our address of record.
@@ -258,7 +208,7 @@ func (a *Account) contact(f *flow) string {
 
 // registerRequest builds a REGISTER: one Call-ID and From tag for all, CSeq rising, no parameters in the Request-URI, for
 // strict registrars compare it with the digest's uri.
-func (a *Account) registerRequest(f *flow, expires time.Duration) (*gosip.Request, error) {
+func (a *Account) registerRequest(f *flow, contact string, expires time.Duration) (*gosip.Request, error) {
 	req := gosip.NewRequest(gosip.REGISTER, a.domain)
 	a.regSeq++
 	aor := a.aor()
@@ -266,7 +216,9 @@ func (a *Account) registerRequest(f *flow, expires time.Duration) (*gosip.Reques
 	from.Params.Add("tag", a.regTag)
 	id := gosip.CallIDHeader(a.regID)
 	secs := strconv.Itoa(int(expires / time.Second))
-	contact := a.contact(f)
+	if contact == "" {
+		contact = a.contact(f)
+	}
 	if expires == 0 {
 		contact += ";expires=0"
 	}
@@ -276,7 +228,7 @@ func (a *Account) registerRequest(f *flow, expires time.Duration) (*gosip.Reques
 	req.AppendHeader(&gosip.CSeqHeader{SeqNo: a.regSeq, MethodName: gosip.REGISTER})
 	req.AppendHeader(gosip.NewHeader("Contact", contact))
 	req.AppendHeader(gosip.NewHeader("Expires", secs))
-	req.AppendHeader(gosip.NewHeader("Supported", "path, outbound, gruu"))
+	req.AppendHeader(gosip.NewHeader("Supported", "path, outbound"))
 	req.AppendHeader(gosip.NewHeader("Allow", allow))
 	name, value, err := a.auth.authorization("REGISTER", a.domain.Addr())
 	if err != nil {
@@ -288,83 +240,12 @@ func (a *Account) registerRequest(f *flow, expires time.Duration) (*gosip.Reques
 	return req, nil
 }
 
-// readAnswer takes from a final response what the registrar machine wants to know.
-func (a *Account) readAnswer(f *flow, res *gosip.Response, asked time.Duration) regResponse {
-	r := regResponse{
-		code: res.StatusCode, minExpires: headerSeconds(res, "Min-Expires"), retryAfter: headerSeconds(res, "Retry-After"),
-	}
-	switch {
-	case r.code == 401:
-		r.digest = a.auth.challenge(values(res, "WWW-Authenticate"), false)
-		a.learnRealm()
-	case r.code == 407:
-		r.digest = a.auth.challenge(values(res, "Proxy-Authenticate"), true)
-		a.learnRealm()
-	case r.code == 403:
-		r.intercepts = strings.Contains(strings.ToLower(res.Reason), "intercepted")
-	case r.code < 300 && asked > 0:
-		b := readBindings(res, a.cfg.InstanceID, a.contactURI(f), asked)
-		r.granted, r.foreign = b.granted, !b.own
-		if b.foreign > 0 {
-			a.counters.add(cntForeignBindings, 1)
-			a.log.Warn("another program is registered too", slog.Int("contacts", b.foreign), slog.Bool("own_listed", b.own))
-		}
-		r.moved = a.learn(f, res)
-	}
-	return r
-}
-
-// learn takes what the 200 says of the flow: whether pings are answered, how often they are wanted, and from which address
-// we are seen (RFC 3581 section 4). A new one is put into the Contact on UDP, where a registrar sends calls to no other
-// place; RingCentral and TCP come back on the flow whatever the Contact says.
-func (a *Account) learn(f *flow, res *gosip.Response) (moved bool) {
-	for _, s := range append(listed(res, "Supported", "k"), listed(res, "Require")...) {
-		if s == "outbound" {
-			f.promised.Store(f.reliable())
-		}
-	}
-	if d := headerSeconds(res, "Flow-Timer"); d > 0 && f.pingEvery.Load() > 0 {
-		f.promised.Store(f.reliable())
-		f.pingEvery.Store(min(f.pingEvery.Load(), int64(d)))
-	}
-	if f.reliable() || a.cfg.RingCentral || res.Via() == nil {
-		return false
-	}
-	seen := seenAs(res.Via(), f.local)
-	if at := f.public.Load(); at == nil && seen == f.local || at != nil && *at == seen {
-		return false
-	}
-	f.public.Store(&seen)
-	return true
-}
-
-// seenAs reads received and rport; what is not there is as we wrote it.
-func seenAs(via *gosip.ViaHeader, local netip.AddrPort) netip.AddrPort {
-	addr, port := local.Addr(), local.Port()
-	if v, ok := param(via.Params, "received"); ok {
-		if a, err := netip.ParseAddr(strings.Trim(v, "[]")); err == nil {
-			addr = a.Unmap()
-		}
-	}
-	if v, ok := param(via.Params, "rport"); ok {
-		if n, err := strconv.ParseUint(v, 10, 16); err == nil && n > 0 {
-			port = uint16(n)
-		}
-	}
-	return netip.AddrPortFrom(addr, port)
-}
-
-func values(m headerer, name string) []string {
-	var out []string
-	for _, h := range m.GetHeaders(name) {
-		out = append(out, h.Value())
-	}
-	return out
-}
-
 // publish makes a change of the registration visible: state, callback, one log line.
 func (a *Account) publish(r *registrar, before regStatus, act regAction, reason string) {
-	s := State{Status: r.status.String(), Code: r.code, Reason: reason, Registered: r.status == regRegistered || r.status == regDegraded}
+	s := State{
+		Status: r.status.String(), Code: r.code, Reason: reason, Registered: r.status == regRegistered || r.status == regDegraded,
+		Others: a.others, Hint: cmp.Or(r.hint(), a.hint),
+	}
 	if act.do == doWait && r.status != regReleased {
 		s.NextTry = act.wake
 	}
@@ -373,11 +254,12 @@ func (a *Account) publish(r *registrar, before regStatus, act regAction, reason 
 		s.Proxy, s.Local = a.flow.target.proxy, a.flow.local
 	}
 	s.Since = a.state.Since
+	others := a.state.Others
 	changed := a.state.Status != s.Status
 	if changed {
 		s.Since = time.Now()
 	}
-	told := changed || a.state.Code != s.Code || a.state.Reason != s.Reason || a.state.Proxy != s.Proxy
+	told := changed || a.state.Code != s.Code || a.state.Reason != s.Reason || a.state.Proxy != s.Proxy || others != s.Others
 	a.state = s
 	a.mu.Unlock()
 	if told && a.cfg.OnState != nil {
@@ -385,6 +267,7 @@ func (a *Account) publish(r *registrar, before regStatus, act regAction, reason 
 		a.cfg.OnState(s)
 	}
 	a.logState(r, before, s)
+	a.logOthers(others, s)
 }
 
 func (a *Account) logState(r *registrar, before regStatus, s State) {
@@ -397,9 +280,20 @@ func (a *Account) logState(r *registrar, before regStatus, s State) {
 	case r.status == regUnregistered && before != regUnregistered && !r.released:
 		a.log.Info("unregistered")
 	case r.status == regRejected && !s.NextTry.IsZero():
-		a.log.Error("registration rejected: check user name, authorization id and password of the device, and that no other program uses it",
-			slog.Int("code", s.Code), attr.Reason(s.Reason), slog.Duration("next_try", wait))
+		a.log.Error("registration rejected", slog.Int("code", s.Code), attr.Reason(s.Reason), slog.String("hint", s.Hint), slog.Duration("next_try", wait))
+	case r.status == regBackoff && s.Hint != "" && !s.NextTry.IsZero():
+		a.log.Error("registration impossible", attr.Err(fmt.Errorf("%s", s.Reason)), slog.String("hint", s.Hint), slog.Duration("next_try", wait))
 	case (r.status == regBackoff || r.status == regDegraded) && !s.NextTry.IsZero():
 		a.log.Warn("registration failed", slog.Int("code", s.Code), attr.Err(fmt.Errorf("%s", s.Reason)), slog.Duration("next_try", wait))
+	}
+}
+
+// logOthers tells when another device begins or ends to share our credential.
+func (a *Account) logOthers(before int, s State) {
+	switch {
+	case s.Others > 0 && before == 0:
+		a.log.Warn("another device is registered with this credential", slog.Int("contacts", s.Others), slog.String("hint", hintOthers))
+	case s.Others == 0 && before > 0:
+		a.log.Info("other device gone")
 	}
 }

@@ -36,6 +36,7 @@ const (
 	regTimeout          // REGISTER was not answered in time
 	regWake             // the waiting time of the last step is over
 	regProbe            // somebody doubts that the flow lives
+	regStayed           // no better proxy took us
 	regStop
 	regRelease // another process is about to register
 	regResume  // and did not
@@ -48,8 +49,12 @@ type regEvent struct {
 	rnd  float64 // 0 <= rnd < 1
 	// others: there are proxies that did not fail of late (regNoFlow, regAnswer, regTimeout).
 	others bool
-	// judged: the flow proves its life by pongs; else REGISTER must do it (regAnswer, regWake).
+	// judged: the flow proves its life by pongs; else REGISTER must do it.
 	judged bool
+	// away: there is a proxy that is preferred to this flow's. idle: no call is up.
+	away, idle bool
+	// spent is how long nobody answered (regNoFlow, regTimeout): that was waiting too.
+	spent  time.Duration
 	answer regResponse
 }
 
@@ -59,6 +64,9 @@ type regResponse struct {
 	intercepts bool          // RingCentral's 403 "instance id is intercepted by another registration"
 	granted    time.Duration // 200; 0: it lists our binding as one that is over
 	foreign    bool          // 200 that did not list our own Contact
+	contested  bool          // 200 that lists others beside it
+	stale      bool          // 200 that lists Contacts of ours beside the present one
+	redirect   bool          // 3xx to a place that we may go to
 	moved      bool          // 200 that shows another outer address than our Contact has
 	minExpires time.Duration // 423
 	retryAfter time.Duration
@@ -73,6 +81,8 @@ const (
 	doDial
 	doRegister
 	doUnregister
+	doSweep // remove the Contacts of ours that are no more
+	doHome  // try the proxies that are preferred to this flow's
 	doEnd
 )
 
@@ -81,29 +91,18 @@ type regAction struct {
 	do        regDo
 	closeFlow bool
 	wake      time.Time     // doWait
-	expires   time.Duration // doRegister: what to ask
+	expires   time.Duration // doRegister, doSweep, doHome: what to ask
 }
-
-// The rules of waiting, in units of one second (tests have shorter seconds). RFC 5626 section 4.5 allows 30 minutes away;
-// its base is 30 s. Ours begin at 2 s and are capped at a minute: an outage costs the calls that start in it.
-var ringSteps = [...]float64{0, 1, 2, 4, 5}
 
 const (
 	askedExpires    = time.Hour
 	maxMinExpires   = 24 * time.Hour
 	maxChallenges   = 2
-	maxFreshRefused = 3 // RingCentral: so many refused digests with fresh nonces count as a 403
 	smallestRefresh = 5 * time.Second
 	refreshMargin   = 30 * time.Second
-	healthyAfter    = 60.0 // units a flow must have been registered to start back-off anew
-	backoffBase     = 2.0
-	backoffCap      = 60.0
-	rejectBase      = 300.0
-	rejectCap       = 3600.0
-	stolenBase      = 60.0 // RingCentral's 603 and intercepted instance ids
-	stolenCap       = 600.0
-	retryAfterCap   = 1800.0
-	retryAfterRing  = 60.0
+	// contestedRefresh: where another device registers with the same credential the newest gets the calls. We are that again
+	// after so long; more often, two programs would fight.
+	contestedRefresh = time.Minute
 )
 
 // registrar is the registration as plain data: step is the only thing that changes it.
@@ -113,22 +112,27 @@ type registrar struct {
 	unit  time.Duration // one second
 	probe time.Duration // REGISTER as the judge of the flow
 
-	status   regStatus
-	code     int
-	asked    time.Duration
-	flowUp   bool
-	fails    int // failures since the last healthy time
-	rejects  int
-	refused  int  // refused digests in a row
-	auths    int  // challenges answered in this REGISTER
-	raised   bool // 423 was obeyed in this REGISTER
-	moved    bool // the outer address was learned on this flow
-	since    time.Time
-	ends     time.Time // of the binding
-	refresh  time.Time
-	wake     time.Time
-	stopping bool
-	released bool // nothing is registered, nor un-registered
+	status     regStatus
+	code       int
+	asked      time.Duration
+	flowUp     bool
+	fails      int // failures since the last healthy time
+	rejects    int
+	refused    int       // refused digests in a row
+	auths      int       // challenges answered in this REGISTER
+	raised     bool      // 423 was obeyed in this REGISTER
+	swept      bool      // Contacts of ours that are no more were removed after this REGISTER
+	moved      bool      // the outer address was learned by this REGISTER, and one more was sent
+	redirected bool      // a 3xx was followed since the last dial of our own
+	outage     time.Time // since when nobody answers; zero: somebody did
+	since      time.Time
+	ends       time.Time // of the binding
+	refresh    time.Time
+	judge      time.Time // of a flow without pongs: by REGISTER
+	home       time.Time // when to look for a better proxy; zero: there is none
+	homeTries  int
+	wake       time.Time
+	released   bool // nothing is registered, nor un-registered
 }
 
 func newRegistrar(ring bool, t tuning) registrar {
@@ -146,7 +150,7 @@ func (r *registrar) step(ev regEvent) regAction {
 	case regStart:
 		return r.dial()
 	case regFlowUp:
-		r.flowUp, r.moved = true, false
+		r.flowUp = true
 		if r.released {
 			return r.park(ev)
 		}
@@ -168,6 +172,8 @@ func (r *registrar) step(ev regEvent) regAction {
 		return r.answered(ev)
 	case regWake:
 		return r.woken(ev)
+	case regStayed:
+		return r.sleep(ev)
 	case regProbe:
 		if r.flowUp && (r.status == regRegistered || r.status == regDegraded) {
 			return r.register() // what has no answer on this flow ends it
@@ -184,7 +190,7 @@ func (r *registrar) step(ev regEvent) regAction {
 }
 
 func (r *registrar) dial() regAction {
-	r.status = regRegistering
+	r.status, r.redirected = regRegistering, false
 	return regAction{do: doDial}
 }
 
@@ -193,7 +199,7 @@ func (r *registrar) register() regAction {
 	if r.status != regRegistered && r.status != regDegraded {
 		r.status = regRegistering
 	}
-	r.auths, r.raised = 0, false
+	r.auths, r.raised, r.moved, r.swept = 0, false, false, false
 	return regAction{do: doRegister, expires: r.asked}
 }
 
@@ -206,11 +212,28 @@ func (r *registrar) woken(ev regEvent) regAction {
 	if r.released {
 		return r.park(ev)
 	}
-	if r.status == regRegistered && ev.judged && ev.now.Before(r.refresh) {
-		r.wake = r.refresh
-		return r.wait()
+	if r.status != regRegistered {
+		return r.register()
+	}
+	if r.homeward(ev) {
+		return regAction{do: doHome, expires: r.asked}
+	}
+	if ev.now.Before(r.refresh) && (ev.judged || ev.now.Before(r.judge)) {
+		return r.sleep(ev)
 	}
 	return r.register()
+}
+
+// sleep waits for whatever is due first.
+func (r *registrar) sleep(ev regEvent) regAction {
+	r.wake = r.refresh
+	if !ev.judged && r.judge.Before(r.wake) {
+		r.wake = r.judge
+	}
+	if !r.home.IsZero() && r.home.Before(r.wake) {
+		r.wake = r.home
+	}
+	return r.wait()
 }
 
 func (r *registrar) answered(ev regEvent) regAction {
@@ -224,6 +247,8 @@ func (r *registrar) answered(ev regEvent) regAction {
 	case a.code == 423 && !r.raised && a.minExpires > r.asked && a.minExpires <= maxMinExpires:
 		r.asked, r.raised = a.minExpires, true
 		return regAction{do: doRegister, expires: r.asked}
+	case (a.code == 301 || a.code == 302 || a.code == 305) && a.redirect && !r.redirected:
+		return r.follow()
 	case r.ring && (a.code == 603 || a.intercepts):
 		return r.reject(ev, stolenBase, stolenCap)
 	case a.code == 403, a.code == 404 && !r.ring, a.code >= 600:
@@ -237,30 +262,38 @@ func (r *registrar) granted(ev regEvent) regAction {
 	if r.status != regRegistered && r.status != regDegraded {
 		r.since = ev.now
 	}
-	r.status, r.rejects, r.refused = regRegistered, 0, 0
+	r.status, r.rejects, r.refused, r.outage = regRegistered, 0, 0, time.Time{}
 	r.ends = ev.now.Add(a.granted)
-	r.refresh = ev.now.Add(refreshAfter(a.granted, a.foreign, ev.rnd))
+	r.refresh = ev.now.Add(refreshAfter(a, ev.rnd))
+	r.judge = ev.now.Add(r.probe)
+	r.plan(ev)
 	if a.moved && !r.moved {
 		// Our outer address became known: one more REGISTER puts it into the Contact.
+		act := r.register()
 		r.moved = true
-		return r.register()
+		return act
 	}
-	r.wake = r.refresh
-	if probe := ev.now.Add(r.probe); !ev.judged && probe.Before(r.wake) {
-		r.wake = probe
+	if a.stale && !r.swept {
+		// Without this, calls would fork to where nobody is until those bindings expire.
+		r.swept = true
+		return regAction{do: doSweep, expires: r.asked}
 	}
-	return r.wait()
+	return r.sleep(ev)
 }
 
 // refreshAfter is when a binding is refreshed: at 85-90 % of its life, and 30 s before its end if it lives that long.
-func refreshAfter(granted time.Duration, foreign bool, rnd float64) time.Duration {
+func refreshAfter(a regResponse, rnd float64) time.Duration {
+	granted := a.granted
 	at := time.Duration(float64(granted) * (0.85 + 0.05*rnd))
 	if granted >= 2*refreshMargin {
 		at = min(at, granted-refreshMargin)
 	}
-	if foreign {
+	switch {
+	case a.foreign:
 		// Our own Contact was not listed: look again soon whether we are still there.
 		at = min(at, refreshMargin)
+	case a.contested:
+		at = min(at, contestedRefresh)
 	}
 	if at < smallestRefresh {
 		at = min(smallestRefresh, max(granted/2, time.Second))
@@ -283,63 +316,6 @@ func (r *registrar) challenged(ev regEvent) regAction {
 		r.refused = 0
 	}
 	return r.reject(ev, rejectBase, rejectCap)
-}
-
-// reject waits long: registrars ban those who hammer.
-func (r *registrar) reject(ev regEvent, base, limit float64) regAction {
-	wait := min(base*float64(uint64(1)<<min(r.rejects, 16)), limit)
-	r.rejects++
-	held := r.status == regRegistered || r.status == regDegraded
-	r.status = regRejected
-	r.wake = ev.now.Add(max(r.units(wait), r.after(ev)))
-	r.flowUp = r.flowUp && held // a flow that was registered may carry calls
-	return regAction{do: doWait, wake: r.wake, closeFlow: !r.flowUp}
-}
-
-// after is the Retry-After that binds us: RFC 3261 section 20.33.
-func (r *registrar) after(ev regEvent) time.Duration {
-	limit := retryAfterCap
-	if r.ring {
-		limit = retryAfterRing
-	}
-	return min(ev.answer.retryAfter, r.units(limit))
-}
-
-// fail waits short. dead: the flow can't be used any more.
-func (r *registrar) fail(ev regEvent, dead bool) regAction {
-	held := r.status == regRegistered || r.status == regDegraded
-	if r.status == regRegistered && ev.now.Sub(r.since) >= r.units(healthyAfter) {
-		r.fails = 0
-	}
-	wait := r.backoff(ev, held)
-	if !ev.others {
-		wait = max(wait, r.after(ev))
-	}
-	r.wake = ev.now.Add(wait)
-	if held && !dead && r.flowUp && r.wake.Before(r.ends) {
-		r.status = regDegraded // the binding holds: keep the flow, its calls need it
-		return r.wait()
-	}
-	r.status, r.flowUp = regBackoff, false
-	return regAction{do: doWait, wake: r.wake, closeFlow: true}
-}
-
-// backoff is the wait after one more failure.
-func (r *registrar) backoff(ev regEvent, held bool) time.Duration {
-	n := r.fails
-	r.fails++
-	if r.ring {
-		step := ringSteps[min(n, len(ringSteps)-1)]
-		if step == 0 {
-			return r.units(0.5 * ev.rnd)
-		}
-		return r.units(step * (1 + 0.2*ev.rnd))
-	}
-	if n == 0 && held {
-		return r.units(2 * ev.rnd) // a thousand devices must not come back in one second
-	}
-	w := min(backoffCap, backoffBase*float64(uint64(1)<<min(n, 8)))
-	return r.units(w * (0.5 + 0.5*ev.rnd))
 }
 
 func (r *registrar) stop(ev regEvent) regAction {

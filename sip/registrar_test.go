@@ -39,8 +39,15 @@ var (
 	wake   = regEvent{kind: regWake}
 	down   = regEvent{kind: regFlowDown, others: true}
 	noFlow = regEvent{kind: regNoFlow}
+	calm   = regEvent{kind: regWake, judged: true, away: true, idle: true}
+	stayed = regEvent{kind: regStayed, judged: true, away: true}
 	auth   = func(e *regEvent) { e.answer.digest = digestAnswered }
-	begin  = []line{
+	away   = func(e *regEvent) { e.away = true }
+	stale  = func(e *regEvent) { e.answer.stale = true }
+
+	redirect = func(e *regEvent) { e.answer.redirect = true }
+
+	begin = []line{
 		{ev: regEvent{kind: regStart}, do: doDial, status: regRegistering, wait: -1},
 		{ev: up, do: doRegister, status: regRegistering, wait: -1},
 	}
@@ -116,14 +123,59 @@ var scripts = map[string]script{
 		{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
 		{ev: noFlow, do: doWait, status: regBackoff, wait: 5500 * time.Millisecond, closes: true},
 	}},
-	"others: from 2 s, doubling to 60 s": {rnd: 0.999999, lines: []line{
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 1999 * time.Millisecond, closes: true},
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 3999 * time.Millisecond, closes: true},
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 7999 * time.Millisecond, closes: true},
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 15999 * time.Millisecond, closes: true},
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 31999 * time.Millisecond, closes: true},
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
-		{ev: noFlow, do: doWait, status: regBackoff, wait: 59999 * time.Millisecond, closes: true},
+	"others: an unwell registrar is asked after 2 s, doubling to 60 s": {rnd: 0.999999, lines: failing(answer(500),
+		2*time.Second, 4*time.Second, 8*time.Second, 16*time.Second, 32*time.Second, time.Minute, time.Minute)},
+	"others: while nobody answers every 4 s, after 5 minutes every minute": {rnd: 0.999999, lines: append(
+		failing(noFlow, 2*time.Second, 4*time.Second, 4*time.Second, 4*time.Second, 4*time.Second),
+		line{after: 5 * time.Minute, ev: noFlow, do: doWait, status: regBackoff, wait: time.Minute, closes: true})},
+	"others: an answer ends an outage": {rnd: 0.999999, lines: append(
+		failing(noFlow, 2*time.Second, 4*time.Second, 4*time.Second),
+		line{after: 5 * time.Minute, ev: answer(500), do: doWait, status: regBackoff, wait: 16 * time.Second, closes: true},
+		line{ev: wake, do: doDial, status: regRegistering, wait: -1},
+		line{ev: noFlow, do: doWait, status: regBackoff, wait: 4 * time.Second, closes: true})},
+	"waiting for an answer is waiting": {rnd: 0.5, lines: []line{
+		{ev: noFlow, do: doWait, status: regBackoff, wait: 1500 * time.Millisecond, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1},
+		{after: 5 * time.Second, ev: regEvent{kind: regNoFlow, spent: 5 * time.Second}, do: doWait, status: regBackoff, wait: 250 * time.Millisecond, closes: true},
+		{ev: wake, do: doDial, status: regRegistering, wait: -1},
+		{after: time.Second, ev: regEvent{kind: regNoFlow, spent: time.Second}, do: doWait, status: regBackoff, wait: 2 * time.Second, closes: true},
+	}},
+	"a 3xx is followed once": {lines: []line{
+		{ev: answer(302, redirect), do: doDial, status: regRegistering, wait: -1, closes: true}, begin[1],
+		{ev: answer(305, redirect), do: doWait, status: regBackoff, wait: time.Second, closes: true},
+		{after: time.Second, ev: wake, do: doDial, status: regRegistering, wait: -1}, begin[1],
+		{ev: answer(301, redirect), do: doDial, status: regRegistering, wait: -1, closes: true}, begin[1], ok,
+	}},
+	"a 3xx to a stranger is a failure": {lines: []line{{ev: answer(302), do: doWait, status: regBackoff, wait: time.Second, closes: true}}},
+	"a contested binding is renewed each minute": {lines: []line{
+		{ev: answer(200, func(e *regEvent) { e.answer.contested = true }), do: doWait, status: regRegistered, wait: time.Minute},
+		{after: time.Minute, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1}, ok,
+	}},
+	"old Contacts of ours are removed once a REGISTER": {lines: []line{
+		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1},
+		{ev: answer(200, stale), do: doWait, status: regRegistered, wait: 3060 * time.Second},
+		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1}, ok,
+	}},
+	"away: home after a minute, then after two": {lines: []line{
+		{ev: answer(200, away), do: doWait, status: regRegistered, wait: time.Minute},
+		{after: time.Minute, ev: calm, do: doHome, status: regRegistered, wait: -1},
+		{ev: stayed, do: doWait, status: regRegistered, wait: 2 * time.Minute},
+		{after: 2 * time.Minute, ev: calm, do: doHome, status: regRegistered, wait: -1},
+		ok,
+	}},
+	"away: not while a call is up": {lines: []line{
+		{ev: answer(200, away), do: doWait, status: regRegistered, wait: time.Minute},
+		{after: time.Minute, ev: regEvent{kind: regWake, judged: true, away: true}, do: doWait, status: regRegistered, wait: time.Minute},
+		{after: time.Minute, ev: calm, do: doHome, status: regRegistered, wait: -1},
+	}},
+	"away: a flow without pongs is judged all the same": {lines: []line{
+		{ev: answer(200, away, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
+		{after: 30 * time.Second, ev: regEvent{kind: regWake, away: true, idle: true}, do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(200, away, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
+		{after: 30 * time.Second, ev: regEvent{kind: regWake, away: true, idle: true}, do: doHome, status: regRegistered, wait: -1},
+		{ev: regEvent{kind: regStayed, away: true}, do: doWait, status: regRegistered, wait: 0},
+		{ev: regEvent{kind: regWake, away: true, idle: true}, do: doRegister, status: regRegistered, wait: -1},
 	}},
 	"a healthy flow is replaced at once": {rnd: 0.5, lines: []line{
 		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
@@ -219,6 +271,15 @@ func TestRegistrarScripts(t *testing.T) {
 	}
 }
 
+// failing is the same failure again and again, each after a new flow.
+func failing(ev regEvent, waits ...time.Duration) []line {
+	var out []line
+	for _, w := range waits {
+		out = append(out, line{ev: ev, do: doWait, status: regBackoff, wait: w, closes: true}, line{ev: wake, do: doDial, status: regRegistering, wait: -1})
+	}
+	return out[:len(out)-1]
+}
+
 // repeat is the same refusal again and again, with waits in minutes.
 func repeat(n int, up, ev regEvent, minutes ...int) []line {
 	var out []line
@@ -243,6 +304,7 @@ func TestStrongestKnownChallengeWins(t *testing.T) {
 		"unknown first":   {[]string{`Digest realm="r", nonce="a", algorithm=AKAv1-MD5`, `Digest realm="r", nonce="b"`}, "b"},
 		"auth-int, auth":  {[]string{`Digest realm="r", nonce="a", qop="auth-int, auth"`}, "a"},
 		"auth-int alone":  {[]string{`Digest realm="r", nonce="a", qop="auth-int"`}, ""},
+		"session digest":  {[]string{`Digest realm="r", nonce="a", algorithm=MD5-sess, qop="auth"`}, ""},
 		"basic":           {[]string{`Basic realm="r"`}, ""},
 		"no nonce":        {[]string{`Digest realm="r"`}, ""},
 		"nothing":         {nil, ""},

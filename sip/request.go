@@ -109,6 +109,7 @@ func (a *Account) reply(req *gosip.Request, tag string, code int, reason string,
 		reason = phrase(code)
 	}
 	res := gosip.NewResponseFromRequest(req, code, reason, nil)
+	res.SipVersion = "SIP/2.0" // not the request's: RFC 3261 section 7.2
 	if to := res.To(); to != nil && code > 100 && tag != "" && toTag(req) == "" {
 		to.Params.Add("tag", tag)
 	}
@@ -117,6 +118,9 @@ func (a *Account) reply(req *gosip.Request, tag string, code int, reason string,
 	}
 	if code > 100 {
 		res.AppendHeader(gosip.NewHeader("Server", a.cfg.UserAgent))
+	}
+	if req.Method == gosip.INVITE && code != 487 {
+		a.answers.count(code)
 	}
 	return res
 }

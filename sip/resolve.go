@@ -19,8 +19,9 @@ type resolver interface {
 // target is one address to dial.
 type target struct {
 	proxy string // as configured
-	host  string // whom the certificate must name
+	host  string // that has the address
 	addr  netip.AddrPort
+	tier  int // a smaller one is preferred: place among the proxies, then the SRV priority
 }
 
 const (
@@ -70,8 +71,7 @@ func bySRV(ctx context.Context, r resolver, proxy, host, transport string) []tar
 		if name == "" || len(ts) >= maxTargets {
 			continue
 		}
-		// RFC 5922 section 4: the certificate names the domain that was asked for, not the SRV target; we accept both.
-		more, err := byAddress(ctx, r, target{proxy: proxy, host: name}, name, s.Port)
+		more, err := byAddress(ctx, r, target{proxy: proxy, host: name, tier: int(s.Priority)}, name, s.Port)
 		if err == nil {
 			ts = append(ts, more...)
 		}
@@ -135,6 +135,12 @@ func (p *proxies) order(ts []target, now time.Time) []target {
 	out := slices.Clone(ts)
 	slices.SortStableFunc(out, func(a, b target) int { return rank(a) - rank(b) })
 	return out
+}
+
+// rests says whether an address failed of late; order has forgotten those whose rest is over.
+func (p *proxies) rests(a netip.AddrPort) bool {
+	_, rests := p.resting[a]
+	return rests
 }
 
 func (p *proxies) failed(a netip.AddrPort, now time.Time, least time.Duration) {

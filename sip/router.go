@@ -19,7 +19,8 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	switch a.gate.enter() {
 	case entryGranted:
 	case entryFull:
-		a.crowded(req) // no answer: it would be one more to be sent
+		a.crowded(req)
+		a.turnAway(req)
 		return
 	case entryShut:
 		return
@@ -39,7 +40,12 @@ func (a *Account) serve(req *gosip.Request, tx gosip.ServerTransaction) {
 	}
 	if reason := malformed(req); reason != "" {
 		a.unreadable(noticeMalformed, req.Source(), string(req.Method)+": "+reason)
-		_ = tx.Respond(a.reply(req, newTag(), 400, reason))
+		brief(tx, a.reply(req, newTag(), 400, reason))
+		return
+	}
+	if code, reason := misfit(req); code != 0 {
+		a.unreadable(noticeMalformed, req.Source(), string(req.Method)+": "+reason)
+		brief(tx, a.reply(req, newTag(), code, reason))
 		return
 	}
 	switch {
@@ -121,7 +127,7 @@ func (a *Account) serveCancel(req *gosip.Request, tx gosip.ServerTransaction) {
 		_ = tx.Respond(a.reply(req, "", 200, ""))
 		return
 	}
-	_ = tx.Respond(a.reply(req, newTag(), 481, ""))
+	brief(tx, a.reply(req, newTag(), 481, ""))
 }
 
 // serveInDialog routes by To tag; RingCentral sends requests of a dialog with other tags.
@@ -133,7 +139,7 @@ func (a *Account) serveInDialog(req *gosip.Request, tx gosip.ServerTransaction) 
 			return
 		}
 		a.counters.add(cntUnknownDialog, 1)
-		_ = tx.Respond(a.reply(req, "", 481, ""))
+		brief(tx, a.reply(req, "", 481, ""))
 		return
 	}
 	if req.Method == gosip.INVITE && !a.calls.again(keyOfTx(req), keyOfInvite(req), time.Now()) {
@@ -179,7 +185,7 @@ func (a *Account) linger(d *Dialog, in *inRequest) {
 // serveOutside answers what belongs to no dialog.
 func (a *Account) serveOutside(req *gosip.Request, tx gosip.ServerTransaction) {
 	tag := newTag()
-	say := func(code int, headers ...string) { _ = tx.Respond(a.reply(req, tag, code, "", headers...)) }
+	say := func(code int, headers ...string) { brief(tx, a.reply(req, tag, code, "", headers...)) }
 	if bad := unsupported(req); bad != "" {
 		say(420, "Unsupported", bad)
 		return
@@ -235,7 +241,7 @@ func (a *Account) answerNotify(req *gosip.Request, say func(code int, headers ..
 
 // known are the extensions that may be required of us. 100rel: we send no 1xx but 100, so there is nothing to make
 // reliable (RFC 3262 section 3).
-var known = map[string]bool{"timer": true, "replaces": true, "100rel": true, "from-change": true, "histinfo": true, "norefersub": true}
+var known = map[string]bool{"timer": true, "replaces": true, "100rel": true, "from-change": true, "histinfo": true, "norefersub": true, "answermode": true}
 
 // unsupported lists what a request requires and we don't know (RFC 3261 section 8.2.2.3), "" if nothing.
 func unsupported(req *gosip.Request) string {

@@ -16,6 +16,21 @@ type sessionTimer struct {
 	seconds int  // interval; 0: no timer
 	ours    bool // we refresh
 	peer    bool // the peer knows the extension
+	floor   int  // the largest Min-SE that a 422 to a request of ours told; 0: none did
+}
+
+// maxSE bounds what a 422 may raise the interval to, in seconds: a dead dialog must be found in our time.
+const maxSE = 24 * 60 * 60
+
+// raised takes the Min-SE of a 422 to our re-INVITE (RFC 4028 section 7.4); false if it asks for nothing more.
+func (t sessionTimer) raised(res headerer) (sessionTimer, bool) {
+	n, ok := seconds(value(res, "Min-SE"))
+	least := int(n / time.Second)
+	if !ok || t.seconds == 0 || least <= t.seconds || least > maxSE {
+		return t, false
+	}
+	t.seconds, t.floor = least, least
+	return t, true
 }
 
 // readSessionExpires reads Session-Expires or its compact form x; 0 without it.
@@ -84,7 +99,7 @@ func (t sessionTimer) requestHeaders() []string {
 	if t.ours {
 		who = "uac"
 	}
-	return []string{"Session-Expires", strconv.Itoa(t.seconds) + ";refresher=" + who, "Min-SE", strconv.Itoa(minSE)}
+	return []string{"Session-Expires", strconv.Itoa(t.seconds) + ";refresher=" + who, "Min-SE", strconv.Itoa(max(minSE, t.floor))}
 }
 
 // answered takes what a 2xx to our re-INVITE says; nothing said leaves it as it was.

@@ -30,6 +30,7 @@ type socket struct {
 
 	// Owned by the read loop.
 	sources map[string]struct{}
+	guard   guard
 }
 
 // maxSources bounds the addresses that sipgo keeps: a network in AcceptFrom may use any port.
@@ -61,25 +62,44 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 		if f := s.received.Load(); f != nil && f.target.addr.Addr() == src.Addr() {
 			f.rx.Add(int64(n))
 		}
+		proxy := s.account.isProxy(src.Addr())
+		if !s.guard.allow(src.Addr(), proxy, time.Now()) {
+			s.account.flooded(src.String(), b[:n])
+			continue
+		}
 		switch {
 		case n == 0 || isBlank(b[:n]):
 			s.count.add(cntDropKeepalive, 1)
+			continue
 		case isSTUN(b[:n]):
 			s.count.add(cntDropSTUN, 1)
-		case !s.account.looked(b[:n], src.String()):
-		case !s.remember(from.String()):
+			continue
+		}
+		seen := s.account.looked(b[:n], src.String(), proxy)
+		if seen != lookDrop {
+			s.account.ladders.note(b[:n], Step{Peer: src.String(), Net: "UDP"})
+		}
+		switch seen {
+		case lookDrop:
+		case lookBad:
+			if res := s.account.reject(b[:n]); res != nil {
+				_, _ = s.WriteTo(res, from)
+			}
+		case lookGood:
+			if s.remember(from.String(), proxy) {
+				return copy(b, normalise(b[:n])), from, nil
+			}
 			s.account.foreign(noticeSources, src.String(), b[:n])
-		default:
-			return n, from, nil
 		}
 	}
 }
 
-func (s *socket) remember(source string) bool {
+// remember notes an address. There is always room for the proxies'.
+func (s *socket) remember(source string, proxy bool) bool {
 	if _, ok := s.sources[source]; ok {
 		return true
 	}
-	if len(s.sources) >= maxSources {
+	if len(s.sources) >= maxSources && (!proxy || len(s.sources) >= 2*maxSources) {
 		return false
 	}
 	s.sources[source] = struct{}{}
@@ -129,6 +149,7 @@ const datagramLimit = time.Second
 
 // WriteTo bounds each write.
 func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) {
+	s.account.ladders.note(b, Step{Out: true, Peer: to.String(), Net: "UDP"})
 	_ = s.SetWriteDeadline(time.Now().Add(datagramLimit))
 	return s.PacketConn.WriteTo(b, to)
 }
@@ -226,6 +247,7 @@ func (a *Account) socketAt(ctx context.Context, via netip.Addr) (*socket, error)
 		PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, account: a,
 		pool:   a.ua.TransportLayer().Pool("udp"),
 		closed: make(chan struct{}), served: make(chan struct{}), sources: make(map[string]struct{}),
+		guard: guard{slower: a.cfg.tune.guardSlower},
 	}
 	a.socket = s
 	a.wg.Go(func() {

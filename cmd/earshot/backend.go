@@ -37,7 +37,7 @@ func (s source) Snapshot() console.Snapshot {
 	n := s.ep.Figures()
 	out := console.Snapshot{
 		SweepAge: n.SweepAge, Accounts: len(st.Devices), Calls: map[string]int64{}, CallsEnded: map[string]int64{},
-		SIP: st.SIP, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
+		SIP: st.SIP, SIPAnswers: st.Answers, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
 		MediaQuality:  st.Quality,
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,

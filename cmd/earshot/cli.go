@@ -36,12 +36,13 @@ type cli struct {
 	Calls    callsCmd    `cmd:"" help:"the calls that RingCentral shows"`
 	Devices  devicesCmd  `cmd:"" help:"the supervisors' devices"`
 	Groups   groupsCmd   `cmd:"" help:"the call monitoring groups, who may listen to whom"`
+	Ladder   ladderCmd   `cmd:"" help:"what was said in SIP in a call, or by the registrations; no keys, no credentials"`
 	Doctor   doctorCmd   `cmd:"" help:"looks at all that must hold for calls to be heard, and says what to do"`
 	Demo     demoCmd     `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
 	Sim      simCmd      `cmd:"" help:"that RingCentral alone, for other programs' tests"`
 	Bench    benchCmd    `cmd:"" help:"how many calls this machine carries: CPU per packet, beside the kernel's own"`
 	Sender   senderCmd   `cmd:"" name:"bench-sender" hidden:"" help:"the other process of bench"`
-	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: list, show, export"`
+	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: list, show, export, verify"`
 	Settings settingCmd  `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
 	Version  versionCmd  `cmd:"" help:"version and build"`
 }

@@ -95,6 +95,7 @@ func (d doctorCmd) examine(ctx context.Context, c *cli, p *process) (checks, err
 		}
 		add(supervise.Finding{Mark: supervise.MarkOK, What: "daemon", Found: fmt.Sprintf("runs, %d calls live", len(st.Calls))})
 		add(st.Findings()...)
+		answer.Findings = append(answer.Findings, sipOfDaemon(ctx, l.Config, st)...)
 	} else {
 		add(supervise.Finding{Mark: supervise.MarkOK, What: "daemon", Found: "none runs with this configuration"})
 		if answer, err = d.alone(ctx, l.Config); err != nil {
@@ -113,7 +114,7 @@ func (d doctorCmd) examine(ctx context.Context, c *cli, p *process) (checks, err
 // alone has the logins checked by logins of our own.
 func (d doctorCmd) alone(ctx context.Context, c config.Config) (checks, error) {
 	if !c.HasRingCentral() {
-		return checks{}, nil
+		return checks{Findings: examineSIP(ctx, c)}, nil
 	}
 	accounts, err := openAccounts(c)
 	if err != nil {
@@ -122,7 +123,7 @@ func (d doctorCmd) alone(ctx context.Context, c config.Config) (checks, error) {
 	defer closeAccounts(accounts)
 	o := supervise.CheckOptions{Load: supervise.Load{PeakCalls: d.Peak, CallsPerSecond: d.PerSecond}, AuthorizationID: authorizationID(c)}
 	findings, agents := supervise.Check(ctx, accounts, o)
-	return checks{Findings: findings, Agents: agents}, nil
+	return checks{Findings: append(findings, sipOfAccounts(ctx, c, accounts)...), Agents: agents}, nil
 }
 
 // daemon has the daemon check its logins.

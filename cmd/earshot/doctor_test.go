@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/earshot/earshot/internal/ringsim"
+	"github.com/earshot/earshot/internal/ringsim/trunk"
 	"github.com/earshot/earshot/supervise"
 )
 
@@ -148,7 +150,7 @@ func TestDoctorsLinesAreGolden(t *testing.T) {
 	code, out, errs := alone(t, sim, "--set=supervise.agents=108,110", "--set=record.dir=/", "doctor")
 	var kept []string
 	for line := range strings.Lines(out) {
-		if !strings.Contains(line, "GB free") && !strings.Contains(line, "pairs free") {
+		if !strings.Contains(line, "GB free") && !strings.Contains(line, "pairs free") && !strings.Contains(line, "sip connection") {
 			kept = append(kept, line)
 		}
 	}
@@ -158,13 +160,55 @@ func TestDoctorsLinesAreGolden(t *testing.T) {
 	}
 }
 
+// plainRegistrar runs a registrar that is not RingCentral, and gives its address.
+func plainRegistrar(t *testing.T) string {
+	t.Helper()
+	user := trunk.User{AuthID: "u", UserName: "u", Password: "p-made-up"}
+	r, err := trunk.New(trunk.Config{Domain: "sip.test", UDP: "127.0.0.1:0", Qop: true, User: func(id string) (trunk.User, bool) { return user, id == "u" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return r.Addr("udp")
+}
+
 func TestDoctorForAPlainRegistrarAsksNoRingCentral(t *testing.T) {
 	sim := ringsim.Start(t, ringsim.Config{})
+	at := plainRegistrar(t)
 	t.Chdir(t.TempDir())
-	var out, errs strings.Builder
-	code := run(t.Context(), process{out: &out, err: &errs, in: strings.NewReader(""),
-		args: []string{"--set=sip.domain=x.example", "--set=sip.username=u", "--set=sip.password=p", "--set=media.ports=0-0", "doctor"}})
-	if code != exitDone || strings.Contains(out.String(), "login") || len(sim.Requests()) != 0 {
-		t.Errorf("exit code %d: %s%s", code, &out, &errs)
+	doctor := func(more ...string) (int, checks) {
+		t.Helper()
+		var out, errs strings.Builder
+		code := run(t.Context(), process{out: &out, err: &errs, in: strings.NewReader(""), args: append([]string{
+			"--set=sip.domain=sip.test", "--set=sip.transport=udp", "--set=sip.outbound_proxy=" + at, "--set=sip.username=u", "--set=sip.password=p-made-up",
+			"--set=media.ports=0-0"}, append(more, "doctor", "--json")...)})
+		var found checks
+		if err := json.Unmarshal([]byte(out.String()), &found); err != nil {
+			t.Fatalf("%v: %s%s", err, &out, &errs)
+		}
+		return code, found
+	}
+	code, found := doctor()
+	if code != exitDone || strings.Contains(lines(found), "login") || len(sim.Requests()) != 0 {
+		t.Errorf("exit code %d: %s", code, lines(found))
+	}
+	for what, words := range map[string]string{"sip connection": "OPTIONS is answered 200", "nat": "none on the way", "credentials": "accepted; 0 registered"} {
+		if !found.has(supervise.MarkOK, what, words) {
+			t.Errorf("lacks %s: %s in\n%s", what, words, lines(found))
+		}
+	}
+	for _, c := range []struct{ set, mark, what, words string }{
+		{"--set=sip.password=wrong", supervise.MarkFail, "credentials", "sip.password"},
+		{"--set=sip.outbound_proxy=127.0.0.1:9", supervise.MarkFail, "sip connection", "firewall"},
+		{"--set=sip.outbound_proxy=does-not-exist.invalid:5060", supervise.MarkFail, "sip dns", "resolver"},
+		{"--set=media.advertise_ip=192.0.2.7", supervise.MarkOK, "nat", "none on the way"},
+		{"--set=sip.outbound_proxy=does-not-exist.invalid:5060," + at, supervise.MarkWarn, "sip dns", "does-not-exist"},
+	} {
+		if code, found := doctor(c.set); !found.has(c.mark, c.what, c.words) || (code == exitDone) != (c.mark != supervise.MarkFail) {
+			t.Errorf("%s: exit code %d, want %s %s: %s in\n%s", c.set, code, c.mark, c.what, c.words, lines(found))
+		}
 	}
 }

@@ -22,6 +22,7 @@ type recordedCmd struct {
 	List   listCmd   `cmd:"" help:"what lies in record.dir, newest first"`
 	Show   showCmd   `cmd:"" help:"a recording's manifest in words"`
 	Export exportCmd `cmd:"" help:"a recording as one WAV file of 16 bit PCM"`
+	Verify verifyCmd `cmd:"" help:"whether the recordings are as they were signed, and none is missing"`
 }
 
 type listCmd struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -41,6 +42,7 @@ func (r runCmd) Run(ctx context.Context, c *cli, p *process) error {
 	if err != nil {
 		return errors.Join(err, older.close())
 	}
+	d.systemd = notifier(p.env, os.Getpid(), log)
 	d.reloads = reloads{read: again, level: level, start: l, live: l}
 	if older != nil {
 		return d.takeOver(ctx, older)
@@ -77,6 +79,7 @@ type daemon struct {
 	ep      *endpoint.Endpoint
 	console *console.Server  // nil: none
 	control *console.Control // nil: not yet
+	systemd *systemd
 	reloads reloads
 	handing atomic.Bool // another process takes over, or tries to
 	quit    context.CancelCauseFunc
@@ -98,7 +101,7 @@ func newDaemon(l *config.Loaded, log *slog.Logger, standby bool) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	return &daemon{log: log, config: l, ep: ep}, nil
+	return &daemon{log: log, config: l, ep: ep, systemd: &systemd{log: log}}, nil
 }
 
 // open takes the control socket and the console's port.
@@ -135,19 +138,20 @@ func (d *daemon) consoleAddr() string {
 
 // run works until ctx ends, or the last call of a daemon that drains.
 func (d *daemon) run(ctx context.Context) error {
-	return d.work(ctx, func(_ context.Context, also also) error { d.serve(also); return nil })
+	return d.work(ctx, func(ctx context.Context, also also) error { d.serve(ctx, also); return nil })
 }
 
 // also runs something beside the endpoint, until all is sealed.
 type also func(name string, f func(context.Context) error)
 
-// serve has console, control socket and signals answered.
-func (d *daemon) serve(run also) {
+// serve has console, control socket and signals answered, and systemd told, until all is sealed; working ends before.
+func (d *daemon) serve(working context.Context, run also) {
 	run("control socket", d.control.Run)
 	if d.console != nil {
 		run("console", d.console.Run)
 	}
 	run("reload on SIGHUP", d.reloadOnSignal)
+	run("systemd", func(ctx context.Context) error { return d.systemd.run(ctx, working, d.health) })
 }
 
 // work runs the endpoint until ctx ends, and what begin adds until the last recording is sealed. An error of begin ends all.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/media"
 )
 
 type statusCmd struct {
@@ -78,7 +79,7 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 			if t.SRTP {
 				secure = "srtp"
 			}
-			fmt.Fprintf(w, "  %s\t%s %s\t%.1f s\tlost %d samples%s\n", t.Role, orDash(t.Codec), secure, t.Seconds, t.LostSamples, quality(t.Quality))
+			fmt.Fprintf(w, "  %s\t%s %s\t%.1f s\t%s\n", t.Role, orDash(t.Codec), secure, t.Seconds, quality(t))
 		}
 	}
 	for _, c := range st.Waiting {
@@ -87,12 +88,14 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	return w.Flush()
 }
 
-// quality is a track's, in words; empty before it is known.
-func quality(q *endpoint.TrackQuality) string {
-	if q == nil {
-		return ""
+// quality is a track's way through the network, in words; the rating's newest 10 s are those that can't change any more.
+func quality(t endpoint.TrackStatus) string {
+	s := fmt.Sprintf("lost %.2f s, jitter %.1f ms", float64(t.LostSamples)/media.SampleRate, t.JitterMillis)
+	if q := t.Quality; q != nil {
+		s += fmt.Sprintf(", %.1f %% of packets lost, R %.0f (MOS %.1f) in the last 10 s, %.0f in the worst",
+			100*float64(q.LostPackets)/float64(max(1, q.ExpectedPackets)), q.RecentR, q.RecentMOS, q.WorstR)
 	}
-	return fmt.Sprintf(", R %.0f (MOS %.1f) now, %.0f at worst", q.RecentR, q.RecentMOS, q.WorstR)
+	return s
 }
 
 func orDash(s string) string {

@@ -117,7 +117,7 @@ func (d *daemon) begin(ctx context.Context, o *predecessor, also also) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	d.serve(also)
+	d.serve(ctx, also)
 	if err := d.ep.TakeOver(o.pid, held); err != nil {
 		return err
 	}

@@ -62,11 +62,12 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		},
 		Record: &recorder.Config{
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,
-			Left: call.RoleCustomer, Right: call.RoleAgent,
+			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile,
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
+		AnswerAsked:    c.SIP.Answer == "asked",
 		Log:            log,
 	}
 	if c.Record.Channels.Agent == "left" {

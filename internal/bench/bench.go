@@ -29,7 +29,7 @@ type Config struct {
 	// SRTP protects all packets with AES_CM_128_HMAC_SHA1_80.
 	SRTP bool
 	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time,
-	// as stream.ListenConfig. Default 20 ms.
+	// as stream.ListenConfig. Default 20 ms, at most 200 ms.
 	Live    bool
 	Message time.Duration
 	// Sink is SinkFile (default) or SinkNone.
@@ -58,6 +58,8 @@ const (
 	defaultFloor = 2 * time.Second
 	// maxCalls is what a sender has sockets for.
 	maxCalls = maxSenderTracks / tracksPerCall
+	// maxMessage is the most that a listener takes at a time.
+	maxMessage = 200 * time.Millisecond
 
 	tracksPerCall = 2
 )
@@ -97,6 +99,8 @@ func (c *Config) check() error {
 	switch {
 	case c.For < time.Second:
 		return bad("for: got %v, want at least 1s", c.For)
+	case c.Message < packetTime || c.Message > maxMessage:
+		return bad("message: got %v, want %v to %v", c.Message, packetTime, maxMessage)
 	case c.Sink != SinkFile && c.Sink != SinkNone:
 		return bad("sink: got %q, want %s or %s", c.Sink, SinkFile, SinkNone)
 	case !c.IP.IsLoopback():

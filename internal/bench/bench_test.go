@@ -149,11 +149,11 @@ func TestNoTwoTracksSoundAlike(t *testing.T) {
 
 func TestBadSettingsSayWhatToDo(t *testing.T) {
 	for want, c := range map[string]Config{
-		"bench: calls: got 0, want 1 to 8000":        {Program: "x", Steps: []int{0}},
-		"bench: for: got 1ms, want at least 1s":      {Program: "x", For: time.Millisecond},
-		"bench: message: got 1ms, want 20ms to 1s":   {Program: "x", Message: time.Millisecond},
-		`bench: sink: got "tape", want file or none`: {Program: "x", Sink: "tape"},
-		"bench: program: empty, want one that sends": {},
+		"bench: calls: got 0, want 1 to 8000":         {Program: "x", Steps: []int{0}},
+		"bench: for: got 1ms, want at least 1s":       {Program: "x", For: time.Millisecond},
+		"bench: message: got 1ms, want 20ms to 200ms": {Program: "x", Message: time.Millisecond},
+		`bench: sink: got "tape", want file or none`:  {Program: "x", Sink: "tape"},
+		"bench: program: empty, want one that sends":  {},
 	} {
 		_, err := Run(t.Context(), c)
 		var bad *ConfigError

@@ -29,7 +29,7 @@ func directionOf(name string) (d Direction, ok bool) {
 	return SendRecv, false
 }
 
-// answerTo is our direction for theirs (RFC 3264 section 6.1). We never hold. c=0.0.0.0 is the old form of hold: what they
+// answerTo is our direction for theirs (RFC 3264 section 6.1). We never hold. c=0.0.0.0, or a host in .invalid, is the old form of hold: what they
 // cannot receive we do not claim to send (RFC 6337 section 5.3).
 func answerTo(theirs Direction, nowhere bool) Direction {
 	switch {

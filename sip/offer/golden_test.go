@@ -17,11 +17,59 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-const golden = "testdata/negotiate.txtar"
-
-// TestOffersOfRealDevicesAreAnsweredAsWritten holds each NAME/offer of the golden file against its NAME/answer: the SDP we
-// send, and the streams that the media side gets.
+// TestOffersOfRealDevicesAreAnsweredAsWritten: one offer each, nothing before.
 func TestOffersOfRealDevicesAreAnsweredAsWritten(t *testing.T) {
+	for _, file := range []string{"testdata/negotiate.txtar", "testdata/devices.txtar"} {
+		holdGolden(t, file, func(string) func([]byte) string { return answerText })
+	}
+}
+
+// TestOffersInADialogAreAnsweredAsWritten: the offers of NAME/1, NAME/2 and so on follow each other in one dialog.
+func TestOffersInADialogAreAnsweredAsWritten(t *testing.T) {
+	dialogs := map[string]*dialog{}
+	holdGolden(t, "testdata/dialogs.txtar", func(name string) func([]byte) string {
+		script, _, _ := strings.Cut(name, "/")
+		if dialogs[script] == nil {
+			dialogs[script] = &dialog{keys: map[string]string{}}
+		}
+		return dialogs[script].answerText
+	})
+}
+
+// dialog is what is known of one between its offers.
+type dialog struct {
+	x    *offer.Exchange
+	keys map[string]string // our key lines, numbered
+}
+
+func (d *dialog) answerText(body []byte) string {
+	o, err := offer.Parse(body)
+	if err != nil {
+		return "parse: " + err.Error() + "\n"
+	}
+	x, err := o.Negotiate(offer.Policy{}, d.x)
+	if err != nil {
+		return fmt.Sprintf("negotiate: %v\n", err)
+	}
+	if err := x.SetLocal(locals(x)); err != nil {
+		return err.Error() + "\n"
+	}
+	d.x = x
+	text := blankBut(x.Marshal(), func(k string) string {
+		if d.keys[k] == "" {
+			d.keys[k] = fmt.Sprintf("KEY%d", len(d.keys)+1)
+		}
+		return "inline:" + d.keys[k]
+	})
+	for _, s := range x.Streams() {
+		text += streamText(s)
+	}
+	return text
+}
+
+// holdGolden holds each NAME/offer of a golden file against its NAME/answer: the SDP we send, and the streams that the media
+// side gets.
+func holdGolden(t *testing.T, golden string, answerer func(name string) func(offer []byte) string) {
 	a, err := txtar.ParseFile(golden)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +80,7 @@ func TestOffersOfRealDevicesAreAnsweredAsWritten(t *testing.T) {
 		if !isOffer {
 			continue
 		}
-		got := answerText(f.Data)
+		got := answerer(name)(f.Data)
 		out.Files = append(out.Files, f, txtar.File{Name: name + "/answer", Data: []byte(got)})
 		t.Run(name, func(t *testing.T) {
 			if want := fileOf(a, name+"/answer"); got != want && !*update {
@@ -99,9 +147,12 @@ var (
 )
 
 // blank takes out what is random and the carriage returns.
-func blank(sdp []byte) string {
+func blank(sdp []byte) string { return blankBut(sdp, func(string) string { return "inline:KEY" }) }
+
+// blankBut is blank with a name for each key.
+func blankBut(sdp []byte, named func(key string) string) string {
 	s := strings.ReplaceAll(string(sdp), "\r\n", "\n")
-	s = anyKey.ReplaceAllString(s, "inline:KEY")
+	s = anyKey.ReplaceAllStringFunc(s, named)
 	return anySession.ReplaceAllString(s, "o=- ID ")
 }
 

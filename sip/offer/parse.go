@@ -79,6 +79,12 @@ func (r *remoteLine) connect(c *sdp.ConnectionInformation) {
 		r.addr = addr.Unmap().WithZone("")
 		r.ipv6 = r.addr.Is6()
 	}
+	if strings.HasSuffix(strings.ToLower(r.host), ".invalid") { // what IPv6 has instead of 0.0.0.0 (RFC 6157)
+		r.addr = netip.IPv4Unspecified()
+		if r.ipv6 {
+			r.addr = netip.IPv6Unspecified()
+		}
+	}
 }
 
 func (r *remoteLine) attribute(key, value string) {

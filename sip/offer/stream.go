@@ -57,8 +57,8 @@ type Stream struct {
 	RemoteHost string
 	// Mux: RTCP shares the RTP port, offered and accepted.
 	Mux bool
-	// Theirs is the direction as the far side wrote it, Ours as we answer it. Hold is theirs sendonly, inactive or
-	// c=0.0.0.0.
+	// Theirs is the direction as the far side wrote it, Ours as we answer it. Hold is theirs sendonly, inactive, c=0.0.0.0
+	// or a host in .invalid.
 	Theirs, Ours Direction
 	Hold         bool
 	// Payloads are all payload types that may come, in the offer's order; Silence is the number for what we send.

@@ -38,7 +38,8 @@ type SIP struct {
 	Password        secret.Text `key:"password" env:"SIP_INFO_PASSWORD" help:"digest password"`
 	AuthorizationID string      `key:"authorization_id" env:"SIP_INFO_AUTHORIZATION_ID" help:"digest user name; default the username"`
 	Listen          string      `key:"listen" help:"local ip:port of the UDP socket; default by the route to the proxy"`
-	MaxCalls        int         `key:"max_calls" default:"0" min:"0" help:"dialogs at once, more get 486; 0: no limit but the ports"`
+	MaxCalls        int         `key:"max_calls" default:"0" min:"0" help:"dialogs at once, more get 486; 0: 1000, or fewer where the media ports run out"`
+	Answer          string      `key:"answer" default:"all" oneof:"all,asked" help:"INVITEs that answer no request of ours: all are answered, or those that ask for it (Alert-Info, Call-Info, Answer-Mode); others get 480"`
 	AcceptFrom      []string    `key:"accept_from" help:"addresses or prefixes that may send requests besides the proxies (UDP)"`
 	Keepalive       Duration    `key:"keepalive" default:"25s" min:"1s" help:"CRLF on an idle flow"`
 	TLS             TLS         `key:"tls"`
@@ -111,6 +112,8 @@ type Record struct {
 	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, in a WAV file"`
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
+	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
 }
 
 // Channels says which side goes where.

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/recorder/evidence"
+)
+
+type verifyCmd struct {
+	Key        string   `placeholder:"FILE|KEY" help:"the public key that was kept; default the one beside the recordings, which proves less"`
+	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
+	JSON       bool     `help:"as JSON"`
+	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
+}
+
+// errNotVerified ends a verify that found something: exit code 1.
+var errNotVerified = errors.New("recordings verify: not all is as it was signed")
+
+// maxCheckpointFile bounds what is read as a checkpoint.
+const maxCheckpointFile = 16 << 10
+
+// Run verifies.
+func (k verifyCmd) Run(ctx context.Context, c *cli, p *process) error {
+	cat, err := c.catalog(p)
+	if err != nil {
+		return err
+	}
+	defer cat.Close() //nolint:errcheck // nothing was written
+	cfg, err := k.config(cat)
+	if err != nil {
+		return err
+	}
+	v, err := cat.Verify(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if k.JSON {
+		if err := printJSON(p, v); err != nil {
+			return err
+		}
+	} else {
+		k.tell(p, v, cfg)
+	}
+	if len(v.Findings) > 0 {
+		return &hinted{errNotVerified, "docs/evidence.md says what each finding means"}
+	}
+	return nil
+}
+
+func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err error) {
+	name := k.Key
+	if name == "" {
+		name = cat.Dir(evidence.DirName + "/" + evidence.PublicKeyName)
+	}
+	if cfg.Key, err = evidence.LoadPublic(name); err != nil {
+		hint := "--key FILE names a public key, as evidence/" + evidence.PublicKeyName + " in the folder of recordings is"
+		if k.Key == "" {
+			hint = "these recordings were made without record.sign, or their evidence was taken away; " + hint
+		}
+		return cfg, &usageError{err: err, hint: hint}
+	}
+	for _, f := range k.Checkpoint {
+		b, err := os.ReadFile(f)
+		if err == nil && len(b) > maxCheckpointFile {
+			err = errors.New("too large for a checkpoint")
+		}
+		var kept *evidence.Checkpoint
+		if err == nil {
+			kept, err = evidence.OpenCheckpoint(b, cfg.Key)
+		}
+		if err != nil {
+			return cfg, &usageError{err: fmt.Errorf("recordings verify: --checkpoint %s: %w", f, err), hint: "a checkpoint is a copy of evidence/log/checkpoint in the folder of recordings"}
+		}
+		cfg.Kept = append(cfg.Kept, kept)
+	}
+	for _, r := range k.Recording {
+		list, err := cat.Find(filepath.Base(r))
+		if err != nil {
+			return cfg, err
+		}
+		if len(list) == 0 {
+			return cfg, &hinted{fmt.Errorf("recordings verify: no recording in %s is %q", cat.Dir(""), r), "earshot recordings list shows what there is"}
+		}
+		for _, l := range list {
+			cfg.Only = append(cfg.Only, l.Folder)
+		}
+	}
+	return cfg, nil
+}
+
+// tell says in words what was found.
+func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyConfig) {
+	for _, f := range v.Findings {
+		fmt.Fprintf(p.out, "%-12s%s: %s\n", strings.ToUpper(f.Kind), plain(f.What), plain(f.Text))
+	}
+	fmt.Fprintf(p.out, "%d recordings as they were signed, %d wrong things found, %d being written, %d erased as the log says\n", v.Good, len(v.Findings), v.Live, v.Erased)
+	fmt.Fprintf(p.out, "log: %d of %d leaves proven complete, by the key %s\n", v.Proven, v.Leaves, cfg.Key.ID())
+	if k.Key == "" {
+		fmt.Fprintln(p.out, "note: the key was taken from beside the recordings; whoever could change those could change it: --key with one that was kept elsewhere proves more")
+	}
+	if len(cfg.Kept) == 0 {
+		fmt.Fprintln(p.out, "note: without a --checkpoint that was kept elsewhere, a disk that was put back to an older state looks whole")
+	}
+}

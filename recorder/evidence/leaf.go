@@ -1,0 +1,69 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// What a leaf tells of.
+const (
+	LeafRecording = "recording" // a part was sealed
+	LeafErased    = "erased"    // a part was erased on purpose
+	LeafAct       = "act"       // somebody did something: listen, export, verify, release, ...
+	LeafLog       = "log"       // this log goes on from another one
+)
+
+const leafVersion = 1
+
+// Leaf is one line of a log. Keys are added, never renamed.
+type Leaf struct {
+	Version int       `json:"v"`
+	Type    string    `json:"type"`
+	Time    time.Time `json:"time"`
+	// Folder is the recording's, in the directory of recordings, with slashes.
+	Folder string `json:"folder,omitempty"`
+	Call   string `json:"call,omitempty"`
+	Part   int    `json:"part,omitempty"`
+	// Ended is when the recording ended; Time is when it was sealed.
+	Ended time.Time `json:"ended,omitzero"`
+	// Manifest is the SHA-256 of recording.json, hex.
+	Manifest string `json:"manifest_sha256,omitempty"`
+	// Of an act, or of an erasure: who, by which way they are known, what, and why.
+	Who string `json:"who,omitempty"`
+	Act string `json:"act,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Previous is the log that this one goes on from.
+	Previous *PreviousLog `json:"previous,omitempty"`
+}
+
+// PreviousLog names a log that has ended.
+type PreviousLog struct {
+	Dir        string `json:"dir"`
+	Checkpoint string `json:"checkpoint,omitempty"` // its last, as far as it could be read
+}
+
+func (l Leaf) encode() ([]byte, error) {
+	l.Version = leafVersion
+	l.Time = l.Time.UTC()
+	b, err := json.Marshal(l)
+	if err != nil {
+		return nil, fmt.Errorf("evidence log: %w", err)
+	}
+	if len(b) > MaxLeafOctets {
+		return nil, errLeaf
+	}
+	return b, nil
+}
+
+// ParseLeaf reads a leaf of any version that we know.
+func ParseLeaf(b []byte) (Leaf, error) {
+	var l Leaf
+	if err := json.Unmarshal(b, &l); err != nil {
+		return l, fmt.Errorf("leaf: %w", err)
+	}
+	if l.Version != leafVersion {
+		return l, fmt.Errorf("leaf: version: got %d, want %d", l.Version, leafVersion)
+	}
+	return l, nil
+}

@@ -1,0 +1,350 @@
+package recorder
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/earshot/earshot/recorder/evidence"
+)
+
+// VerifyConfig says what to check against.
+type VerifyConfig struct {
+	// Key is the public key; required.
+	Key *evidence.Public
+	// Kept are checkpoints that were kept elsewhere.
+	Kept []*evidence.Checkpoint
+	// Only are the folders to look into, below the folder of recordings; empty: all, and that none is missing.
+	Only []string
+	// Progress is told how many recordings were looked at; nil: nobody.
+	Progress func(recordings int)
+}
+
+// Verified is what Verify found.
+type Verified struct {
+	// Good recordings are as they were sealed, signed and named by the log; Live ones are being written.
+	Good int `json:"good"`
+	Live int `json:"live"`
+	// Erased were erased on purpose, as the log says.
+	Erased int `json:"erased"`
+	// Leaves is how many the log has, and Proven up to which one it is proven that nothing was taken out, put in or changed.
+	Leaves   int64              `json:"leaves"`
+	Proven   int64              `json:"proven"`
+	Findings []evidence.Finding `json:"findings"`
+}
+
+// known is what the log says of a folder.
+type known struct {
+	manifests []string // hex; more than one where sealing was cut short and done again
+	erased    bool
+}
+
+type verifier struct {
+	c   *Catalog
+	cfg VerifyConfig
+	out *Verified
+	log map[string]known
+}
+
+// Verify tells whether all recordings are as they were sealed. It only reads; what is wrong is in the result, the error is of reading. The log is held in memory: some 200
+// octets for each recording.
+func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, error) {
+	v := &verifier{c: c, cfg: cfg, out: &Verified{Findings: []evidence.Finding{}}, log: map[string]known{}}
+	if err := v.logs(); err != nil {
+		return v.out, fmt.Errorf("verify: %w", err)
+	}
+	for _, folder := range cfg.Only {
+		if err := v.folder(folder); err != nil {
+			return v.out, fmt.Errorf("verify: %w", err)
+		}
+	}
+	if len(cfg.Only) > 0 {
+		return v.out, nil
+	}
+	if err := v.all(ctx); err != nil {
+		return v.out, fmt.Errorf("verify: %w", err)
+	}
+	v.missing()
+	return v.out, nil
+}
+
+func (v *verifier) find(kind, what, format string, args ...any) {
+	v.out.Findings = append(v.out.Findings, evidence.Finding{Kind: kind, What: what, Text: fmt.Sprintf(format, args...)})
+}
+
+// logs checks the log, and those before it that were put aside.
+func (v *verifier) logs() error {
+	names, err := dirNames(v.c.root, evidence.DirName)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(names, evidence.LogName) {
+		v.find(evidence.Removed, evidence.DirName+"/"+evidence.LogName, "there is no log: record.sign was off, or it was taken away")
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if name != evidence.LogName && !strings.HasPrefix(name, evidence.LogName+"-") {
+			continue
+		}
+		kept := v.cfg.Kept
+		if name != evidence.LogName {
+			kept = nil
+		}
+		r, err := evidence.CheckLog(v.c.dir, path.Join(evidence.DirName, name), v.cfg.Key, kept, v.leaf)
+		if err != nil {
+			return err
+		}
+		v.out.Findings = append(v.out.Findings, r.Findings...)
+		if name == evidence.LogName {
+			v.out.Leaves, v.out.Proven = r.Leaves, r.Proven
+		}
+	}
+	return nil
+}
+
+// leaf notes what the log says.
+func (v *verifier) leaf(_ int64, b []byte) {
+	l, err := evidence.ParseLeaf(b)
+	if err != nil || l.Folder == "" {
+		return // that the line is wrong was found already
+	}
+	k := v.log[l.Folder]
+	switch l.Type {
+	case evidence.LeafRecording:
+		k.manifests = append(k.manifests, l.Manifest)
+	case evidence.LeafErased:
+		k.erased = true
+	}
+	v.log[l.Folder] = k
+}
+
+// all looks into every folder of every day.
+func (v *verifier) all(ctx context.Context) error {
+	days, err := v.c.days()
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		names, err := dirNames(v.c.root, day)
+		if err != nil {
+			return err
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := v.folder(path.Join(day, name)); err != nil {
+				return err
+			}
+			if v.cfg.Progress != nil {
+				v.cfg.Progress(v.out.Good)
+			}
+		}
+	}
+	return nil
+}
+
+// missing names what the log knows, and the disk does not.
+func (v *verifier) missing() {
+	var gone []string
+	for folder, k := range v.log {
+		if k.erased {
+			v.out.Erased++
+		} else if len(k.manifests) > 0 {
+			gone = append(gone, folder)
+		}
+	}
+	slices.Sort(gone)
+	for _, folder := range gone {
+		v.find(evidence.Removed, folder, "the log names this recording, and it is not there")
+	}
+}
+
+// folder checks one folder, and strikes it off the log's list.
+func (v *verifier) folder(folder string) error {
+	if strings.HasSuffix(folder, partialSuffix) {
+		if final := strings.TrimSuffix(folder, partialSuffix); len(v.log[final].manifests) == 0 {
+			v.out.Live++
+		} else if _, err := v.c.root.Lstat(final); errors.Is(err, fs.ErrNotExist) { // sealed but for its name
+			delete(v.log, final)
+			v.out.Live++
+		}
+		return nil
+	}
+	k := v.log[folder]
+	delete(v.log, folder)
+	before := len(v.out.Findings)
+	if k.erased {
+		v.find(evidence.Added, folder, "the log says that this recording was erased")
+		return nil
+	}
+	m, err := v.manifest(folder, k)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		if err := v.files(folder, m); err != nil {
+			return err
+		}
+	}
+	if len(v.out.Findings) == before {
+		v.out.Good++
+	}
+	return nil
+}
+
+// manifest checks recording.json and its signature. nil: nothing can be said of the other files.
+func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
+	name := path.Join(folder, ManifestName)
+	b, err := v.read(name, maxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	if b == nil {
+		kind := evidence.Removed
+		if len(k.manifests) == 0 {
+			kind = evidence.Added
+		}
+		v.find(kind, name, "there is no manifest")
+		return nil, nil
+	}
+	sum := sha256.Sum256(b)
+	named := slices.Contains(k.manifests, hex.EncodeToString(sum[:]))
+	sig, err := v.read(path.Join(folder, SignatureName), 1<<10)
+	if err != nil {
+		return nil, err
+	}
+	signed := sig != nil && v.cfg.Key.Verify(b, sig)
+	switch {
+	case signed && named:
+	case named:
+		v.find(evidence.Unsigned, path.Join(folder, SignatureName), "it is not this key's signature of recording.json, which is as the log names it")
+	case len(k.manifests) > 0:
+		v.find(evidence.Changed, name, "it is not the manifest that the log names")
+	case signed:
+		v.find(evidence.Added, folder, "it is signed, and the log does not name it")
+	default:
+		v.find(evidence.Added, folder, "it is neither signed nor named by the log")
+	}
+	if !signed && !named {
+		return nil, nil // what it says of the other files is nobody's word
+	}
+	m, err := ParseManifest(b)
+	if err != nil {
+		v.find(evidence.Changed, name, "%v", err)
+		return nil, nil
+	}
+	return m, nil
+}
+
+// read gives a small file, nil where there is none.
+func (v *verifier) read(name string, most int64) ([]byte, error) {
+	f, err := v.c.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	return b, nil
+}
+
+// files checks all that lies in the folder against the manifest.
+func (v *verifier) files(folder string, m *Manifest) error {
+	names, err := dirNames(v.c.root, folder)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, n := range names {
+		there[n] = true
+	}
+	delete(there, ManifestName)
+	delete(there, SignatureName)
+	list := m.Files
+	if m.Audio != nil {
+		list = append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, list...)
+	}
+	for _, f := range list {
+		name := path.Join(folder, path.Base(f.File))
+		if !there[f.File] {
+			v.find(evidence.Removed, name, "the manifest names this file, and it is not there")
+			continue
+		}
+		delete(there, f.File)
+		if err := v.file(name, f, m); err != nil {
+			return err
+		}
+	}
+	for n := range there {
+		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")
+	}
+	return nil
+}
+
+// file checks one file by its hash.
+func (v *verifier) file(name string, want File, m *Manifest) error {
+	f, err := v.c.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var d digester
+	sum, err := d.read(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if sum == want.SHA256 && d.n == want.Bytes {
+		return nil
+	}
+	text := "its octets are not those that were sealed"
+	if d.n != want.Bytes {
+		text = fmt.Sprintf("it has %d octets, %d were sealed", d.n, want.Bytes)
+	}
+	if m.Audio != nil && path.Base(name) == m.Audio.File {
+		text += where(m, d.pieces)
+	}
+	v.find(evidence.Changed, name, "%s", text)
+	return nil
+}
+
+// where says which minutes of the audio are not as they were sealed.
+func where(m *Manifest, now []string) string {
+	s := m.Audio.Segments
+	if s == nil || s.Bytes <= 0 || m.Samples <= 0 {
+		return ""
+	}
+	var at []string
+	for i, sum := range s.SHA256 {
+		if i < len(now) && now[i] == sum {
+			continue
+		}
+		if len(at) == 10 {
+			at = append(at, "...")
+			break
+		}
+		perSecond := max(1, (m.Audio.Bytes-1)*rate/m.Samples)
+		from := int64(i) * s.Bytes / perSecond
+		at = append(at, fmt.Sprintf("%d:%02d to %d:%02d", from/60, from%60, (from+s.Bytes/perSecond)/60, (from+s.Bytes/perSecond)%60))
+	}
+	if len(at) == 0 {
+		return ""
+	}
+	return "; in it, from " + strings.Join(at, ", ")
+}
