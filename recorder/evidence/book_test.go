@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -200,5 +201,11 @@ func TestACrashBetweenTwoLogsLeavesTheOldOneNamed(t *testing.T) {
 	before, err := PreviousOf(root, DirName+"/"+LogName)
 	if err != nil || before == nil || before.Dir != LogName+"-1" || before.Head() == nil || before.Head().Size != 2 {
 		t.Errorf("got %+v, %v", before, err)
+	}
+}
+
+func TestAKeyThatIsNoFileHoldsNobodyUp(t *testing.T) {
+	if _, err := Open(t.TempDir(), t.TempDir(), nil); !errors.Is(err, errNotPlain) {
+		t.Errorf("got %v, want that it is no file", err)
 	}
 }

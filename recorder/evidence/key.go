@@ -184,12 +184,12 @@ func parseNoteKey(text string) (*Public, error) {
 }
 
 func readPEM(name, kind string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := openPlain(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", name, ErrNoKey)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("key: %w", err)
+		return nil, fmt.Errorf("key %s: %w", name, err)
 	}
 	defer f.Close()
 	b := make([]byte, maxKeyOctets)
