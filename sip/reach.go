@@ -83,13 +83,14 @@ const (
 	proxyTier    = 1 << 16
 )
 
-// setFlow makes f the flow; nil ends the present one.
+// setFlow makes f the flow; nil ends the present one. Called by the registrar loop only.
 func (a *Account) setFlow(f *flow) {
 	a.mu.Lock()
 	old := a.flow
 	a.flow = f
 	a.mu.Unlock()
 	if old != nil && old != f {
+		a.doubt(old)
 		old.fail(errFlowClosed)
 	}
 }
