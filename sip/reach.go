@@ -72,6 +72,9 @@ func (a *Account) targets(ctx context.Context) ([]target, error) {
 	for _, t := range all {
 		m[t.addr.Addr()] = true
 	}
+	if f := a.current(); f != nil {
+		m[f.target.addr.Addr()] = true // whatever its name means by now, or if that can't be found out
+	}
 	a.known = all
 	a.proxyAddrs.Store(&m)
 	return all, nil
