@@ -159,3 +159,29 @@ func (n *samplesSink) Write(b *Batch) {
 }
 
 func (n *samplesSink) End(call.Cause) {}
+
+// TestAnotherAgreementDecidesNothingUnread: a turn between two slow sweeps does not take for missing what waits in another track's socket.
+func TestAnotherAgreementDecidesNothingUnread(t *testing.T) {
+	for name, overtaken := range map[string]int{"the first": 0, "one of the others": 1} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams())
+			packets := stream(7, 1, 0, 1000*ms, 10)
+			packets[overtaken].at = packets[overtaken+1].at + 25*ms
+			r.send(packets...).until(packets[overtaken+1].at)
+			other, _ := r.open()
+			commit, _, err := other.Prepare(plainParams())
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit()
+			r.port.now = 1190 * ms
+			r.s.attend(r.e.start.Add(r.port.now))
+			r.now, r.port.now = 1200*ms, 1200*ms
+			r.s.sweep(r.e.start.Add(r.now))
+			r.close()
+			if c := r.state().Counts; c.ReceivedSamples != 1600 || c.LatePackets != 0 || c.TooLatePackets != 0 {
+				t.Errorf("got %d samples, %d packets late, %d too late; want 1600, none late", c.ReceivedSamples, c.LatePackets, c.TooLatePackets)
+			}
+		})
+	}
+}

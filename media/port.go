@@ -26,8 +26,9 @@ type port struct {
 	tracks []*liveTrack
 	shut   bool
 	round  uint64 // of the shard, in which it was read last
-	fell   int64  // datagrams that the kernel dropped, as far as they are in the totals
-	*known        // who is where; nil of a port that is one track's own
+	readAt time.Duration
+	fell   int64 // datagrams that the kernel dropped, as far as they are in the totals
+	*known       // who is where; nil of a port that is one track's own
 }
 
 func ownPort(pair portPair) *port { return &port{pair: pair} }
@@ -133,6 +134,7 @@ func (l *liveTimeline) read(round uint64) bool {
 //earshot:hot
 func (s *shard) readPort(p *port, may bool) {
 	defer s.rescuePort(p)
+	p.readAt = s.now
 	if p.share == nil && !p.tracks[0].open() {
 		return // SRTP whose key is still to come stays in the kernel
 	}
