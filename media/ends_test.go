@@ -1,6 +1,7 @@
 package media
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -183,5 +184,38 @@ func TestAnotherAgreementDecidesNothingUnread(t *testing.T) {
 				t.Errorf("got %d samples, %d packets late, %d too late; want 1600, none late", c.ReceivedSamples, c.LatePackets, c.TooLatePackets)
 			}
 		})
+	}
+}
+
+// TestAFloodDoesNotCutOffTheEnd: what a sweep leaves in the socket is read before the call ends.
+func TestAFloodDoesNotCutOffTheEnd(t *testing.T) {
+	r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams()).send(stream(7, 1, 0, 500*ms, 10)...).until(600 * ms)
+	for range 3 * drainBatches * batchSize {
+		r.send(letter{at: 690 * ms, octets: spec{ssrc: 1, n: 160}.marshal(), from: netip.MustParseAddrPort("203.0.113.66:4000")})
+	}
+	r.send(stream(7, 11, 1600, 700*ms, 5)...)
+	r.now = 800 * ms // a slow sweep
+	done := r.line.Close(call.Cause{Code: call.CodeHangup})
+	for range 10 {
+		r.until(r.now + 100*ms)
+	}
+	<-done
+	if got := r.state().Counts.ReceivedSamples; got != 15*160 {
+		t.Errorf("%d samples, want %d", got, 15*160)
+	}
+}
+
+// TestAFloodDoesNotKeepACallFromItsEnd: the wait for an empty socket is bounded.
+func TestAFloodDoesNotKeepACallFromItsEnd(t *testing.T) {
+	r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams()).send(stream(7, 1, 0, 500*ms, 10)...).until(700 * ms)
+	for range 2 * floodRounds * drainBatches * batchSize {
+		r.port.queue = append(r.port.queue, letter{at: 710 * ms, octets: make([]byte, 20), from: netip.MustParseAddrPort("203.0.113.66:4000")})
+	}
+	done := r.line.Close(call.Cause{Code: call.CodeHangup})
+	r.until(r.now + (floodRounds+2)*r.e.cfg.Sweep)
+	select {
+	case <-done:
+	default:
+		t.Error("the call goes on as long as the flood")
 	}
 }
