@@ -1,6 +1,7 @@
 package media
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -159,3 +160,62 @@ func (n *samplesSink) Write(b *Batch) {
 }
 
 func (n *samplesSink) End(call.Cause) {}
+
+// TestAnotherAgreementDecidesNothingUnread: a turn between two slow sweeps does not take for missing what waits in another track's socket.
+func TestAnotherAgreementDecidesNothingUnread(t *testing.T) {
+	for name, overtaken := range map[string]int{"the first": 0, "one of the others": 1} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams())
+			packets := stream(7, 1, 0, 1000*ms, 10)
+			packets[overtaken].at = packets[overtaken+1].at + 25*ms
+			r.send(packets...).until(packets[overtaken+1].at)
+			other, _ := r.open()
+			commit, _, err := other.Prepare(plainParams())
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit()
+			r.port.now = 1190 * ms
+			r.s.attend(r.e.start.Add(r.port.now))
+			r.now, r.port.now = 1200*ms, 1200*ms
+			r.s.sweep(r.e.start.Add(r.now))
+			r.close()
+			if c := r.state().Counts; c.ReceivedSamples != 1600 || c.LatePackets != 0 || c.TooLatePackets != 0 {
+				t.Errorf("got %d samples, %d packets late, %d too late; want 1600, none late", c.ReceivedSamples, c.LatePackets, c.TooLatePackets)
+			}
+		})
+	}
+}
+
+// TestAFloodDoesNotCutOffTheEnd: what a sweep leaves in the socket is read before the call ends.
+func TestAFloodDoesNotCutOffTheEnd(t *testing.T) {
+	r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams()).send(stream(7, 1, 0, 500*ms, 10)...).until(600 * ms)
+	for range 3 * drainBatches * batchSize {
+		r.send(letter{at: 690 * ms, octets: spec{ssrc: 1, n: 160}.marshal(), from: netip.MustParseAddrPort("203.0.113.66:4000")})
+	}
+	r.send(stream(7, 11, 1600, 700*ms, 5)...)
+	r.now = 800 * ms // a slow sweep
+	done := r.line.Close(call.Cause{Code: call.CodeHangup})
+	for range 10 {
+		r.until(r.now + 100*ms)
+	}
+	<-done
+	if got := r.state().Counts.ReceivedSamples; got != 15*160 {
+		t.Errorf("%d samples, want %d", got, 15*160)
+	}
+}
+
+// TestAFloodDoesNotKeepACallFromItsEnd: the wait for an empty socket is bounded.
+func TestAFloodDoesNotKeepACallFromItsEnd(t *testing.T) {
+	r := newRig(t, Config{SlowSweep: 200 * ms}).commit(plainParams()).send(stream(7, 1, 0, 500*ms, 10)...).until(700 * ms)
+	for range 2 * floodRounds * drainBatches * batchSize {
+		r.port.queue = append(r.port.queue, letter{at: 710 * ms, octets: make([]byte, 20), from: netip.MustParseAddrPort("203.0.113.66:4000")})
+	}
+	done := r.line.Close(call.Cause{Code: call.CodeHangup})
+	r.until(r.now + (floodRounds+2)*r.e.cfg.Sweep)
+	select {
+	case <-done:
+	default:
+		t.Error("the call goes on as long as the flood")
+	}
+}

@@ -76,7 +76,7 @@ func (s *shard) attend(now time.Time) {
 func (s *shard) performDue(l *liveTimeline) {
 	n := 0
 	for ; n < len(l.todo) && !l.closed; n++ {
-		if p := &l.todo[n]; p.ends() && (p.round == s.round || !l.read(s.round)) {
+		if p := &l.todo[n]; p.ends() && (p.round == s.round || !l.read(s.round) || s.round-p.round < floodRounds && l.flooded()) {
 			break
 		}
 		l.performNext(l.todo[n:])
