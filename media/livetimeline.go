@@ -61,6 +61,21 @@ func newLiveTimeline(s *shard, info call.Info, zero time.Duration) *liveTimeline
 	return l
 }
 
+// performNext does what the first of the posts asks. What leaves a sink or a part of the call here takes along what has come until now; but where an
+// agreement follows, what has come may be under that.
+func (l *liveTimeline) performNext(posts []post) {
+	p := &posts[0]
+	leaves := p.kind == postDetach || p.kind == postMove
+	if leaves && !l.closed && !slices.ContainsFunc(posts, func(p post) bool { return p.kind == postCommit }) {
+		for _, k := range l.tracks {
+			if !k.state.Ended {
+				l.shard.guard(k, k.drain)
+			}
+		}
+	}
+	l.perform(p)
+}
+
 // perform does what a post asks.
 func (l *liveTimeline) perform(p *post) {
 	s := l.shard

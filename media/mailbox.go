@@ -43,6 +43,7 @@ type post struct {
 	from  time.Duration
 	reply chan Applied
 	done  chan struct{}
+	round uint64 // of the shard, in which it was taken
 }
 
 // mailbox is what other goroutines and a shard share.

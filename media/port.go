@@ -3,6 +3,7 @@ package media
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,8 @@ const (
 	// floodPause is how long the next sweep waits where that was not all there is: after SlowSweep a flood of 5,000 packets a second would
 	// have pushed the call's own out of the socket's buffer.
 	floodPause = 5 * time.Millisecond
+	// floodRounds is how many sweeps an end waits for a socket to be empty: 8,192 packets, which is more than its buffer holds.
+	floodRounds = 16
 	// controlEvery is how often the RTCP port of one track is read once the track is placed, which a report may help with.
 	controlEvery = 200 * time.Millisecond
 )
@@ -26,8 +29,10 @@ type port struct {
 	tracks []*liveTrack
 	shut   bool
 	round  uint64 // of the shard, in which it was read last
-	fell   int64  // datagrams that the kernel dropped, as far as they are in the totals
-	*known        // who is where; nil of a port that is one track's own
+	readAt time.Duration
+	more   bool  // in the socket than was read then
+	fell   int64 // datagrams that the kernel dropped, as far as they are in the totals
+	*known       // who is where; nil of a port that is one track's own
 }
 
 func ownPort(pair portPair) *port { return &port{pair: pair} }
@@ -127,12 +132,18 @@ func (l *liveTimeline) read(round uint64) bool {
 	return true
 }
 
+// flooded tells whether the port of one of the tracks has more than was read.
+func (l *liveTimeline) flooded() bool {
+	return slices.ContainsFunc(l.tracks, func(k *liveTrack) bool { return !k.state.Ended && k.port.more })
+}
+
 // readPort takes what came to one port; a panic costs what was read and nothing else. may: tracks may take their turn
 // in between, to make room.
 //
 //earshot:hot
 func (s *shard) readPort(p *port, may bool) {
 	defer s.rescuePort(p)
+	p.readAt = s.now
 	if p.share == nil && !p.tracks[0].open() {
 		return // SRTP whose key is still to come stays in the kernel
 	}
@@ -166,6 +177,7 @@ func (s *shard) countFell(p *port) {
 //
 //earshot:hot
 func (p *port) drain(s *shard, from receiver, control, may bool) bool {
+	p.more = true
 	for range drainBatches * (1 + len(p.tracks)/8) {
 		if !s.makeRoom(may) || p.shut {
 			return false
@@ -180,6 +192,7 @@ func (p *port) drain(s *shard, from receiver, control, may bool) bool {
 			}
 		}
 		if n < batchSize {
+			p.more = false
 			return true
 		}
 	}

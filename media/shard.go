@@ -131,6 +131,7 @@ func (s *shard) takePosts(last bool) {
 			if p.kind == postOpen { // before anything is read: its first packet may be there already
 				s.join(p.track)
 			}
+			p.round = s.round
 			l.todo = append(l.todo, *p)
 		}
 	}
@@ -175,7 +176,7 @@ func (s *shard) shutDown(now time.Time, why error) {
 	for _, l := range s.lines {
 		s.serve(l)
 		for i := range l.todo {
-			l.perform(&l.todo[i])
+			l.performNext(l.todo[i:])
 		}
 		if !l.closed {
 			l.close(c)

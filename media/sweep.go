@@ -11,22 +11,24 @@ import (
 //earshot:hot
 func (k *liveTrack) sweep() {
 	k.drain()
-	k.tick(k.shard.now)
+	k.tick(k.shard.now, k.port.readAt)
 	k.settle()
 	k.send(k.shard.now)
 }
 
-// tick does what time alone does.
+// tick does what time alone does. read is when the port was read last: of a turn between two slow sweeps nothing is known since then, and what is
+// not read is not missing.
 //
 //earshot:hot
-func (k *liveTrack) tick(now time.Duration) {
+func (k *liveTrack) tick(now, read time.Duration) {
 	k.forsakeOld(now - k.shard.engine.cfg.ArchiveWindow/2) // what is opened later would come near Final
-	k.ripenTrial(now, false)
-	k.placer.tick(now)
+	k.ripenTrial(read, false)
+	k.placer.tick(read)
+	k.placer.past.prune(now - k.shard.engine.cfg.ArchiveWindow) // Final moves on with each batch
 	if k.digits.tick(now) {
 		k.digit()
 	}
-	k.place(now, false)
+	k.place(read, false)
 	k.tellStrays(now)
 }
 

@@ -2,7 +2,6 @@ package media
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -65,11 +64,31 @@ func (s *shard) attend(now time.Time) {
 		s.turns(true)
 	}
 	for _, l := range s.lines {
-		if len(l.todo) > 0 && !slices.ContainsFunc(l.todo, post.ends) {
+		if len(l.todo) > 0 {
 			s.turn(l)
 		}
 	}
 	s.removeClosed()
+}
+
+// performDue does what the posts ask, down to the first that ends something and whose time has not come: what came before it was asked for is
+// to be read first, whoever's turn it is that makes room, and the posts after it keep their order.
+func (s *shard) performDue(l *liveTimeline) {
+	n := 0
+	for ; n < len(l.todo) && !l.closed; n++ {
+		if p := &l.todo[n]; p.ends() && (p.round == s.round || !l.read(s.round) || s.round-p.round < floodRounds && l.flooded()) {
+			break
+		}
+		l.performNext(l.todo[n:])
+	}
+	if l.closed { // refuses the rest
+		for ; n < len(l.todo); n++ {
+			l.perform(&l.todo[n])
+		}
+	}
+	rest := copy(l.todo, l.todo[n:])
+	clear(l.todo[rest:])
+	l.todo = l.todo[:rest]
 }
 
 // ends tells whether something gets nothing more after this post.
@@ -121,11 +140,7 @@ func (s *shard) turns(all bool) {
 func (s *shard) turn(l *liveTimeline) {
 	s.serve(l)
 	l.mailed = false
-	for i := range l.todo {
-		l.perform(&l.todo[i])
-	}
-	clear(l.todo)
-	l.todo = l.todo[:0]
+	s.performDue(l)
 	if l.closed {
 		return
 	}
