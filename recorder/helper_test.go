@@ -15,6 +15,9 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
+		if os.Getenv(sealEnv) != "" {
+			sealer()
+		}
 		child()
 	}
 	goleak.VerifyTestMain(m)

@@ -108,6 +108,9 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 // repair finishes one folder.
 func (s *Store) repair(l leftover) Result {
 	folder := inDay(l.day, l.name)
+	if k, err := s.named(l); err != nil || k.Erased || len(k.Manifests) > 0 {
+		return s.repairNamed(l, k, err)
+	}
 	m, err := s.salvage(l)
 	res := Result{
 		Dir: filepath.Join(s.cfg.Dir, filepath.FromSlash(folder)), CallID: m.Call.ID, Part: m.Part, State: m.State, Started: m.Started,
@@ -134,18 +137,6 @@ func (s *Store) repair(l leftover) Result {
 		res.SHA256 = m.Audio.SHA256
 	}
 	return res
-}
-
-// attestRepaired signs what was left, and has the evidence log name it, where that is not done.
-func (s *Store) attestRepaired(l leftover, base string, m *Manifest) error {
-	folder := inDay(l.day, l.name)
-	if err := s.attest(folder, m); err != nil {
-		return err
-	}
-	if err := s.syncDir(folder); err != nil {
-		return err
-	}
-	return s.testify(inDay(l.day, base), m, true)
 }
 
 // whole tells whether only the last step, the folder's name, was missing.

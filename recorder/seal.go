@@ -53,8 +53,31 @@ func (r *Recording) seal(j job) {
 	}
 }
 
-// finish does the steps of sealing. Each may be done again.
+// finish does the steps of sealing. Each may be done again; once the final manifest is durable it stays as it is: the log may name it.
 func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
+	w := &r.w
+	if w.final == nil {
+		m, err := r.finalManifest(j, ended)
+		if err != nil {
+			return m, err
+		}
+		w.final = m
+	}
+	if w.renamed {
+		return w.final, nil
+	}
+	if err := r.attest(w.final); err != nil {
+		return w.final, err
+	}
+	if err := r.s.shut(r.day, r.base+partialSuffix, r.base); err != nil {
+		return w.final, err
+	}
+	w.renamed = true
+	return w.final, nil
+}
+
+// finalManifest finishes all files, and writes the manifest that names them, durably.
+func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	w := &r.w
 	m := r.describe()
 	if m.Samples > 0 && !w.audioShut {
@@ -86,27 +109,15 @@ func (r *Recording) finish(j job, ended time.Time) (*Manifest, error) {
 	if m.Previous != nil {
 		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
 	}
-	if !w.renamed {
-		if err := r.attest(m); err != nil {
-			return m, err
-		}
-		if err := r.s.shut(r.day, r.base+partialSuffix, r.base); err != nil {
-			return m, err
-		}
-		w.renamed = true
-	}
-	return m, nil
-}
-
-// attest makes the manifest durable, signs it, and has the evidence log name it.
-func (r *Recording) attest(m *Manifest) error {
 	var err error
 	if m.Files, err = r.s.listFiles(r.folder()); err != nil {
-		return err
+		return m, err
 	}
-	if err := r.s.putManifest(r.folder(), m, true); err != nil {
-		return err
-	}
+	return m, r.s.putManifest(r.folder(), m, true)
+}
+
+// attest signs the final manifest, and has the evidence log name it.
+func (r *Recording) attest(m *Manifest) error {
 	if err := r.s.attest(r.folder(), m); err != nil {
 		return err
 	}
@@ -114,7 +125,7 @@ func (r *Recording) attest(m *Manifest) error {
 	if err := r.list(); err != nil {
 		return err
 	}
-	err = r.s.testify(inDay(r.day, r.base), m, r.w.attested)
+	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested)
 	r.w.attested = true
 	return err
 }
@@ -146,6 +157,9 @@ func (s *Store) syncDir(name string) error {
 
 // digest hashes a finished audio file.
 func (s *Store) digest(name, format string) (*Audio, error) {
+	if fi, err := s.root.Lstat(name); err != nil || !fi.Mode().IsRegular() { // a pipe would hold us up for ever
+		return nil, fmt.Errorf("hash audio: %w", errors.Join(errNotPlain, err))
+	}
 	f, err := s.root.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("hash audio: %w", err)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -19,6 +21,8 @@ import (
 type VerifyConfig struct {
 	// Key is the public key; required.
 	Key *evidence.Public
+	// Older are keys of before: what they signed counts where a log that was put aside names it.
+	Older []*evidence.Public
 	// Kept are checkpoints that were kept elsewhere.
 	Kept []*evidence.Checkpoint
 	// Only are the folders to look into, below the folder of recordings; empty: all, and that none is missing.
@@ -51,12 +55,14 @@ type verifier struct {
 	cfg VerifyConfig
 	out *Verified
 	log map[string]known
+	// unnamed are the manifests' hashes of folders that are signed and were not in the log when it was read; nil: nothing is to be noted there.
+	unnamed map[string]string
 }
 
 // Verify tells whether all recordings are as they were sealed. It only reads; what is wrong is in the result, the error is of reading. The log is held in memory: some 200
 // octets for each recording.
 func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, error) {
-	v := &verifier{c: c, cfg: cfg, out: &Verified{Findings: []evidence.Finding{}}, log: map[string]known{}}
+	v := &verifier{c: c, cfg: cfg, out: &Verified{Findings: []evidence.Finding{}}, log: map[string]known{}, unnamed: map[string]string{}}
 	if err := v.logs(); err != nil {
 		return v.out, fmt.Errorf("verify: %w", err)
 	}
@@ -65,64 +71,22 @@ func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, erro
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
 	}
-	if len(cfg.Only) > 0 {
-		return v.out, nil
+	if len(cfg.Only) == 0 {
+		if err := v.all(ctx); err != nil {
+			return v.out, fmt.Errorf("verify: %w", err)
+		}
+		if err := v.missing(); err != nil {
+			return v.out, fmt.Errorf("verify: %w", err)
+		}
 	}
-	if err := v.all(ctx); err != nil {
+	if err := v.late(); err != nil {
 		return v.out, fmt.Errorf("verify: %w", err)
 	}
-	v.missing()
 	return v.out, nil
 }
 
 func (v *verifier) find(kind, what, format string, args ...any) {
 	v.out.Findings = append(v.out.Findings, evidence.Finding{Kind: kind, What: what, Text: fmt.Sprintf(format, args...)})
-}
-
-// logs checks the log, and those before it that were put aside.
-func (v *verifier) logs() error {
-	names, err := dirNames(v.c.root, evidence.DirName)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(names, evidence.LogName) {
-		v.find(evidence.Removed, evidence.DirName+"/"+evidence.LogName, "there is no log: record.sign was off, or it was taken away")
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if name != evidence.LogName && !strings.HasPrefix(name, evidence.LogName+"-") {
-			continue
-		}
-		kept := v.cfg.Kept
-		if name != evidence.LogName {
-			kept = nil
-		}
-		r, err := evidence.CheckLog(v.c.dir, path.Join(evidence.DirName, name), v.cfg.Key, kept, v.leaf)
-		if err != nil {
-			return err
-		}
-		v.out.Findings = append(v.out.Findings, r.Findings...)
-		if name == evidence.LogName {
-			v.out.Leaves, v.out.Proven = r.Leaves, r.Proven
-		}
-	}
-	return nil
-}
-
-// leaf notes what the log says.
-func (v *verifier) leaf(_ int64, b []byte) {
-	l, err := evidence.ParseLeaf(b)
-	if err != nil || l.Folder == "" {
-		return // that the line is wrong was found already
-	}
-	k := v.log[l.Folder]
-	switch l.Type {
-	case evidence.LeafRecording:
-		k.manifests = append(k.manifests, l.Manifest)
-	case evidence.LeafErased:
-		k.erased = true
-	}
-	v.log[l.Folder] = k
 }
 
 // all looks into every folder of every day.
@@ -153,7 +117,7 @@ func (v *verifier) all(ctx context.Context) error {
 }
 
 // missing names what the log knows, and the disk does not.
-func (v *verifier) missing() {
+func (v *verifier) missing() error {
 	var gone []string
 	for folder, k := range v.log {
 		if k.erased {
@@ -164,36 +128,30 @@ func (v *verifier) missing() {
 	}
 	slices.Sort(gone)
 	for _, folder := range gone {
+		if fi, err := v.c.root.Lstat(folder); err == nil && fi.IsDir() { // it got its name while its day was listed
+			if err := v.folder(folder); err != nil {
+				return err
+			}
+			continue
+		}
 		v.find(evidence.Removed, folder, "the log names this recording, and it is not there")
 	}
+	return nil
 }
 
 // folder checks one folder, and strikes it off the log's list.
 func (v *verifier) folder(folder string) error {
-	if strings.HasSuffix(folder, partialSuffix) {
-		if final := strings.TrimSuffix(folder, partialSuffix); len(v.log[final].manifests) == 0 {
-			v.out.Live++
-		} else if _, err := v.c.root.Lstat(final); errors.Is(err, fs.ErrNotExist) { // sealed but for its name
-			delete(v.log, final)
-			v.out.Live++
-		}
-		return nil
+	if final, live := strings.CutSuffix(folder, partialSuffix); live {
+		return v.partial(folder, final)
+	}
+	if _, err := v.c.root.Lstat(folder); errors.Is(err, fs.ErrNotExist) && len(v.cfg.Only) == 0 {
+		return nil // it went while we looked: missing names it
 	}
 	k := v.log[folder]
 	delete(v.log, folder)
 	before := len(v.out.Findings)
-	if k.erased {
-		v.find(evidence.Added, folder, "the log says that this recording was erased")
-		return nil
-	}
-	m, err := v.manifest(folder, k)
-	if err != nil {
+	if err := v.sealed(folder, k); err != nil {
 		return err
-	}
-	if m != nil {
-		if err := v.files(folder, m); err != nil {
-			return err
-		}
 	}
 	if len(v.out.Findings) == before {
 		v.out.Good++
@@ -201,12 +159,65 @@ func (v *verifier) folder(folder string) error {
 	return nil
 }
 
+// partial looks at a folder that is being written, unless the log names it: then it is sealed but for its name, and must be what was signed.
+func (v *verifier) partial(folder, final string) error {
+	k, before := v.log[final], len(v.out.Findings)
+	if len(k.manifests) == 0 && !k.erased {
+		v.out.Live++
+		return nil
+	}
+	_, err := v.c.root.Lstat(final)
+	beside := err == nil
+	if beside {
+		v.find(evidence.Added, folder, "it lies beside the recording that the log names")
+	} else if err := v.sealed(folder, k); err != nil {
+		return err
+	}
+	if _, err := v.c.root.Lstat(folder); errors.Is(err, fs.ErrNotExist) { // it got its name while we looked
+		v.out.Findings = v.out.Findings[:before]
+		return v.folder(final)
+	}
+	if !beside {
+		delete(v.log, final)
+	}
+	if len(v.out.Findings) == before {
+		v.out.Live++
+	}
+	return nil
+}
+
+// sealed checks a folder that has been sealed.
+func (v *verifier) sealed(folder string, k known) error {
+	fi, err := v.c.root.Lstat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // renamed while we looked: who called looks again
+	case err != nil:
+		v.find(evidence.Unreadable, folder, "%v", err)
+		return nil
+	case !fi.IsDir() && len(k.manifests) > 0:
+		v.find(evidence.Removed, folder, "something else is in its place")
+		return nil
+	case !fi.IsDir():
+		v.find(evidence.Added, folder, "it is no recording's folder")
+		return nil
+	case k.erased:
+		v.find(evidence.Added, folder, "the log says that this recording was erased")
+		return nil
+	}
+	m, err := v.manifest(folder, k)
+	if err != nil || m == nil {
+		return err
+	}
+	return v.files(folder, m)
+}
+
 // manifest checks recording.json and its signature. nil: nothing can be said of the other files.
 func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 	name := path.Join(folder, ManifestName)
-	b, err := v.read(name, maxManifestBytes)
-	if err != nil {
-		return nil, err
+	b, ok := v.read(name, maxManifestBytes)
+	if !ok {
+		return nil, nil
 	}
 	if b == nil {
 		kind := evidence.Removed
@@ -218,17 +229,19 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 	}
 	sum := sha256.Sum256(b)
 	named := slices.Contains(k.manifests, hex.EncodeToString(sum[:]))
-	sig, err := v.read(path.Join(folder, SignatureName), 1<<10)
-	if err != nil {
-		return nil, err
+	sig, ok := v.read(path.Join(folder, SignatureName), 1<<10)
+	if !ok {
+		return nil, nil
 	}
-	signed := sig != nil && v.cfg.Key.Verify(b, sig)
+	signed := sig != nil && v.anyKey().Verify(b, sig)
 	switch {
 	case signed && named:
 	case named:
 		v.find(evidence.Unsigned, path.Join(folder, SignatureName), "it is not this key's signature of recording.json, which is as the log names it")
 	case len(k.manifests) > 0:
 		v.find(evidence.Changed, name, "it is not the manifest that the log names")
+	case signed && v.unnamed != nil: // it was sealed, maybe, after the log was read
+		v.unnamed[folder] = hex.EncodeToString(sum[:])
 	case signed:
 		v.find(evidence.Added, folder, "it is signed, and the log does not name it")
 	default:
@@ -245,24 +258,45 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 	return m, nil
 }
 
-// read gives a small file, nil where there is none.
-func (v *verifier) read(name string, most int64) ([]byte, error) {
-	f, err := v.c.root.Open(name)
+// read gives a small file, nil where there is none. false: it can't be read, and that was found.
+func (v *verifier) read(name string, most int64) ([]byte, bool) {
+	f, err := v.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, true
 	}
 	if err != nil {
-		return nil, err
+		v.unreadable(name, err)
+		return nil, false
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		v.unreadable(name, err)
+		return nil, false
 	}
-	if b == nil {
-		b = []byte{}
+	return append([]byte{}, b...), true
+}
+
+var errNotPlain = errors.New("it is no plain file")
+
+// open opens a file, but nothing that would hold us up or lead elsewhere.
+func (v *verifier) open(name string) (*os.File, error) {
+	fi, err := v.c.root.Lstat(name)
+	if err != nil {
+		return nil, err
 	}
-	return b, nil
+	if !fi.Mode().IsRegular() {
+		return nil, errNotPlain
+	}
+	return v.c.root.Open(name)
+}
+
+func (v *verifier) unreadable(name string, err error) {
+	if errors.Is(err, errNotPlain) {
+		v.find(evidence.Changed, name, "%v", err)
+		return
+	}
+	v.find(evidence.Unreadable, name, "%v", err)
 }
 
 // files checks all that lies in the folder against the manifest.
@@ -288,30 +322,30 @@ func (v *verifier) files(folder string, m *Manifest) error {
 			continue
 		}
 		delete(there, f.File)
-		if err := v.file(name, f, m); err != nil {
-			return err
-		}
+		v.file(name, f, m)
 	}
-	for n := range there {
+	for _, n := range slices.Sorted(maps.Keys(there)) {
 		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")
 	}
 	return nil
 }
 
 // file checks one file by its hash.
-func (v *verifier) file(name string, want File, m *Manifest) error {
-	f, err := v.c.root.Open(name)
+func (v *verifier) file(name string, want File, m *Manifest) {
+	f, err := v.open(name)
 	if err != nil {
-		return err
+		v.unreadable(name, err)
+		return
 	}
 	defer f.Close()
 	var d digester
 	sum, err := d.read(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		v.unreadable(name, err)
+		return
 	}
 	if sum == want.SHA256 && d.n == want.Bytes {
-		return nil
+		return
 	}
 	text := "its octets are not those that were sealed"
 	if d.n != want.Bytes {
@@ -321,7 +355,6 @@ func (v *verifier) file(name string, want File, m *Manifest) error {
 		text += where(m, d.pieces)
 	}
 	v.find(evidence.Changed, name, "%s", text)
-	return nil
 }
 
 // where says which minutes of the audio are not as they were sealed.

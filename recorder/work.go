@@ -39,7 +39,8 @@ type work struct {
 	sealTry            time.Time
 	sip                []byte // all of SIPName
 	sipOwed            bool   // it is not on disk
-	// attested: the evidence log may name it.
+	// final is the manifest of the sealed recording, once it is durable; attested: the evidence log may name it.
+	final    *Manifest
 	attested bool
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool

@@ -13,7 +13,7 @@ import (
 )
 
 type verifyCmd struct {
-	Key        string   `placeholder:"FILE|KEY" help:"the public key that was kept; default the one beside the recordings, which proves less"`
+	Key        []string `placeholder:"FILE|KEY" help:"the public key that was kept, then those of before a rotation; default those beside the recordings, which prove less"`
 	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
 	JSON       bool     `help:"as JSON"`
 	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
@@ -54,16 +54,29 @@ func (k verifyCmd) Run(ctx context.Context, c *cli, p *process) error {
 }
 
 func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err error) {
-	name := k.Key
-	if name == "" {
-		name = cat.Dir(evidence.DirName + "/" + evidence.PublicKeyName)
-	}
-	if cfg.Key, err = evidence.LoadPublic(name); err != nil {
-		hint := "--key FILE names a public key, as evidence/" + evidence.PublicKeyName + " in the folder of recordings is"
-		if k.Key == "" {
-			hint = "these recordings were made without record.sign, or their evidence was taken away; " + hint
+	names := k.Key
+	if len(names) == 0 {
+		names = []string{cat.Dir(evidence.DirName + "/" + evidence.PublicKeyName)}
+		older, err := filepath.Glob(cat.Dir(evidence.DirName + "/key-*.pub"))
+		if err != nil {
+			return cfg, err
 		}
-		return cfg, &usageError{err: err, hint: hint}
+		names = append(names, older...)
+	}
+	for i, name := range names {
+		key, err := evidence.LoadPublic(name)
+		if err != nil {
+			hint := "--key FILE names a public key, as evidence/" + evidence.PublicKeyName + " in the folder of recordings is"
+			if len(k.Key) == 0 {
+				hint = "these recordings were made without record.sign, or their evidence was taken away; " + hint
+			}
+			return cfg, &usageError{err: err, hint: hint}
+		}
+		if i == 0 {
+			cfg.Key = key
+		} else {
+			cfg.Older = append(cfg.Older, key)
+		}
 	}
 	for _, f := range k.Checkpoint {
 		b, err := os.ReadFile(f)
@@ -72,7 +85,7 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 		}
 		var kept *evidence.Checkpoint
 		if err == nil {
-			kept, err = evidence.OpenCheckpoint(b, cfg.Key)
+			kept, err = evidence.OpenCheckpoint(b, cfg.Key.With(cfg.Older...))
 		}
 		if err != nil {
 			return cfg, &usageError{err: fmt.Errorf("recordings verify: --checkpoint %s: %w", f, err), hint: "a checkpoint is a copy of evidence/log/checkpoint in the folder of recordings"}
@@ -101,7 +114,7 @@ func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyCon
 	}
 	fmt.Fprintf(p.out, "recordings as they were signed: %d; findings: %d; being written: %d; erased, as the log says: %d\n", v.Good, len(v.Findings), v.Live, v.Erased)
 	fmt.Fprintf(p.out, "log: %d of %d leaves proven complete, by the key %s\n", v.Proven, v.Leaves, cfg.Key.ID())
-	if k.Key == "" {
+	if len(k.Key) == 0 {
 		fmt.Fprintln(p.out, "note: the key was taken from beside the recordings; whoever could change those could change it: --key with one that was kept elsewhere proves more")
 	}
 	if len(cfg.Kept) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 type runCmd struct {
@@ -95,6 +96,9 @@ func newDaemon(l *config.Loaded, log *slog.Logger, standby bool) (*daemon, error
 	cfg := endpointConfig(c, instance, log)
 	cfg.Standby = standby
 	ep, err := endpoint.New(cfg)
+	if errors.Is(err, evidence.ErrNoKey) {
+		return nil, &hinted{err, "record.key_file names the private key that signs: `openssl genpkey -algorithm ed25519 -out FILE` makes one; without the setting one is made beside the recordings (docs/keys.md)"}
+	}
 	if errors.Is(err, recorder.ErrInUse) {
 		return nil, &hinted{err, oneADir}
 	}

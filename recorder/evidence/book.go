@@ -1,7 +1,9 @@
 package evidence
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,19 +57,78 @@ func Open(dir, keyFile string, say *slog.Logger) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
+	if fi, err := os.Stat(keyFile); err == nil && fi.Mode().Perm()&0o077 != 0 {
+		b.say.Warn("others may read the signing key: chmod 600", slog.String("file", keyFile), slog.String("mode", fi.Mode().Perm().String()))
+	}
 	if err := os.MkdirAll(b.dir, dirMode); err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
-	if err := b.key.SavePublic(filepath.Join(b.dir, PublicKeyName)); err != nil {
+	if err := b.showKey(); err != nil {
 		return nil, err
 	}
 	if b.log, err = OpenLog(filepath.Join(b.dir, LogName), b.key); errors.Is(err, ErrDamaged) {
 		err = b.beginAnew(err)
 	}
+	if err == nil && b.log.Checkpoint().Size == 0 {
+		err = b.goOn()
+	}
 	if err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// goOn has an empty log name the one that was put aside last: a crash came before that was done.
+func (b *Book) goOn() error {
+	last := ""
+	for n := 1; n <= maxLogs; n++ {
+		name := fmt.Sprintf("%s-%d", LogName, n)
+		if _, err := os.Lstat(filepath.Join(b.dir, name)); err != nil {
+			break
+		}
+		last = name
+	}
+	if last == "" {
+		return nil
+	}
+	before := PreviousLog{Dir: last}
+	if text, err := os.ReadFile(filepath.Join(b.dir, last, checkpointName)); err == nil { // what can't be read is not named
+		before.Checkpoint = string(text)
+	}
+	if err := b.log.Close(); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	return b.begin(before, errors.New("the log before this one was put aside, and then came a crash"))
+}
+
+// showKey has key.pub be our key's. One that was there before is kept as key-1.pub, ...: what it signed is verified with it.
+func (b *Book) showKey() error {
+	name := filepath.Join(b.dir, PublicKeyName)
+	there, err := LoadPublic(name)
+	if err == nil && !there.Same(&b.key.Public) {
+		old, err := freeName(b.dir, "key-%d.pub")
+		if err == nil {
+			err = os.Rename(name, filepath.Join(b.dir, old))
+		}
+		if err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
+		b.say.Error("another key signs the recordings: keep its key.pub elsewhere, and the one of before", slog.String("key", b.key.ID()), slog.String("before", old))
+	} else if err != nil && !errors.Is(err, ErrNoKey) {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	return b.key.SavePublic(name)
+}
+
+// freeName gives a name in a folder that nothing has, from 1 on.
+func freeName(dir, form string) (string, error) {
+	for n := 1; n <= maxLogs; n++ {
+		name := fmt.Sprintf(form, n)
+		if _, err := os.Lstat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("more than %d of the name %s", maxLogs, form)
 }
 
 // Close shuts the log. It is safe twice.
@@ -106,14 +167,20 @@ func (b *Book) Write(leaf Leaf) error {
 	b.mu.Lock()
 	log := b.log
 	b.mu.Unlock()
-	if _, err = log.Append(line); !errors.Is(err, ErrDamaged) {
-		return err
+	if _, err = log.Append(line); err == nil {
+		return nil
 	}
 	b.mu.Lock()
-	if b.log == log {
-		err = errors.Join(b.beginAnew(err), log.Close())
+	if b.log == log { // else somebody else has begun another
+		if !errors.Is(err, ErrDamaged) {
+			b.mu.Unlock()
+			return err
+		}
+		if err = b.beginAnew(err); err == nil {
+			err = log.Close()
+		}
 	} else {
-		err = nil // somebody else has
+		err = nil
 	}
 	log = b.log
 	b.mu.Unlock()
@@ -151,7 +218,11 @@ func (l *Log) recent(leaf Leaf) (bool, error) {
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return false, err
 	}
+	sum := []byte(leaf.Manifest)
 	for line := range bytes.Lines(tail) {
+		if !bytes.Contains(line, sum) {
+			continue
+		}
 		if have, err := ParseLeaf(bytes.TrimSpace(line)); err == nil && have.Type == leaf.Type && have.Folder == leaf.Folder && have.Manifest == leaf.Manifest {
 			return true, nil
 		}
@@ -159,38 +230,150 @@ func (l *Log) recent(leaf Leaf) (bool, error) {
 	return false, nil
 }
 
-// beginAnew puts the log aside and begins another, which names it.
-func (b *Book) beginAnew(why error) error {
-	name := filepath.Join(b.dir, LogName)
-	aside := ""
-	for n := 1; n <= maxLogs && aside == ""; n++ {
-		to := fmt.Sprintf("%s-%d", LogName, n)
-		if _, err := os.Lstat(filepath.Join(b.dir, to)); errors.Is(err, fs.ErrNotExist) {
-			aside = to
+// Named is what the log says of a folder.
+type Named struct {
+	Manifests []string // SHA-256, hex, as in its leaves
+	Erased    bool
+}
+
+// Named gives what the log, and those that were put aside, say of a folder. It reads all of them.
+func (b *Book) Named(folder string) (n Named, err error) {
+	logs, err := filepath.Glob(filepath.Join(b.dir, LogName+"*", leavesName))
+	if err != nil {
+		return n, fmt.Errorf("evidence: %w", err)
+	}
+	quoted, err := json.Marshal(folder)
+	if err != nil {
+		return n, fmt.Errorf("evidence: %w", err)
+	}
+	for _, name := range logs {
+		if err := n.read(name, folder, quoted); err != nil {
+			return n, fmt.Errorf("evidence: %s: %w", name, err)
 		}
 	}
-	if aside == "" {
-		return fmt.Errorf("evidence: more than %d logs: %w", maxLogs, why)
+	return n, nil
+}
+
+func (n *Named) read(name, folder string, quoted []byte) error {
+	f, err := openPlain(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	last, _ := os.ReadFile(filepath.Join(name, checkpointName)) // what can't be read is not named
-	if err := os.Rename(name, filepath.Join(b.dir, aside)); err != nil {
-		return fmt.Errorf("evidence: %w", err)
-	}
-	log, err := OpenLog(name, b.key)
 	if err != nil {
 		return err
 	}
-	line, err := Leaf{
-		Type: LeafLog, Time: time.Now(), Why: why.Error(),
-		Previous: &PreviousLog{Dir: aside, Checkpoint: string(last[:min(len(last), maxCheckpointOctets/4)])},
-	}.encode()
+	defer f.Close()
+	r := bufio.NewReaderSize(f, MaxLeafOctets+1)
+	for {
+		line, err := r.ReadSlice('\n')
+		if bytes.Contains(line, quoted) {
+			l, err := ParseLeaf(bytes.TrimSuffix(line, []byte("\n")))
+			switch {
+			case err != nil || l.Folder != folder:
+			case l.Type == LeafRecording:
+				n.Manifests = append(n.Manifests, l.Manifest)
+			case l.Type == LeafErased:
+				n.Erased = true
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+	}
+}
+
+// beginAnew puts the log aside and begins another, which names it. One process at a time does that: the next finds the new one.
+func (b *Book) beginAnew(why error) error {
+	if err := os.MkdirAll(b.dir, dirMode); err != nil { // all of it was taken away, maybe
+		return fmt.Errorf("evidence: %w", err)
+	}
+	d, err := os.Open(b.dir)
+	if err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	defer d.Close()
+	if err := lock(d); err != nil {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	if err := b.showKey(); err != nil {
+		return err
+	}
+	name := filepath.Join(b.dir, LogName)
+	before := PreviousLog{}
+	if b.log != nil {
+		head := b.log.Checkpoint()
+		before.Checkpoint = head.Text()
+	}
+	if _, err := os.Lstat(name); err == nil {
+		log, err := OpenLog(name, b.key)
+		if err == nil && b.goesOn(log) {
+			b.log = log
+			return nil
+		}
+		if err == nil {
+			err = log.Close()
+		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		if before.Dir, err = b.putAside(); err != nil {
+			return err
+		}
+		if last, err := os.ReadFile(filepath.Join(b.dir, before.Dir, checkpointName)); err == nil { // what can't be read is not named
+			before.Checkpoint = string(last)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("evidence: %w", err)
+	}
+	return b.begin(before, why)
+}
+
+// goesOn tells whether a log that was found has all that ours has: the same one in other files, or one that another process began after ours.
+func (b *Book) goesOn(found *Log) bool {
+	var ours Checkpoint
+	if b.log != nil {
+		ours = b.log.Checkpoint()
+	}
+	if found.holds(ours) {
+		return found.Checkpoint().Size > 0
+	}
+	before, err := PreviousOf(filepath.Dir(b.dir), DirName+"/"+LogName)
+	if err != nil || before == nil {
+		return false
+	}
+	head := before.Head()
+	return head != nil && head.Size >= ours.Size
+}
+
+func (b *Book) putAside() (string, error) {
+	to, err := freeName(b.dir, LogName+"-%d")
+	if err == nil {
+		err = os.Rename(filepath.Join(b.dir, LogName), filepath.Join(b.dir, to))
+	}
+	if err != nil {
+		return "", fmt.Errorf("evidence: %w", err)
+	}
+	return to, nil
+}
+
+// begin makes a log that goes on from another.
+func (b *Book) begin(before PreviousLog, why error) error {
+	before.Checkpoint = before.Checkpoint[:min(len(before.Checkpoint), maxCheckpointOctets/4)]
+	log, err := OpenLog(filepath.Join(b.dir, LogName), b.key)
+	if err != nil {
+		return err
+	}
+	line, err := Leaf{Type: LeafLog, Time: time.Now(), Why: why.Error(), Previous: &before}.encode()
 	if err == nil {
 		_, err = log.Append(line)
 	}
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	b.say.Error("evidence log put aside, another begun: look at it with `earshot recordings verify`", slog.String("log", aside), slog.Any("err", why))
+	b.say.Error("evidence log put aside, another begun: look at it with `earshot recordings verify`", slog.String("log", before.Dir), slog.Any("err", why))
 	b.log = log
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -23,6 +22,7 @@ const (
 	RolledBack = "rolled_back"
 	Moved      = "moved"
 	Unsigned   = "unsigned" // a signature is missing, or is not the key's
+	Unreadable = "unreadable"
 )
 
 // Finding is one thing that is not as it was signed.
@@ -40,6 +40,8 @@ type LogReport struct {
 	// Proven is how many leaves are those of a signed checkpoint: all before it are there, in order, unchanged.
 	Proven   int64
 	Findings []Finding
+	// Holds says of each checkpoint that was kept whether its leaves are this log's first.
+	Holds []bool
 }
 
 func (r *LogReport) find(kind, what, format string, args ...any) {
@@ -47,22 +49,90 @@ func (r *LogReport) find(kind, what, format string, args ...any) {
 }
 
 // CheckLog checks the log in a folder (evidence/log, say) of a directory of recordings against its checkpoint, and against others that were kept elsewhere.
-// It reads only, in one pass and bounded memory; visit sees each leaf that a checkpoint names, in order, whether it is
-// right or not. The error is of reading; what is wrong with the log is in the report.
+// It reads only, in one pass and bounded memory, what was there when it began: others may append meanwhile. visit sees each
+// leaf that a checkpoint names, in order, whether it is right or not. The error is of reading; what is wrong with the log is in the report.
 func CheckLog(dir, name string, p *Public, kept []*Checkpoint, visit func(n int64, leaf []byte)) (*LogReport, error) {
-	c := &logCheck{report: &LogReport{}, dir: filepath.Join(dir, filepath.FromSlash(name)), name: name, public: p, kept: kept}
-	if err := c.head(); err != nil {
+	c := newLogCheck(dir, name, p, kept)
+	if err := c.run(visit); err != nil {
 		return c.report, err
 	}
-	if f, err := os.Open(filepath.Join(c.dir, hashesName)); err == nil {
-		defer f.Close()
-		c.hashes = f
+	for i, k := range kept {
+		c.judgeKept(k, c.report.Holds[i])
 	}
-	if err := c.read(visit); err != nil {
-		return c.report, err
+	return c.report, nil
+}
+
+// CheckOldLog is CheckLog for a log that was put aside. Kept checkpoints that it does not hold may be of another log: Holds says so, no finding.
+func CheckOldLog(dir, name string, p *Public, kept []*Checkpoint, visit func(n int64, leaf []byte)) (*LogReport, error) {
+	c := newLogCheck(dir, name, p, kept)
+	return c.report, c.run(visit)
+}
+
+func newLogCheck(dir, name string, p *Public, kept []*Checkpoint) *logCheck {
+	return &logCheck{report: &LogReport{}, dir: filepath.Join(dir, filepath.FromSlash(name)), name: name, public: p, kept: kept}
+}
+
+// run reads the log and judges it.
+func (c *logCheck) run(visit func(int64, []byte)) error {
+	leaves, hashes, err := c.begin()
+	if err != nil {
+		return err
+	}
+	if leaves != nil {
+		defer leaves.Close()
+	}
+	if hashes != nil {
+		defer hashes.Close()
+	}
+	if err := c.read(leaves, visit); err != nil {
+		return err
 	}
 	c.judge()
-	return c.report, nil
+	return nil
+}
+
+// begin opens the log as it is between two appends.
+func (c *logCheck) begin() (leaves, hashes *os.File, err error) {
+	if leaves, err = openPlain(filepath.Join(c.dir, leavesName)); err == nil {
+		if lockShared(leaves) == nil {
+			defer func() { _ = unlock(leaves) }() // it goes with the file at the latest
+		} // else a file system without locks: an append in our midst looks like one that was cut short
+		var fi fs.FileInfo
+		if fi, err = leaves.Stat(); err == nil {
+			c.octets = fi.Size()
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.report.find(Removed, c.path(leavesName), "there are no leaves")
+	case errors.Is(err, errNotPlain):
+		c.report.find(Changed, c.path(leavesName), "%v", err)
+	case err != nil:
+		return leaves, nil, fmt.Errorf("check: %w", err)
+	}
+	if err := c.head(); err != nil {
+		return leaves, nil, err
+	}
+	if hashes, err = openPlain(filepath.Join(c.dir, hashesName)); err == nil {
+		if fi, err := hashes.Stat(); err == nil {
+			c.hashes, c.hashOctets = hashes, fi.Size()
+		}
+	}
+	return leaves, hashes, nil
+}
+
+var errNotPlain = errors.New("it is no plain file")
+
+// openPlain opens a file, but nothing that would hold us up.
+func openPlain(name string) (*os.File, error) {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, errNotPlain
+	}
+	return os.Open(name)
 }
 
 type logCheck struct {
@@ -74,20 +144,32 @@ type logCheck struct {
 
 	top    *Checkpoint // nil: there is none that can be trusted
 	lines  roots       // of the lines as they are
+	octets int64       // of leaves, when we began
 	hashes *os.File    // nil: there is none
-	diff   diff
-	atKept map[int64]tlog.Hash
+	// hashOctets is how long it was when we began.
+	hashOctets int64
+	diff       diff
+	atKept     map[int64]tlog.Hash
 }
 
 func (c *logCheck) path(file string) string { return c.name + "/" + file }
 
 // head reads the checkpoint.
 func (c *logCheck) head() error {
-	b, err := os.ReadFile(filepath.Join(c.dir, checkpointName))
+	f, err := openPlain(filepath.Join(c.dir, checkpointName))
 	if errors.Is(err, fs.ErrNotExist) {
 		c.report.find(Removed, c.path(checkpointName), "there is no checkpoint")
 		return nil
 	}
+	if errors.Is(err, errNotPlain) {
+		c.report.find(Changed, c.path(checkpointName), "%v", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxCheckpointOctets+1))
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
@@ -100,24 +182,18 @@ func (c *logCheck) head() error {
 	return nil
 }
 
-// read goes through the leaves once.
-func (c *logCheck) read(visit func(int64, []byte)) error {
+// read goes through the leaves once; nil: there are none.
+func (c *logCheck) read(leaves *os.File, visit func(int64, []byte)) error {
 	c.atKept = map[int64]tlog.Hash{}
 	for _, k := range c.kept {
 		c.atKept[k.Size] = tlog.Hash{}
 	}
 	c.noteRoot()
 	c.diff.noted = c.noted
-	f, err := os.Open(filepath.Join(c.dir, leavesName))
-	if errors.Is(err, fs.ErrNotExist) {
-		c.report.find(Removed, c.path(leavesName), "there are no leaves")
+	if leaves == nil {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("check: %w", err)
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, MaxLeafOctets+1)
+	r := bufio.NewReaderSize(io.NewSectionReader(leaves, 0, c.octets), MaxLeafOctets+1)
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
@@ -176,16 +252,23 @@ func (c *logCheck) judge() {
 		}
 	}
 	for _, k := range c.kept {
-		switch {
-		case c.top != nil && c.top.Size < k.Size:
-			c.report.find(RolledBack, c.path(checkpointName), "the log has %d leaves, the checkpoint that was kept elsewhere %d: %d are gone", c.top.Size, k.Size, k.Size-c.top.Size)
-		case c.lines.n < k.Size:
-			c.report.find(CutOff, c.path(leavesName), "the checkpoint that was kept elsewhere names %d leaves, %d are there", k.Size, c.lines.n)
-		case c.atKept[k.Size] != k.Root:
-			c.report.find(Changed, c.path(leavesName), "the first %d leaves are not those of the checkpoint that was kept elsewhere", k.Size)
-		default:
+		holds := c.lines.n >= k.Size && c.atKept[k.Size] == k.Root
+		c.report.Holds = append(c.report.Holds, holds)
+		if holds {
 			c.report.Proven = max(c.report.Proven, k.Size)
 		}
+	}
+}
+
+// judgeKept says what a checkpoint that was kept elsewhere means.
+func (c *logCheck) judgeKept(k *Checkpoint, holds bool) {
+	switch {
+	case c.top != nil && c.top.Size < k.Size:
+		c.report.find(RolledBack, c.path(checkpointName), "the log has %d leaves, the checkpoint that was kept elsewhere %d: %d are gone", c.top.Size, k.Size, k.Size-c.top.Size)
+	case c.lines.n < k.Size:
+		c.report.find(CutOff, c.path(leavesName), "the checkpoint that was kept elsewhere names %d leaves, %d are there", k.Size, c.lines.n)
+	case !holds:
+		c.report.find(Changed, c.path(leavesName), "the first %d leaves are not those of the checkpoint that was kept elsewhere", k.Size)
 	}
 }
 
@@ -194,7 +277,7 @@ func (c *logCheck) hashesGood() bool {
 	if c.hashes == nil {
 		return false
 	}
-	r := bufio.NewReader(io.NewSectionReader(c.hashes, 0, math.MaxInt64))
+	r := bufio.NewReader(io.NewSectionReader(c.hashes, 0, c.hashOctets))
 	var t roots
 	var h tlog.Hash
 	for range c.top.Size {

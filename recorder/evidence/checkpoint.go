@@ -40,7 +40,7 @@ func OpenCheckpoint(text []byte, p *Public) (*Checkpoint, error) {
 	if len(text) > maxCheckpointOctets {
 		return nil, fmt.Errorf("checkpoint: more than %d octets", maxCheckpointOctets)
 	}
-	n, err := note.Open(text, note.VerifierList(p.verifier))
+	n, err := note.Open(text, note.VerifierList(p.verifiers()...))
 	var unknown *note.UnverifiedNoteError
 	switch {
 	case errors.As(err, &unknown):
@@ -48,11 +48,21 @@ func OpenCheckpoint(text []byte, p *Public) (*Checkpoint, error) {
 	case err != nil:
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	lines := strings.Split(n.Text, "\n")
+	c, err := parseHead(n.Text)
+	if err != nil {
+		return nil, err
+	}
+	c.text = text
+	return c, nil
+}
+
+// parseHead reads a checkpoint's text, whoever signed it.
+func parseHead(text string) (c *Checkpoint, err error) {
+	lines := strings.Split(text, "\n")
 	if len(lines) < 4 || lines[0] != Origin {
 		return nil, errors.New("checkpoint: want three lines: earshot, size, root")
 	}
-	c := &Checkpoint{text: text}
+	c = &Checkpoint{}
 	if c.Size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || c.Size < 0 || strconv.FormatInt(c.Size, 10) != lines[1] {
 		return nil, fmt.Errorf("checkpoint: size: got %q, want a number", lines[1])
 	}

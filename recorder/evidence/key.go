@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -34,6 +35,7 @@ const (
 type Public struct {
 	key      ed25519.PublicKey
 	verifier note.Verifier
+	others   []*Public // what they signed counts as well
 }
 
 // Key is a key that signs. It is never printed.
@@ -100,11 +102,34 @@ func (k *Key) Sign(octets []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(nil, ed25519.Sign(k.private, octets)), '\n')
 }
 
+// With gives a key that takes what others signed as well.
+func (p *Public) With(others ...*Public) *Public {
+	q := *p
+	q.others = append(slices.Clone(p.others), others...)
+	return &q
+}
+
+func (p *Public) verifiers() []note.Verifier {
+	list := []note.Verifier{p.verifier}
+	for _, o := range p.others {
+		if !slices.ContainsFunc(list, func(v note.Verifier) bool { return v.KeyHash() == o.verifier.KeyHash() }) {
+			list = append(list, o.verifier)
+		}
+	}
+	return list
+}
+
+// Same tells whether two keys are one.
+func (p *Public) Same(o *Public) bool { return p.key.Equal(o.key) }
+
 // Verify tells whether a signature that Sign made is that of the octets.
 func (p *Public) Verify(octets, signature []byte) bool {
 	line, ok := strings.CutSuffix(string(signature), "\n")
 	sig, err := base64.StdEncoding.Strict().DecodeString(line)
-	return ok && !strings.ContainsAny(line, "\r\n") && err == nil && len(sig) == ed25519.SignatureSize && ed25519.Verify(p.key, octets, sig)
+	if !ok || strings.ContainsAny(line, "\r\n") || err != nil || len(sig) != ed25519.SignatureSize {
+		return false
+	}
+	return ed25519.Verify(p.key, octets, sig) || slices.ContainsFunc(p.others, func(o *Public) bool { return ed25519.Verify(o.key, octets, sig) })
 }
 
 // LoadKey reads a private key; ErrNoKey: there is no such file.
@@ -159,12 +184,12 @@ func parseNoteKey(text string) (*Public, error) {
 }
 
 func readPEM(name, kind string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := openPlain(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", name, ErrNoKey)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("key: %w", err)
+		return nil, fmt.Errorf("key %s: %w", name, err)
 	}
 	defer f.Close()
 	b := make([]byte, maxKeyOctets)

@@ -1,8 +1,14 @@
 package evidence
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -66,4 +72,32 @@ func ParseLeaf(b []byte) (Leaf, error) {
 		return l, fmt.Errorf("leaf: version: got %d, want %d", l.Version, leafVersion)
 	}
 	return l, nil
+}
+
+// Head is the checkpoint's state, nil where it could not be read. Its signature is not looked at: the log that names it signs for it.
+func (p *PreviousLog) Head() *Checkpoint {
+	body, _, _ := strings.Cut(p.Checkpoint, "\n\n")
+	c, err := parseHead(body + "\n")
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// PreviousOf gives the log from which the one in a folder (evidence/log, say) of a directory of recordings goes on; nil: it is the first.
+func PreviousOf(dir, name string) (*PreviousLog, error) {
+	f, err := openPlain(filepath.Join(dir, filepath.FromSlash(name), leavesName))
+	if err != nil {
+		return nil, fmt.Errorf("evidence log: %w", err)
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(io.LimitReader(f, MaxLeafOctets+1)).ReadBytes('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("evidence log: %w", err)
+	}
+	l, err := ParseLeaf(bytes.TrimSuffix(line, []byte("\n")))
+	if err != nil || l.Type != LeafLog {
+		return nil, err
+	}
+	return l.Previous, nil
 }

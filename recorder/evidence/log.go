@@ -108,6 +108,20 @@ func (l *Log) Checkpoint() Checkpoint {
 	return l.head
 }
 
+// holds tells whether a checkpoint is one of this log's.
+func (l *Log) holds(c Checkpoint) bool {
+	l.work.Lock()
+	defer l.work.Unlock()
+	if c.Size == 0 {
+		return true
+	}
+	if c.Size > l.head.Size {
+		return false
+	}
+	root, err := tlog.TreeHash(c.Size, hashFile{l.hashes})
+	return err == nil && root == c.Root
+}
+
 // Append adds leaves, one after the other, and returns the number of the first once they are durable and in a signed checkpoint. It waits for the disk.
 func (l *Log) Append(leaves ...[]byte) (int64, error) {
 	for _, leaf := range leaves {
@@ -161,11 +175,40 @@ func (l *Log) locked(do func() error) error {
 	if err := lock(l.leaves); err != nil {
 		return fmt.Errorf("evidence log: %w", err)
 	}
-	err := l.catchUp()
+	err := l.still()
 	if err == nil {
-		err = do()
+		err = l.catchUp()
+	}
+	if err == nil {
+		if err = do(); err != nil {
+			l.takeBack()
+		}
 	}
 	return errors.Join(err, unlock(l.leaves))
+}
+
+// takeBack cuts off what an append wrote that failed: whoever verifies meanwhile would take it for somebody else's. As far as
+// the disk lets us; the next append does it again.
+func (l *Log) takeBack() {
+	_ = errors.Join(l.leaves.Truncate(l.size), l.trim())
+}
+
+// still tells whether our files are those under the log's names: what is written to others nobody would find.
+func (l *Log) still() error {
+	for name, f := range map[string]*os.File{leavesName: l.leaves, hashesName: l.hashes} {
+		ours, err := f.Stat()
+		if err != nil {
+			return fmt.Errorf("evidence log: %w", err)
+		}
+		there, err := os.Lstat(filepath.Join(l.dir, name))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, there) {
+			return fmt.Errorf("%w: %s was taken away, or put in place of ours", ErrDamaged, name)
+		}
+		if err != nil {
+			return fmt.Errorf("evidence log: %w", err)
+		}
+	}
+	return nil
 }
 
 // add writes leaves: hashes first, then the checkpoint that will be, then the leaves, then the checkpoint under its name.
@@ -202,10 +245,9 @@ func (l *Log) add(leaves [][]byte) error {
 	if err := write(l.leaves, lines, l.size); err != nil {
 		return fmt.Errorf("evidence log: leaves: %w", err)
 	}
-	if err := l.adopt(next); err != nil {
+	if err := l.adopt(next, l.size+int64(len(lines))); err != nil {
 		return fmt.Errorf("evidence log: checkpoint: %w", err)
 	}
-	l.size += int64(len(lines))
 	return nil
 }
 
@@ -229,12 +271,12 @@ func (l *Log) writeNext(c *Checkpoint) error {
 	return errors.Join(err, f.Close())
 }
 
-// adopt makes the next checkpoint the newest.
-func (l *Log) adopt(c *Checkpoint) error {
+// adopt makes the next checkpoint the newest; it covers so many octets of leaves. It may be the newest also where an error comes back.
+func (l *Log) adopt(c *Checkpoint, size int64) error {
 	if err := os.Rename(filepath.Join(l.dir, nextName), filepath.Join(l.dir, checkpointName)); err != nil {
 		return err
 	}
-	l.head = *c
+	l.head, l.size = *c, size
 	return syncDir(l.dir)
 }
 
@@ -242,7 +284,7 @@ func (l *Log) adopt(c *Checkpoint) error {
 func (l *Log) catchUp() error {
 	head, err := l.readCheckpoint(checkpointName)
 	if errors.Is(err, fs.ErrNotExist) {
-		head, err = &Checkpoint{Root: (&roots{}).root()}, nil
+		head, err = l.first()
 	}
 	if err != nil {
 		return err
@@ -260,6 +302,28 @@ func (l *Log) catchUp() error {
 		return err
 	}
 	return l.finish()
+}
+
+// first signs an empty log. So where leaves have no checkpoint it was taken away, and they are not to be taken for an append that was cut short.
+func (l *Log) first() (*Checkpoint, error) {
+	fi, err := l.leaves.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("evidence log: %w", err)
+	}
+	if fi.Size() > 0 {
+		return nil, fmt.Errorf("%w: there is no checkpoint", ErrDamaged)
+	}
+	c, err := seal(l.key, 0, (&roots{}).root())
+	if err != nil {
+		return nil, err
+	}
+	if err = l.writeNext(c); err == nil {
+		err = os.Rename(filepath.Join(l.dir, nextName), filepath.Join(l.dir, checkpointName))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("evidence log: checkpoint: %w", err)
+	}
+	return c, syncDir(l.dir)
 }
 
 func (l *Log) readCheckpoint(name string) (*Checkpoint, error) {
@@ -388,9 +452,8 @@ func (l *Log) complete(next *Checkpoint, end int64) (bool, error) {
 	if err := l.leaves.Sync(); err != nil {
 		return false, fmt.Errorf("evidence log: %w", err)
 	}
-	if err := l.adopt(next); err != nil {
+	if err := l.adopt(next, end); err != nil {
 		return false, fmt.Errorf("evidence log: %w", err)
 	}
-	l.size = end
 	return true, nil
 }
