@@ -173,3 +173,16 @@ func FuzzParseLeaf(f *testing.F) {
 		}
 	})
 }
+
+// TestEveryBitOfACheckpointCounts: also those that base64 leaves over.
+func TestEveryBitOfACheckpointCounts(t *testing.T) {
+	dir, k, _ := sample(t, 3)
+	good := readAll(t, dir)[checkpointName]
+	for i := range 8 * len(good) {
+		b := bytes.Clone(good)
+		b[i/8] ^= 1 << (i % 8)
+		if c, err := OpenCheckpoint(b, &k.Public); err == nil {
+			t.Errorf("bit %d of octet %d (%q): %d leaves are believed", i%8, i/8, good[i/8], c.Size)
+		}
+	}
+}

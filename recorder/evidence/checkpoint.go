@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -47,6 +48,11 @@ func OpenCheckpoint(text []byte, p *Public) (*Checkpoint, error) {
 		return nil, ErrForeignKey
 	case err != nil:
 		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	for _, sig := range n.Sigs { // the bits that base64 leaves over are signed by nobody
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return nil, fmt.Errorf("checkpoint: signature: %w", err)
+		}
 	}
 	c, err := parseHead(n.Text)
 	if err != nil {
