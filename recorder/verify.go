@@ -247,7 +247,7 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 
 // read gives a small file, nil where there is none.
 func (v *verifier) read(name string, most int64) ([]byte, error) {
-	f, err := v.c.root.Open(name)
+	f, err := openFile(v.c.root, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -300,7 +300,7 @@ func (v *verifier) files(folder string, m *Manifest) error {
 
 // file checks one file by its hash.
 func (v *verifier) file(name string, want File, m *Manifest) error {
-	f, err := v.c.root.Open(name)
+	f, err := openFile(v.c.root, name)
 	if err != nil {
 		return err
 	}

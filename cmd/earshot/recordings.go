@@ -55,12 +55,12 @@ func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cat.Close() //nolint:errcheck // nothing was written
-	list, err := cat.List(ctx, k.Day, k.Most)
-	if err != nil {
-		return err
-	}
+	list, missed := cat.List(ctx, k.Day, k.Most)
 	if k.JSON {
-		return printJSON(p, append([]recorder.Listed{}, list...))
+		return errors.Join(printJSON(p, append([]recorder.Listed{}, list...)), missed)
+	}
+	if len(list) == 0 && missed != nil {
+		return missed
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(p.err, "earshot: no recordings in", cat.Dir(""))
@@ -81,7 +81,7 @@ func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Started.UTC().Format("2006-01-02 15:04:05"), seconds(l.Seconds), state, l.Part,
 			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), l.Folder)
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), missed)
 }
 
 // Run exports.
