@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/earshot/earshot/recorder"
 )
@@ -79,7 +80,7 @@ func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
 			state += " (" + l.Cause + ")"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Started.UTC().Format("2006-01-02 15:04:05"), seconds(l.Seconds), state, l.Part,
-			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), l.Folder)
+			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), plain(l.Folder))
 	}
 	return errors.Join(w.Flush(), missed)
 }
@@ -194,7 +195,7 @@ func seconds(s float64) string {
 // plain makes text of the outside safe for a terminal.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if !unicode.IsPrint(r) { // control characters, and those that turn the direction of the text
 			return '?'
 		}
 		return r
