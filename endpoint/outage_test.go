@@ -13,10 +13,8 @@ const noticedWithin = 10 * time.Second
 
 // TestByeInAnOutageIsNoticed: the customer hangs up while nobody reaches the proxy; the other call goes on.
 func TestByeInAnOutageIsNoticed(t *testing.T) {
-	t.Parallel()
 	for _, gone := range []time.Duration{500 * time.Millisecond, 3 * time.Second} {
 		t.Run(gone.String(), func(t *testing.T) {
-			t.Parallel()
 			dir := t.TempDir()
 			sim := ringsim.Start(t, ringsim.Config{Limits: ringsim.Limits{Off: true}})
 			ep, stop := listening(t, sim, "tls", "party", dir)

@@ -186,7 +186,7 @@ func (t *teller) turn() {
 		t.p.ts -= uint32(quiet + 4800 + r.IntN(1<<(10+r.IntN(20))))
 	case turnAnew:
 		t.p.seq += uint16(5000 + r.IntN(55000))
-		t.p.ts += uint32(1<<20 + r.IntN(1<<32-1<<21))
+		t.p.ts += 1<<20 + r.Uint32N(1<<32-1<<21)
 	case turnNumber:
 		t.p.seq += uint16(5000 + r.IntN(55000))
 	case turnMove:

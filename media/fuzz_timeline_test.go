@@ -32,6 +32,7 @@ type voice struct {
 	ts   uint32
 	from netip.AddrPort
 	seal *sealer
+	keys []time.Duration // when it got one
 }
 
 // driver turns octets into what happens to a timeline.
@@ -65,6 +66,10 @@ func (d *driver) open() {
 func (d *driver) agree(i int, kind byte) {
 	v, p := d.voices[i], plainParams()
 	p.Remote = v.from
+	v.keys = slices.DeleteFunc(v.keys, func(at time.Duration) bool { return at < d.now-2*rekeyGrace })
+	if k := kind % 8; (k == 5 || k == 6) && len(v.keys) == maxOldKeys {
+		return // nobody exchanges so many keys while one packet is on its way
+	}
 	var seal *sealer
 	switch kind % 8 {
 	case 1: // elsewhere
@@ -78,6 +83,7 @@ func (d *driver) agree(i int, kind byte) {
 		p = Params{Inactive: true}
 	case 5, 6:
 		k := testKey(SuiteAESCM128SHA1x80, kind)
+		v.keys = append(v.keys, d.now)
 		p.RecvKey, p.SendKey, p.Mux = k, testKey(SuiteAESCM128SHA1x80, 200), true
 		seal, _ = sealerFor(k, nil)
 	case 7: // late offer: the key is still to come

@@ -38,11 +38,10 @@ type liveTrack struct {
 	placer *placer // stands behind it
 
 	// Owned by the shard; needed at every turn.
-	first, last int32       // of what waits in the intake, by index plus 1; 0: nothing
-	state       *TrackState // among its timeline's states, once it is on it
-	agree       *agreement  // nil before the first commit
-	old         *opener     // the key before, until oldEnds
-	oldEnds     time.Duration
+	first, last int32         // of what waits in the intake, by index plus 1; 0: nothing
+	state       *TrackState   // among its timeline's states, once it is on it
+	agree       *agreement    // nil before the first commit
+	old         *oldKey       // the keys before, the newest first
 	removedAt   time.Duration // when the line was taken away, if agree says so
 	typesEnd    time.Duration
 	dirty       bool
@@ -102,7 +101,7 @@ func (k *liveTrack) commit(a *agreement, now time.Duration) {
 		return
 	}
 	if before.recv != nil && before.recv != a.recv {
-		k.old, k.oldEnds = before.recv, now+rekeyGrace
+		k.retire(before.recv, now)
 		if a.recv != nil {
 			a.recv.inherit(before.recv)
 		}
@@ -335,13 +334,8 @@ func (k *liveTrack) unseal(b []byte, h *header, at time.Duration) ([]byte, bool)
 			return plain, true
 		}
 	}
-	if at > k.oldEnds {
-		k.old = nil
-	}
-	if k.old != nil {
-		if plain, ok := k.old.open(k.shard.scratch, b); ok {
-			return plain, true
-		}
+	if plain, ok := k.oldOpens(b, at); ok {
+		return plain, true
 	}
 	if recv != nil && recv.find(k.shard.scratch, b, h, at) {
 		return recv.open(k.shard.scratch, b)

@@ -251,10 +251,7 @@ func (k *liveTrack) unsealRTCP(b []byte, at time.Duration) ([]byte, bool) {
 			return plain, true
 		}
 	}
-	if k.old == nil || at > k.oldEnds {
-		return nil, false
-	}
-	return k.old.openRTCP(k.shard.scratch, b)
+	return k.oldOpensRTCP(b, at)
 }
 
 // clock is the NTP time of the track's Pos 0 by the newest sender report of its source, and whose clock that is.

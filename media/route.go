@@ -220,10 +220,7 @@ func (k *liveTrack) tryKey(b []byte, h *header, at time.Duration, likely bool) (
 	if plain, ok := k.agree.recv.open(k.shard.scratch, b); ok {
 		return plain, true
 	}
-	if k.old != nil && at <= k.oldEnds {
-		return k.old.open(k.shard.scratch, b)
-	}
-	return nil, false
+	return k.oldOpens(b, at)
 }
 
 // byHost is the plain track that a stranger can only be of: the one that is offered from its address, if it is the only one

@@ -32,6 +32,7 @@ func TestOnlyTheTracksSourceIsHeard(t *testing.T) {
 		{"a stranger", plainParams(), from(stream(1, 1, 0, 100*ms, 10), stranger), "", 10},
 		{"anyone where no address is known", host, from(stream(1, 1, 0, 100*ms, 10), stranger), "r1600", 0},
 		{"injected while the source talks", plainParams(), append(stream(1, 1, 0, 100*ms, 50), from(stream(1, 51, 8000, 500*ms, 50), nat)...), "r8000", 50},
+		{"injected after seconds of talk", plainParams(), append(stream(1, 1, 0, 100*ms, 150), from(stream(1, 151, 24000, 2500*ms, 50), nat)...), "r24000", 50},
 		{"offered source moved after a silence", plainParams(), append(stream(1, 1, 0, 100*ms, 10), from(stream(1, 11, 1600+8000, 1300*ms, 10), nat)...), "r1600 g8000 r1600", 0},
 		{"moved, but not in sequence", plainParams(), append(stream(1, 1, 0, 100*ms, 10), without(from(stream(1, 11, 9600, 1300*ms, 12), nat), 3, 7)...), "r1600", 10},
 		{"one packet from another port", plainParams(), append(from(stream(9, 1, 0, 50*ms, 1), nat), stream(1, 1, 0, 100*ms, 10)...), "r1600", 1},

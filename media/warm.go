@@ -30,8 +30,22 @@ func (p *port) warm() (sum byte) {
 		sum += byte(q.ts[(q.high+1)&(seqWindow-1)]) + byte(g.given[g.slot].pos)
 		sum += fetch(unsafe.Pointer(k.state), 0, unsafe.Offsetof(k.state.Leg)) + fetch(unsafe.Pointer(k.line), 0, unsafe.Offsetof(k.line.info))
 		if k.agree != nil {
-			sum += byte(k.agree.codecs[0])
+			sum += byte(k.agree.codecs[0]) + k.agree.recv.warm()
 		}
+	}
+	return sum
+}
+
+// warm fetches what opening a packet reads, as far as it is ours.
+//
+//earshot:hot
+func (o *opener) warm() byte {
+	if o == nil || o.cm == nil {
+		return 0
+	}
+	sum := fetch(unsafe.Pointer(o.cm), 0, unsafe.Sizeof(*o.cm))
+	if s := o.cm.newest; s != nil {
+		sum += fetch(unsafe.Pointer(s), 0, unsafe.Sizeof(*s))
 	}
 	return sum
 }

@@ -112,7 +112,7 @@ func (e *Export) Write(w io.Writer) error {
 	if _, err := w.Write(plainHeader(e.Channels, e.Samples)); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	mix := mixer{e: e, sinc: newSinc(), out: make([]byte, 0, exportSamples*2*e.Channels)}
+	mix := mixer{e: e, out: make([]byte, 0, exportSamples*2*e.Channels)}
 	for at := int64(0); at < e.Samples; at += exportSamples {
 		if err := mix.block(at, min(exportSamples, e.Samples-at)); err != nil {
 			return fmt.Errorf("export: %s: %w", AudioName, err)
@@ -145,7 +145,7 @@ func plainHeader(channels int, samples int64) []byte {
 // mixer makes the file's samples, a block at a time.
 type mixer struct {
 	e    *Export
-	sinc *sinc
+	sinc *sinc // nil until a run needs it
 	out  []byte
 	raw  []byte
 	in   []float32
@@ -181,6 +181,9 @@ func (x *mixer) run(r laid, at, from, to int64) error {
 			put(i, int16(x.in[i-from]))
 		}
 		return nil
+	}
+	if x.sinc == nil {
+		x.sinc = newSinc()
 	}
 	place := func(i int64) float64 { return float64(r.from) + (float64(i)-r.at)/r.pace }
 	first := int64(place(from)) - sincHalf

@@ -15,6 +15,7 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // holey is a track of which every second run of 16 samples is lost.
@@ -101,7 +102,7 @@ func allSpans(t *testing.T, dir string, k *recorder.Track, want []recorder.Span)
 // TestAHundredThousandHolesAreAllNamedInBoundedMemory: the newest in memory, the others in a file beside the recording.
 func TestAHundredThousandHolesAreAllNamedInBoundedMemory(t *testing.T) {
 	const holes = 100_000
-	cfg := recorder.Config{Dir: filepath.Join(t.TempDir(), "recordings")}
+	cfg := recorder.Config{Dir: filepath.Join(t.TempDir(), "recordings"), Sign: true}
 	var dir string
 	inStore(t, cfg, func(t *testing.T, s *recorder.Store) {
 		rec, err := s.Open(monoInfo("holey"), recorder.Anchor{Wall: time.Now()})
@@ -132,6 +133,11 @@ func TestAHundredThousandHolesAreAllNamedInBoundedMemory(t *testing.T) {
 		t.Errorf("got %d spans in the manifest, %d samples", len(k.Spans), k.Samples)
 	}
 	allSpans(t, dir, k, spansOf(k.Samples))
+	good(t, cfg.Dir)
+	appendTo(t, dir, "{}\n")
+	if _, bad := verify(t, cfg.Dir, publicKey(t, cfg.Dir)); !strings.Contains(bad, "changed") || !strings.Contains(bad, "spans-1.jsonl") {
+		t.Errorf("a line came to the spans: got %q", bad)
+	}
 }
 
 // TestSpansAreWholeAfterAKill: whatever of file and manifest was the newer one when the process died, after the repair they say
@@ -189,7 +195,7 @@ func TestSpansAreWholeAfterAKill(t *testing.T) {
 			}
 			harm(t, left[0])
 			var res []recorder.Result
-			inStore(t, recorder.Config{Dir: second}, func(t *testing.T, s *recorder.Store) {
+			inStore(t, recorder.Config{Dir: second, Sign: true}, func(t *testing.T, s *recorder.Store) {
 				synctest.Wait()
 				res = s.Repaired()
 			})
@@ -217,7 +223,25 @@ func TestSpansAreWholeAfterAKill(t *testing.T) {
 				t.Fatalf("the manifest knew %d samples of %d", known, m.Samples)
 			}
 			allSpans(t, res[0].Dir, &m.Tracks[0], want)
+			good(t, second)
 		})
+	}
+}
+
+func publicKey(t *testing.T, dir string) *evidence.Public {
+	t.Helper()
+	key, err := evidence.LoadPublic(filepath.Join(dir, evidence.DirName, evidence.PublicKeyName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// good checks that a folder's only recording is what was sealed and signed.
+func good(t *testing.T, dir string) {
+	t.Helper()
+	if v, bad := verify(t, dir, publicKey(t, dir)); v.Good != 1 || bad != "" {
+		t.Errorf("verify: got %+v\n%s", v, bad)
 	}
 }
 

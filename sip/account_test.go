@@ -157,7 +157,7 @@ func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	limit := time.NewTimer(5 * time.Second)
+	limit := time.NewTimer(20 * time.Second)
 	defer limit.Stop()
 	for {
 		if ok() {
@@ -166,7 +166,7 @@ func eventually(t *testing.T, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit.C:
-			t.Fatal("not within 5 s")
+			t.Fatal("not within 20 s")
 		}
 	}
 }

@@ -183,7 +183,12 @@ func TestNewOuterAddressInMidLifeIsRegisteredAndTheOldRemoved(t *testing.T) {
 }
 
 func TestFlowTimerShortensTheKeepAliveAndPromisesPongs(t *testing.T) {
-	p, h := start(t, "tcp", func(c *sip.Config) { c.Keepalive = time.Hour })
+	p, h := start(t, "tcp", func(c *sip.Config) {
+		tm := short
+		tm.FirstPing = time.Hour
+		*c = c.WithTimers(tm)
+		c.Keepalive = time.Hour
+	})
 	p.mu.Lock()
 	p.noPong = true
 	p.mu.Unlock()

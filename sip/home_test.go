@@ -93,6 +93,26 @@ func TestReturnsToTheFirstProxyBetweenCalls(t *testing.T) {
 	}
 }
 
+func TestReturnsToTheFirstPriorityOfOneDomain(t *testing.T) {
+	h := newHouse(t)
+	addr, open := waiting(t, "tcp", "127.0.0.1")
+	first := netip.MustParseAddrPort(addr)
+	second := newPeer(t, "tcp", "127.0.0.2:0", nil)
+	z := zone{
+		addrs: map[string][]string{"a.example.com": {"127.0.0.1"}, "b.example.com": {"127.0.0.2"}},
+		srv: map[string][]*net.SRV{"_sip._tcp.example.com": {
+			{Target: "a.example.com.", Port: first.Port(), Priority: 10}, {Target: "b.example.com.", Port: port(second), Priority: 20},
+		}},
+	}
+	c := between(h, addr, second).WithResolver(z)
+	c.OutboundProxies = []string{"example.com"}
+	h.run(c)
+	h.registered()
+	p := open()
+	p.next("REGISTER")
+	p.newDialog("home").establish(sdpOne)
+}
+
 func TestFlowThatWasLeftIsHeardForAWhile(t *testing.T) {
 	h := newHouse(t)
 	addr, open := waiting(t, "tcp", "127.0.0.1")

@@ -358,7 +358,7 @@ func (p *peer) onRegister(f func(*msg) string) {
 // next gives the next message of a kind: a method or a status code. Others of before are dropped.
 func (p *peer) next(what string) *msg {
 	p.t.Helper()
-	limit := time.NewTimer(5 * time.Second)
+	limit := time.NewTimer(20 * time.Second)
 	defer limit.Stop()
 	var seen []string
 	for {
@@ -369,7 +369,7 @@ func (p *peer) next(what string) *msg {
 			}
 			seen = append(seen, m.start)
 		case <-limit.C:
-			p.t.Fatalf("no %s within 5 s; saw %q", what, seen)
+			p.t.Fatalf("no %s within 20 s; saw %q", what, seen)
 		}
 	}
 }
@@ -387,7 +387,7 @@ func (p *peer) final(cseq string) *msg {
 
 func (p *peer) nextOf(ok func(*msg) bool) *msg {
 	p.t.Helper()
-	limit := time.NewTimer(5 * time.Second)
+	limit := time.NewTimer(20 * time.Second)
 	defer limit.Stop()
 	var seen []string
 	for {
@@ -398,7 +398,7 @@ func (p *peer) nextOf(ok func(*msg) bool) *msg {
 			}
 			seen = append(seen, m.start)
 		case <-limit.C:
-			p.t.Fatalf("nothing fitting within 5 s; saw %.40q", seen)
+			p.t.Fatalf("nothing fitting within 20 s; saw %.40q", seen)
 		}
 	}
 }

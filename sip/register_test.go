@@ -196,15 +196,17 @@ func TestRegistrarThatIsDownAtStartIsAwaited(t *testing.T) {
 		h := newHouse(t)
 		c := config(tmp, h)
 		h.run(c)
-		eventually(t, func() bool { return h.acc.State().Status == "backoff" && h.acc.State().Reason != "" })
-		var failed int
-		for _, l := range h.logs.all() {
-			if strings.Contains(l, "registration failed") {
-				failed++
+		failed := func() (n int) {
+			for _, l := range h.logs.all() {
+				if strings.Contains(l, "registration failed") {
+					n++
+				}
 			}
+			return n
 		}
-		if failed != 1 {
-			t.Errorf("%d lines, want 1: %v", failed, h.logs.all())
+		eventually(t, func() bool { return h.acc.State().Status == "backoff" && h.acc.State().Reason != "" && failed() > 0 })
+		if n := failed(); n != 1 {
+			t.Errorf("%d lines, want 1: %v", n, h.logs.all())
 		}
 		p := newPeer(t, network, addr, nil)
 		h.registered()

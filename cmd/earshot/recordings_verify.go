@@ -99,7 +99,7 @@ func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyCon
 	for _, f := range v.Findings {
 		fmt.Fprintf(p.out, "%-12s%s: %s\n", strings.ToUpper(f.Kind), plain(f.What), plain(f.Text))
 	}
-	fmt.Fprintf(p.out, "%d recordings as they were signed, %d wrong things found, %d being written, %d erased as the log says\n", v.Good, len(v.Findings), v.Live, v.Erased)
+	fmt.Fprintf(p.out, "recordings as they were signed: %d; findings: %d; being written: %d; erased, as the log says: %d\n", v.Good, len(v.Findings), v.Live, v.Erased)
 	fmt.Fprintf(p.out, "log: %d of %d leaves proven complete, by the key %s\n", v.Proven, v.Leaves, cfg.Key.ID())
 	if k.Key == "" {
 		fmt.Fprintln(p.out, "note: the key was taken from beside the recordings; whoever could change those could change it: --key with one that was kept elsewhere proves more")
