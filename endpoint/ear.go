@@ -162,7 +162,10 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	if len(p.joins) == 0 && r.e.closed(p.info.ID) {
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable"}
 	}
-	c, err := r.e.open(r, p.info)
+	// What is named by its Call-ID alone is a leg of nothing else: who knows the Call-ID of a call, and sends it with tags of his
+	// own, would be heard in its recording.
+	alone := len(p.joins) == 0 && inv.Replaces == "" && p.info.ID == inv.CallID
+	c, err := r.e.open(r, p.info, alone)
 	if err != nil {
 		r.log.Error("call refused", "call", p.info.ID, "leg", inv.CallID, "err", err)
 		return nil, &sip.Refusal{Code: 480, Reason: "Temporarily Unavailable", RetryAfter: 5 * time.Second}

@@ -200,8 +200,8 @@ func (e *Endpoint) live() []*Call {
 }
 
 // open finds the call, or makes it with its timeline, recording and sinks. The caller holds it: it adds a leg or lets go.
-func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
-	c, mine := e.claim(r, info)
+func (e *Endpoint) open(r *ear, info call.Info, alone bool) (*Call, error) {
+	c, mine := e.claim(r, info, alone)
 	if !mine {
 		<-c.made // by the INVITE that came first
 		if c.err != nil {
@@ -210,11 +210,12 @@ func (e *Endpoint) open(r *ear, info call.Info) (*Call, error) {
 		e.hears(info.Sessions)
 		return c, nil
 	}
+	info.ID = c.id
 	c.err = c.make(info)
 	close(c.made)
 	if c.err != nil {
 		e.mu.Lock()
-		delete(e.calls, info.ID)
+		delete(e.calls, c.id)
 		e.mu.Unlock()
 		return nil, c.err
 	}
@@ -236,10 +237,16 @@ func (e *Endpoint) hears(sessions []string) {
 	e.joined.Broadcast()
 }
 
-// claim gives the call of that id, held once more; mine: it is new, and the caller has to make it.
-func (e *Endpoint) claim(r *ear, info call.Info) (c *Call, mine bool) {
+// claim gives the call of that id, held once more; mine: it is new, and the caller has to make it. alone: it is no leg of any
+// other, and is given another id where its own is taken.
+func (e *Endpoint) claim(r *ear, info call.Info, alone bool) (c *Call, mine bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if alone {
+		for id, n := info.ID, 2; e.calls[info.ID] != nil; n++ {
+			info.ID = fmt.Sprintf("%s-%d", id, n)
+		}
+	}
 	if c := e.calls[info.ID]; c != nil && c.hold() {
 		return c, false
 	}

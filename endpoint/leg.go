@@ -72,9 +72,10 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 			}
 		}
 	)
-	for _, s := range streams {
+	remotes := resolve(streams, net.DefaultResolver.LookupNetIP)
+	for i, s := range streams {
 		seen[s.Line] = true
-		t, remote := l.tracks[s.Line], resolve(s)
+		t, remote := l.tracks[s.Line], remotes[i]
 		if t == nil {
 			var err error
 			if t, err = l.open(s, remote, wider); err != nil {
@@ -271,28 +272,6 @@ func params(s offer.Stream, remote netip.AddrPort) media.Params {
 		p.Payloads = append(p.Payloads, media.Payload{Number: pl.Number, Codec: codecs[pl.Codec]})
 	}
 	return p
-}
-
-// resolveWithin bounds how long a host name in c= may hold back our answer.
-const resolveWithin = 500 * time.Millisecond
-
-// resolve gives the stream's remote address. RingCentral sends nothing before our first packet, so a host name in c= must
-// become an address (RFC 8866 section 5.7); if it can't, the first packet that comes decides.
-func resolve(s offer.Stream) netip.AddrPort {
-	if s.RemoteHost == "" || s.Remote.Port() == 0 {
-		return s.Remote
-	}
-	ctx, stop := context.WithTimeout(context.Background(), resolveWithin)
-	defer stop()
-	network := "ip4"
-	if s.IPv6 {
-		network = "ip6"
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, network, s.RemoteHost)
-	if err != nil || len(ips) == 0 {
-		return netip.AddrPort{}
-	}
-	return netip.AddrPortFrom(ips[0].Unmap(), s.Remote.Port())
 }
 
 var codecs = map[offer.Codec]media.Codec{

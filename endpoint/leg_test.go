@@ -36,3 +36,21 @@ func TestNoACKOfACallThatHasEndedIsAHangup(t *testing.T) {
 		}
 	}
 }
+
+// A stranger who knows the Call-ID of a live call must not become a leg of it.
+func TestCallIDOfALiveCallMakesACallOfItsOwn(t *testing.T) {
+	e := &Endpoint{calls: map[string]*Call{}}
+	info := call.Info{ID: "a84b4c76e66710@pc33"}
+	first, mine := e.claim(nil, info, true)
+	if !mine || first.id != info.ID {
+		t.Fatalf("first: mine %v, id %q; want its Call-ID", mine, first.id)
+	}
+	for _, want := range []string{info.ID + "-2", info.ID + "-3"} {
+		if c, mine := e.claim(nil, info, true); !mine || c == first || c.id != want {
+			t.Errorf("another: mine %v, id %q; want %q", mine, c.id, want)
+		}
+	}
+	if c, mine := e.claim(nil, info, false); mine || c != first {
+		t.Errorf("a leg that belongs to it: mine %v, id %q", mine, c.id)
+	}
+}

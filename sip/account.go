@@ -51,8 +51,9 @@ type Account struct {
 	// Owned by the registrar loop.
 	socket   *socket
 	proxies  proxies
-	known    []target // of all proxies, when they were resolved last
-	redirect string   // where a 3xx sends us; ""
+	known    []target                // of all proxies, when they were resolved last
+	redirect string                  // where a 3xx sends us; ""
+	unkept   map[netip.AddrPort]bool // proxies that promised pongs and sent none
 	auth     digestAuth
 	regSeq   uint32
 	before   []string // keys of the Contacts that we had, the present one last

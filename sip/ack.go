@@ -111,6 +111,7 @@ func (d *Dialog) establish() {
 	d.leg.Established(d)
 	if d.replaces != nil {
 		d.replaces.replacedBy(d)
+		d.replaces = nil // a chain of calls that replace each other would keep them all
 	}
 }
 

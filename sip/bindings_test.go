@@ -33,7 +33,7 @@ func (l *list) answer(m *msg) string {
 		}
 		l.contacts[uri] = rest
 	}
-	hs := []string{"Supported: outbound"}
+	hs := []string{"Require: outbound"}
 	for uri, rest := range l.contacts {
 		if l.bare {
 			rest = ""

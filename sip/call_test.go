@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/sip"
@@ -418,6 +420,19 @@ func TestReplacesTakesThePlaceOfTheOldDialog(t *testing.T) {
 	if c := h.ended(0); c.Code != call.CodeReplaced {
 		t.Errorf("cause: %+v", c)
 	}
+}
+
+// A caller may replace his call again and again: each names the one before it, and none of them may be kept for that.
+func TestReplacedDialogIsForgotten(t *testing.T) {
+	p, h := start(t, "tcp", nil)
+	old := p.newDialog("old")
+	old.establish(sdpOne)
+	h.leg(0, func(l *leg) bool { return l.dialog != nil })
+	p.newDialog("new").establish(sdpOne, fmt.Sprintf("Replaces: old;to-tag=%s;from-tag=%s", old.far, old.tag))
+	h.ended(0)
+	var first weak.Pointer[sip.Dialog]
+	h.set(func() { first, h.legs[0].dialog = weak.Make(h.legs[0].dialog), nil })
+	eventually(t, func() bool { runtime.GC(); return first.Value() == nil })
 }
 
 func TestPrepareErrorRefusesTheCall(t *testing.T) {

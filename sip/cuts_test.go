@@ -117,6 +117,31 @@ func TestHundredFlowCutsHealEveryDialogAndLoseNone(t *testing.T) {
 	}
 }
 
+// A thousand calls must not offer again in one burst on a flow that has just come up.
+func TestTenDialogsAreHealedAtOnce(t *testing.T) {
+	const atOnce = 10
+	p, h := start(t, "tcp", func(c *sip.Config) {
+		tm := short
+		tm.Reinvite = time.Minute
+		*c = c.WithTimers(tm)
+	})
+	for i := range atOnce + 2 {
+		p.newDialog(fmt.Sprint("heal", i)).establish(sdpOne)
+	}
+	h.leg(atOnce+1, func(l *leg) bool { return l.dialog != nil })
+	p.cut()
+	var out []*msg
+	for range atOnce {
+		out = append(out, p.next("INVITE"))
+	}
+	p.nothing(100*time.Millisecond, "INVITE")
+	for _, re := range out[:2] { // each that is answered makes room for one
+		re.write(re.answer("200 OK", sdpOne, "Contact: <sip:108@"+p.addr()+">", "Content-Type: application/sdp"))
+		p.next("INVITE") // it may overtake the ACK
+	}
+	p.nothing(50*time.Millisecond, "INVITE")
+}
+
 func TestByeThatWasLostInACutIsFoundByTheHealing(t *testing.T) {
 	w, h, dialogs := supervised(t, 3)
 	h.mu.Lock()

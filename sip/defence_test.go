@@ -175,6 +175,21 @@ func TestSlowSenderEndsItsFlow(t *testing.T) {
 	}
 }
 
+// Each octet is a sign of life, and none of them is a message.
+func TestSlowSenderThatNeverPausesEndsItsFlow(t *testing.T) {
+	p, h := start(t, "tcp", func(c *sip.Config) {
+		tm := short
+		tm.Message = 200 * time.Millisecond
+		*c = c.WithTimers(tm)
+	})
+	p.mu.Lock()
+	write := p.flow // of this flow, not of the next
+	p.mu.Unlock()
+	write("OPTIONS sip:200@")
+	eventually(t, func() bool { write("x"); return h.counter("flows") == 2 && h.acc.State().Registered })
+	p.newDialog("after").establish(sdpOne)
+}
+
 func TestMessagesOnABusyStreamAreNotSlow(t *testing.T) {
 	p, h := start(t, "tcp", func(c *sip.Config) {
 		tm := short

@@ -39,16 +39,17 @@ const (
 
 // ownWork is what is known of requests of ours. Owned by the dialog's goroutine.
 type ownWork struct {
-	ctx   context.Context // ends with the dialog //nolint:containedctx // lives exactly as long as run
-	busy  bool            // a re-INVITE is out
-	why   ownWhy
-	again time.Time // of the next try
-	gone  int       // 481 and 408 in a row
-	offer *offer.Exchange
-	flow  *flow
-	asked bool                           // a challenge was answered by the request that is out
-	proof gosip.Header                   // its credentials; nil: none
-	acks  *atomic.Pointer[gosip.Request] // the ACK, for repeated 2xx
+	ctx    context.Context // ends with the dialog //nolint:containedctx // lives exactly as long as run
+	busy   bool            // a re-INVITE is out
+	why    ownWhy
+	again  time.Time // of the next try
+	gone   int       // 481 and 408 in a row
+	raised int       // 422 that were obeyed since the last 2xx
+	offer  *offer.Exchange
+	flow   *flow
+	asked  bool                           // a challenge was answered by the request that is out
+	proof  gosip.Header                   // its credentials; nil: none
+	acks   *atomic.Pointer[gosip.Request] // the ACK, for repeated 2xx
 
 	// The last re-INVITE: its CSeq, when it left, and whether it may have had a 2xx.
 	seq     uint32
@@ -216,7 +217,8 @@ func (d *Dialog) result(r ownResult) {
 		d.ownFailed(why, 0, r.err)
 	case r.res.IsSuccess():
 		d.reinvited(r.res)
-	case r.res.StatusCode == 422 && d.raise(r.res):
+	case r.res.StatusCode == 422 && d.own.raised < maxRaised && d.raise(r.res):
+		d.own.raised++
 		d.reinvite(why)
 		return
 	default:
@@ -240,7 +242,7 @@ func (d *Dialog) reinvited(res *gosip.Response) {
 	if d.own.flow.alive() {
 		_ = d.a.ua.TransportLayer().WriteMsg(ack)
 	}
-	d.own.gone = 0
+	d.own.gone, d.own.raised = 0, 0
 	d.route = d.own.flow.identity()
 	d.timer, d.refreshed = d.timer.answered(res), time.Now()
 	if d.own.why == whyProbe {
@@ -264,7 +266,11 @@ func (d *Dialog) reinvited(res *gosip.Response) {
 	d.x = x
 }
 
-// raise takes a longer session interval that the far side insists on. It is longer each time, so that there is an end of it.
+// maxRaised is how often a 422 is obeyed at once: one for each proxy on the way, for all that is known. One that asks for a second
+// more each time would have us ask ten thousands of times in a row; what comes after these is a refusal like any other.
+const maxRaised = 4
+
+// raise takes a longer session interval that the far side insists on.
 func (d *Dialog) raise(res *gosip.Response) (ok bool) {
 	d.timer, ok = d.timer.raised(res)
 	return ok

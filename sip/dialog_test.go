@@ -237,11 +237,15 @@ func TestOtherTagsAreNobodyElsewhere(t *testing.T) {
 
 func TestLowerCSeqIsRefused(t *testing.T) {
 	p, _, d, _, _ := up(t, "udp", nil)
-	d.seq = 50
-	if res := d.ask("INVITE", sdpOne); !res.is("500") {
-		t.Errorf("got %q", res.start)
+	for method, want := range map[string]string{"INVITE": "500", "UPDATE": "500", "INFO": "200", "OPTIONS": "200"} {
+		d.seq = 50
+		if res := d.ask(method, sdpOne); !res.is(want) {
+			t.Errorf("%s: got %q, want %s", method, res.start, want)
+		}
+		if method == "INVITE" {
+			p.send(d.request("ACK", ""))
+		}
 	}
-	p.send(d.request("ACK", ""))
 }
 
 func TestOurByeGoesTheWayOfTheDialog(t *testing.T) {

@@ -120,6 +120,28 @@ func TestFlowWithoutPongsIsJudgedByREGISTER(t *testing.T) {
 	}
 }
 
+// An edge proxy may pass on what the registrar promises, and answer no ping itself.
+func TestBrokenPromiseOfPongsCostsOneFlow(t *testing.T) {
+	for header, lost := range map[string]int64{"Supported: outbound": 0, "Require: outbound": 1, "Flow-Timer: 1": 1} {
+		t.Run(header, func(t *testing.T) {
+			h, p := newHouse(t), newPeer(t, "tcp", "", nil)
+			p.noPong = true
+			p.onRegister(func(m *msg) string {
+				return m.answer("200 OK", "", "Contact: "+m.get("Contact")+";expires=600", header)
+			})
+			tm := short
+			tm.Probe, tm.Pong, tm.FirstPing = 50*time.Millisecond, 20*time.Millisecond, 10*time.Millisecond
+			c := config(p, h).WithTimers(tm)
+			c.Keepalive = 20 * time.Millisecond
+			h.run(c)
+			eventually(t, func() bool { return h.counter("registers_sent") > 12 })
+			if n := h.counter("flows_lost"); n != lost || !h.acc.State().Registered {
+				t.Errorf("%d flows lost, registered %v; want %d, true", n, h.acc.State().Registered, lost)
+			}
+		})
+	}
+}
+
 func TestGarbageOnTheStreamEndsTheFlowNotTheAccount(t *testing.T) {
 	p, h, _, _, _ := up(t, "tcp", nil)
 	p.send("\x00\xff garbage\r\nmore: of it\r\n\r\n")

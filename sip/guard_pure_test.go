@@ -77,6 +77,29 @@ func TestManySourcesCostBoundedMemory(t *testing.T) {
 	}
 }
 
+// A neighbour that calls from a new port each time must not lock the others out for ever.
+func TestSilentSourcesMakeRoomForNewOnes(t *testing.T) {
+	s := socket{sources: make(map[string]time.Time), pool: &gosip.ConnectionPool{}}
+	now := time.Unix(1e9, 0)
+	source := func(n int) string { return netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(n)).String() }
+	for n := range maxSources {
+		if !s.remember(source(n), false, now) {
+			t.Fatalf("source %d: no room", n)
+		}
+	}
+	for n := range 3 {
+		if now = now.Add(sourceLife / 2); s.remember("192.0.2.2:5060", false, now) != (n > 0) {
+			t.Fatalf("newcomer after %d half lives: want room after one life, not before", n+1)
+		}
+		if !s.remember(source(0), false, now) {
+			t.Fatal("who talks was forgotten")
+		}
+	}
+	if n := len(s.sources); n != 2 {
+		t.Errorf("%d sources kept, want 2: the one that talks and the newcomer", n)
+	}
+}
+
 // lasting is a transaction that tells whether it was let go.
 type lasting struct {
 	fakeTx

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,6 +90,38 @@ func TestReturnsToTheFirstProxyBetweenCalls(t *testing.T) {
 			if n := h.counter("flows_lost"); n != 0 {
 				t.Errorf("%d flows lost, want 0: the old one was left", n)
 			}
+		})
+	}
+}
+
+// moving is a zone that another takes the place of.
+type moving struct{ atomic.Pointer[zone] }
+
+func (m *moving) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return m.Load().LookupNetIP(ctx, network, host)
+}
+
+func (m *moving) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	return m.Load().LookupSRV(ctx, service, proto, name)
+}
+
+// The names of all proxies are looked up when a better one is tried: the registered flow is served all the same.
+func TestFlowIsHeardWhateverItsNameMeansLater(t *testing.T) {
+	for name, later := range map[string][]string{"another address": {"127.0.0.7"}, "nothing": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			second := newPeer(t, "udp", "127.0.0.2:0", nil)
+			var names moving
+			names.Store(&zone{addrs: map[string][]string{"two.example.com": {"127.0.0.2"}}})
+			c := between(h, "127.0.0.1:9", second).WithResolver(&names)
+			c.OutboundProxies[1] = "two.example.com:" + strconv.Itoa(int(port(second)))
+			h.run(c)
+			h.registered()
+			names.Store(&zone{addrs: map[string][]string{"two.example.com": later}})
+			n := h.counter("registers_unanswered")
+			eventually(t, func() bool { return h.counter("registers_unanswered") > n })
+			second.newDialog("x").establish(sdpOne)
 		})
 	}
 }

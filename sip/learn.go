@@ -1,13 +1,17 @@
 package sip
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	gosip "github.com/emiago/sipgo/sip"
+
+	"github.com/earshot/earshot/internal/attr"
 )
 
 // readAnswer takes from a final response what the registrar machine wants to know.
@@ -77,13 +81,12 @@ func (a *Account) identity(f *flow) ownContacts {
 // we are seen (RFC 3581 section 4). A new one is put into the Contact on UDP, where a registrar sends calls to no other
 // place; RingCentral and TCP come back on the flow whatever the Contact says.
 func (a *Account) learn(f *flow, res *gosip.Response) (moved bool) {
-	for _, s := range append(listed(res, "Supported", "k"), listed(res, "Require")...) {
-		if s == "outbound" {
-			f.promised.Store(f.reliable())
-		}
+	// Not Supported: outbound, which says nothing of the proxies between (RFC 5626 section 4.2.1).
+	if slices.Contains(listed(res, "Require"), "outbound") {
+		a.promise(f)
 	}
 	if d := headerSeconds(res, "Flow-Timer"); d > 0 && f.pingEvery.Load() > 0 {
-		f.promised.Store(f.reliable())
+		a.promise(f)
 		if int64(d) < f.pingEvery.Swap(min(f.pingEvery.Load(), int64(d))) {
 			select {
 			case f.sooner <- struct{}{}:
@@ -100,6 +103,29 @@ func (a *Account) learn(f *flow, res *gosip.Response) (moved bool) {
 	}
 	f.public.Store(&seen)
 	return true
+}
+
+// promise notes that the far side says it answers pings; a place that broke it before is believed when a pong has come.
+func (a *Account) promise(f *flow) {
+	if f.reliable() && !a.unkept[f.target.addr] {
+		f.promised.Store(true)
+	}
+}
+
+// maxUnkept bounds the places that are remembered for promises which they broke.
+const maxUnkept = 64
+
+// doubt remembers where pings were promised an answer and none ever came: else the flow would be made anew every few
+// seconds, for life, and its dialogs healed as often.
+func (a *Account) doubt(f *flow) {
+	if f.alive() || !errors.Is(f.cause, errFlowSilent) || f.pongs.Load() > 0 {
+		return
+	}
+	if a.unkept == nil || len(a.unkept) >= maxUnkept {
+		a.unkept = make(map[netip.AddrPort]bool)
+	}
+	a.unkept[f.target.addr] = true
+	a.log.Warn("pongs were promised and none ever came: REGISTER judges the flow", attr.Remote(f.target.addr))
 }
 
 // seenAs reads received and rport; what is not there is as we wrote it.

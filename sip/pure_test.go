@@ -307,3 +307,19 @@ func TestMemoOfAFailedInviteGivesTheSameAnswer(t *testing.T) {
 		t.Errorf("a minute later: got %d", a)
 	}
 }
+
+// Tests run with shorter times: these are what docs/sip.md says, and what RFC 5626 section 4.4.1 allows at most.
+func TestWaitsAreTheDocumented(t *testing.T) {
+	d := tuning{}.orDefault()
+	for name, c := range map[string][2]time.Duration{
+		"dial": {d.dialLimit, 5 * time.Second}, "write": {d.writeLimit, 5 * time.Second}, "message": {d.messageLimit, 10 * time.Second},
+		"answer to REGISTER": {d.registerLimit, 8 * time.Second}, "un-register": {d.unregLimit, 2 * time.Second}, "judge by REGISTER": {d.probeEvery, 30 * time.Second},
+		"first ping": {d.firstPing, 2 * time.Second}, "pong": {d.pongLimit, 8 * time.Second}, "proxy rests": {d.proxyRest, 30 * time.Second},
+		"T1": {d.t1, 500 * time.Millisecond}, "T2": {d.t2, 4 * time.Second}, "reorder": {d.reorderWait, 200 * time.Millisecond},
+		"re-INVITE": {d.reinviteLimit, 32 * time.Second}, "silence": {d.silence, 10 * time.Second}, "BYEs": {d.byeLimit, 5 * time.Second}, "unit": {d.second, time.Second},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("%s: %v, want %v", name, c[0], c[1])
+		}
+	}
+}

@@ -72,6 +72,9 @@ func (a *Account) targets(ctx context.Context) ([]target, error) {
 	for _, t := range all {
 		m[t.addr.Addr()] = true
 	}
+	if f := a.current(); f != nil {
+		m[f.target.addr.Addr()] = true // whatever its name means by now, or if that can't be found out
+	}
 	a.known = all
 	a.proxyAddrs.Store(&m)
 	return all, nil
@@ -83,13 +86,14 @@ const (
 	proxyTier    = 1 << 16
 )
 
-// setFlow makes f the flow; nil ends the present one.
+// setFlow makes f the flow; nil ends the present one. Called by the registrar loop only.
 func (a *Account) setFlow(f *flow) {
 	a.mu.Lock()
 	old := a.flow
 	a.flow = f
 	a.mu.Unlock()
 	if old != nil && old != f {
+		a.doubt(old)
 		old.fail(errFlowClosed)
 	}
 }

@@ -52,12 +52,31 @@ func TestIntervalOfA422IsBounded(t *testing.T) {
 	}
 }
 
+// A far side that wants a second more each time gets an end of it, and the call goes on.
+func TestIntervalThatRisesEachTimeIsNotChasedAtOnce(t *testing.T) {
+	p, h, _, _, _ := up(t, "tcp", func(c *sip.Config) {
+		tm := short
+		tm.Again = time.Hour
+		*c = c.WithTimers(tm)
+	}, "Session-Expires: 90;refresher=uas", "Supported: timer")
+	for n := range 5 {
+		re := p.next("INVITE")
+		re.write(re.answer("422 Session Interval Too Small", "", fmt.Sprint("Min-SE: ", 910+n)))
+	}
+	p.nothing(100*time.Millisecond, "INVITE", "BYE")
+	h.set(func() {
+		if len(h.legs[0].ended) != 0 {
+			t.Errorf("ended: %v", h.legs[0].ended)
+		}
+	})
+}
+
 func TestContactOfA2xxOrAnUpdateIsTheNewTarget(t *testing.T) {
-	for _, way := range []string{"2xx to our re-INVITE", "UPDATE"} {
+	for _, way := range []string{"2xx to our re-INVITE", "UPDATE", "UPDATE with SDP"} {
 		t.Run(way, func(t *testing.T) {
 			p, h, d, l, _ := up(t, "tcp", nil, "Session-Expires: 90;refresher=uas", "Supported: timer")
-			if way == "UPDATE" {
-				p.send(strings.Replace(d.request("UPDATE", ""), "Contact: <sip:108@", "Contact: <sip:moved@", 1))
+			if body, ok := map[string]string{"UPDATE": "", "UPDATE with SDP": sdpOne}[way]; ok {
+				p.send(strings.Replace(d.request("UPDATE", body), "Contact: <sip:108@", "Contact: <sip:moved@", 1))
 				p.final(d.cseq("UPDATE"))
 			} else {
 				re := p.next("INVITE")

@@ -122,6 +122,7 @@ type registrar struct {
 	auths      int       // challenges answered in this REGISTER
 	raised     bool      // 423 was obeyed in this REGISTER
 	swept      bool      // Contacts of ours that are no more were removed after this REGISTER
+	sweeping   bool      // the REGISTER that is out removes them
 	moved      bool      // the outer address was learned by this REGISTER, and one more was sent
 	redirected bool      // a 3xx was followed since the last dial of our own
 	outage     time.Time // since when nobody answers; zero: somebody did
@@ -199,7 +200,7 @@ func (r *registrar) register() regAction {
 	if r.status != regRegistered && r.status != regDegraded {
 		r.status = regRegistering
 	}
-	r.auths, r.raised, r.moved, r.swept = 0, false, false, false
+	r.auths, r.raised, r.moved, r.swept, r.sweeping = 0, false, false, false, false
 	return regAction{do: doRegister, expires: r.asked}
 }
 
@@ -239,11 +240,13 @@ func (r *registrar) sleep(ev regEvent) regAction {
 func (r *registrar) answered(ev regEvent) regAction {
 	a := ev.answer
 	r.code = a.code
+	sweeping := r.sweeping
+	r.sweeping = false
 	switch {
 	case a.code < 300 && a.granted > 0:
 		return r.granted(ev)
 	case a.code == 401 || a.code == 407:
-		return r.challenged(ev)
+		return r.challenged(ev, sweeping)
 	case a.code == 423 && !r.raised && a.minExpires > r.asked && a.minExpires <= maxMinExpires:
 		r.asked, r.raised = a.minExpires, true
 		return regAction{do: doRegister, expires: r.asked}
@@ -276,7 +279,8 @@ func (r *registrar) granted(ev regEvent) regAction {
 	if a.stale && !r.swept {
 		// Without this, calls would fork to where nobody is until those bindings expire.
 		r.swept = true
-		return regAction{do: doSweep, expires: r.asked}
+		r.auths = 0
+		return r.sweep()
 	}
 	return r.sleep(ev)
 }
@@ -301,10 +305,19 @@ func refreshAfter(a regResponse, rnd float64) time.Duration {
 	return at
 }
 
-func (r *registrar) challenged(ev regEvent) regAction {
+// sweep removes the Contacts of ours that are no more.
+func (r *registrar) sweep() regAction {
+	r.sweeping = true
+	return regAction{do: doSweep, expires: r.asked}
+}
+
+func (r *registrar) challenged(ev regEvent, sweeping bool) regAction {
 	r.auths++
 	v := ev.answer.digest
 	if v == digestAnswered && r.auths <= maxChallenges {
+		if sweeping {
+			return r.sweep() // its nonce was for one request only, or is stale
+		}
 		return regAction{do: doRegister, expires: r.asked}
 	}
 	if r.ring {

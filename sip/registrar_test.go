@@ -155,7 +155,8 @@ var scripts = map[string]script{
 		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1},
 		{ev: answer(200, stale), do: doWait, status: regRegistered, wait: 3060 * time.Second},
 		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
-		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1}, ok,
+		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1},
+		{name: "a nonce for one request", ev: answer(401, auth), do: doSweep, status: regRegistered, wait: -1}, ok,
 	}},
 	"away: home after a minute, then after two": {lines: []line{
 		{ev: answer(200, away), do: doWait, status: regRegistered, wait: time.Minute},

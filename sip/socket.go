@@ -29,12 +29,20 @@ type socket struct {
 	served   chan struct{} // closed when sipgo no longer reads
 
 	// Owned by the read loop.
-	sources map[string]struct{}
+	sources map[string]time.Time // when each was heard last
+	swept   time.Time            // when the silent ones were looked for
 	guard   guard
 }
 
-// maxSources bounds the addresses that sipgo keeps: a network in AcceptFrom may use any port.
-const maxSources = 4096
+// maxSources bounds the addresses that sipgo keeps: a network in AcceptFrom may use any port. Where there are as many, those
+// that were silent for sourceLife make room, looked for once each sweepEvery: else a neighbour that calls from ever new
+// ports, or one that means it, would in time lock out all that are new. By then nothing is to be answered to them; requests
+// of ours in their dialogs leave by the socket's own address.
+const (
+	maxSources = 4096
+	sourceLife = time.Hour
+	sweepEvery = time.Minute
+)
 
 // maxReadErrors in a row end a socket: it will not get better.
 const maxReadErrors = 100
@@ -86,7 +94,7 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 				_, _ = s.WriteTo(res, from)
 			}
 		case lookGood:
-			if s.remember(from.String(), proxy) {
+			if s.remember(from.String(), proxy, time.Now()) {
 				return copy(b, normalise(b[:n])), from, nil
 			}
 			s.account.foreign(noticeSources, src.String(), b[:n])
@@ -95,15 +103,26 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // remember notes an address. There is always room for the proxies'.
-func (s *socket) remember(source string, proxy bool) bool {
-	if _, ok := s.sources[source]; ok {
-		return true
-	}
-	if len(s.sources) >= maxSources && (!proxy || len(s.sources) >= 2*maxSources) {
+func (s *socket) remember(source string, proxy bool, now time.Time) bool {
+	if _, ok := s.sources[source]; !ok && !s.room(proxy, now) {
 		return false
 	}
-	s.sources[source] = struct{}{}
+	s.sources[source] = now
 	return true
+}
+
+// room makes room for one more address, if it can.
+func (s *socket) room(proxy bool, now time.Time) bool {
+	if len(s.sources) >= maxSources && now.Sub(s.swept) >= sweepEvery {
+		s.swept = now
+		for source, heard := range s.sources {
+			if now.Sub(heard) >= sourceLife {
+				delete(s.sources, source)
+				s.pool.Delete(source)
+			}
+		}
+	}
+	return len(s.sources) < maxSources || proxy && len(s.sources) < 2*maxSources
 }
 
 // bury leaves a dead connection in sipgo's pool for each address that it knows this socket by. Messages that were read
@@ -246,7 +265,7 @@ func (a *Account) socketAt(ctx context.Context, via netip.Addr) (*socket, error)
 	s := &socket{
 		PacketConn: pc, accept: a.cfg.AcceptFrom, proxies: &a.proxyAddrs, count: &a.counters, account: a,
 		pool:   a.ua.TransportLayer().Pool("udp"),
-		closed: make(chan struct{}), served: make(chan struct{}), sources: make(map[string]struct{}),
+		closed: make(chan struct{}), served: make(chan struct{}), sources: make(map[string]time.Time),
 		guard: guard{slower: a.cfg.tune.guardSlower},
 	}
 	a.socket = s
