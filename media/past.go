@@ -29,6 +29,8 @@ type past struct {
 	next  int     // number of entries ever made in given
 	slot  int     // next modulo len(given)
 	holes *[maxHoles]hole
+	// closed is when the newest hole was given out that was forgotten for lack of room.
+	closed time.Duration
 }
 
 // add remembers a hole; nearly always the newest.
@@ -36,6 +38,7 @@ type past struct {
 //earshot:hot
 func (p *past) add(h hole) {
 	if p.n == maxHoles {
+		p.closed = max(p.closed, p.holes[0].at)
 		p.remove(0)
 	}
 	i := p.n
@@ -116,8 +119,11 @@ func (p *past) give(pos int64, at time.Duration) {
 // oldest is the number of the oldest entry that given still holds.
 func (p *past) oldest() int { return max(0, p.next-len(p.given)) }
 
-// reach is the capture time back to which given is known, from a time on.
+// reach is the capture time back to which it is known what was given out, from a time on.
 func (p *past) reach(from time.Duration) time.Duration {
+	if p.closed > 0 {
+		from = max(from, p.closed+1)
+	}
 	if i := p.oldest(); i > 0 {
 		return max(from, p.given[i%len(p.given)].at)
 	}

@@ -83,7 +83,7 @@ func (s *Store) listFiles(folder string) (files []File, err error) {
 		if fi, err := s.root.Lstat(inDay(folder, name)); err != nil || !fi.Mode().IsRegular() {
 			continue // not ours: Verify names it
 		}
-		f, err := s.root.Open(inDay(folder, name))
+		f, err := openFile(s.root, inDay(folder, name))
 		if err != nil {
 			return nil, fmt.Errorf("seal: %w", err)
 		}

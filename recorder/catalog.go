@@ -53,46 +53,36 @@ func (c *Catalog) Close() error { return c.root.Close() }
 func (c *Catalog) Dir(folder string) string { return filepath.Join(c.dir, filepath.FromSlash(folder)) }
 
 // List gives the newest recordings, newest first, at most so many; day, as 2006-01-02 and UTC, restricts it to one day. Of what
-// is listed the manifests are read.
+// is listed the manifests are read. With an error it gives what lies in the folders that can be looked into.
 func (c *Catalog) List(ctx context.Context, day string, most int) (list []Listed, err error) {
-	days, err := c.days()
-	if err != nil {
-		return nil, err
-	}
+	days, errs := c.days()
 	for _, d := range slices.Backward(days) {
 		if day != "" && d != strings.ReplaceAll(day, "-", "/") {
 			continue
 		}
 		names, err := c.recordings(d)
-		if err != nil {
-			return nil, err
-		}
+		errs = errors.Join(errs, err)
 		for _, name := range slices.Backward(names) {
 			if len(list) >= most || ctx.Err() != nil {
-				return list, context.Cause(ctx)
+				return list, errors.Join(errs, context.Cause(ctx))
 			}
 			if l, ok := c.look(path.Join(d, name)); ok {
 				list = append(list, l)
 			}
 		}
 	}
-	return list, nil
+	return list, errs
 }
 
 // Find gives the recordings that a name means, oldest first: a folder's name, with or without what stands before it, or a call's id, with
-// all its parts.
+// all its parts. Folders that can't be looked into are an error if nothing is found elsewhere.
 func (c *Catalog) Find(name string) (list []Listed, err error) {
-	days, err := c.days()
-	if err != nil {
-		return nil, err
-	}
+	days, errs := c.days()
 	clean := cleanID(name)
 	base := strings.TrimSuffix(path.Base(filepath.ToSlash(name)), partialSuffix)
 	for _, d := range days {
 		names, err := c.recordings(d)
-		if err != nil {
-			return nil, err
-		}
+		errs = errors.Join(errs, err)
 		for _, n := range names {
 			exact := strings.TrimSuffix(n, partialSuffix) == base
 			if !exact && !namesCall(n, clean) {
@@ -103,19 +93,22 @@ func (c *Catalog) Find(name string) (list []Listed, err error) {
 			}
 		}
 	}
+	if len(list) == 0 {
+		return nil, errs
+	}
 	slices.SortStableFunc(list, func(a, b Listed) int { return cmp.Compare(a.Part, b.Part) })
 	return list, nil
 }
 
-// days lists the folders of days, oldest first.
-func (c *Catalog) days() (days []string, err error) {
+// days lists the folders of days, oldest first; with an error those that can be looked for.
+func (c *Catalog) days() (days []string, errs error) {
 	days = []string{"."}
 	for _, digits := range []int{4, 2, 2} {
 		var next []string
 		for _, d := range days {
 			names, err := dirNames(c.root, d)
-			if err != nil {
-				return nil, fmt.Errorf("recordings: %w", err)
+			if err != nil { // such as a year that was moved to another disk, and a link to it
+				errs = errors.Join(errs, fmt.Errorf("recordings: %w", err))
 			}
 			for _, n := range names {
 				if allDigits(n, digits) {
@@ -126,7 +119,7 @@ func (c *Catalog) days() (days []string, err error) {
 		slices.Sort(next)
 		days = next
 	}
-	return days, nil
+	return days, errs
 }
 
 // recordings lists a day's folders whose names are those of recordings, oldest first.

@@ -43,7 +43,7 @@ func OpenExport(dir string, align bool) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	f, err := root.Open(AudioName)
+	f, err := openFile(root, AudioName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoAudio
 	}

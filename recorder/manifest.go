@@ -203,7 +203,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 }
 
 func readManifest(root *os.Root, name string) (*Manifest, error) {
-	f, err := root.Open(name)
+	f, err := openFile(root, name)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}

@@ -49,7 +49,7 @@ func (s *Store) manifestOf(day, base string) (*Manifest, error) {
 func (s *Store) names(folder string) ([]string, error) { return dirNames(s.root, folder) }
 
 func dirNames(root *os.Root, folder string) ([]string, error) {
-	d, err := root.Open(folder)
+	d, err := root.OpenFile(folder, os.O_RDONLY|syscall.O_NONBLOCK, 0) // see openFile
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -61,4 +61,22 @@ func dirNames(root *os.Root, folder string) ([]string, error) {
 		err = nil
 	}
 	return names, errors.Join(err, d.Close())
+}
+
+var errNoFile = errors.New("not a regular file")
+
+// openFile opens a file for reading. A pipe with no one at its other end must not hold up who looks through a folder.
+func openFile(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errNoFile}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

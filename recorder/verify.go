@@ -288,7 +288,7 @@ func (v *verifier) open(name string) (*os.File, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, errNotPlain
 	}
-	return v.c.root.Open(name)
+	return openFile(v.c.root, name)
 }
 
 func (v *verifier) unreadable(name string, err error) {

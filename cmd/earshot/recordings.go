@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/earshot/earshot/recorder"
 )
@@ -55,12 +56,12 @@ func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cat.Close() //nolint:errcheck // nothing was written
-	list, err := cat.List(ctx, k.Day, k.Most)
-	if err != nil {
-		return err
-	}
+	list, missed := cat.List(ctx, k.Day, k.Most)
 	if k.JSON {
-		return printJSON(p, append([]recorder.Listed{}, list...))
+		return errors.Join(printJSON(p, append([]recorder.Listed{}, list...)), missed)
+	}
+	if len(list) == 0 && missed != nil {
+		return missed
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(p.err, "earshot: no recordings in", cat.Dir(""))
@@ -79,9 +80,9 @@ func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
 			state += " (" + l.Cause + ")"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Started.UTC().Format("2006-01-02 15:04:05"), seconds(l.Seconds), state, l.Part,
-			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), l.Folder)
+			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), plain(l.Folder))
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), missed)
 }
 
 // Run exports.
@@ -194,7 +195,7 @@ func seconds(s float64) string {
 // plain makes text of the outside safe for a terminal.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if !unicode.IsPrint(r) { // control characters, and those that turn the direction of the text
 			return '?'
 		}
 		return r
