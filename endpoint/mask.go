@@ -35,6 +35,6 @@ func (c *Call) shut(by string) {
 	if by == "" {
 		return
 	}
-	c.timeline.Valve(media.ValveMasked, max(c.timeline.Zero(), 1)) // 0 would mean now
+	c.timeline.Hold(media.HolderHook, max(c.timeline.Zero(), 1), "") // 0 would mean now
 	c.post(call.Event{Type: call.EventCallMasked, Facts: map[string]any{"masked": by}})
 }

@@ -37,7 +37,7 @@
 // leave a post in the shard's mailbox, which takes effect at the next sweep, in the order of the calls; an agreement has one of its
 // own at once. Run starts one goroutine per shard, and returns when all have ended; there are no others, no timer per track and
 // no lock per packet. Sinks are called by their shard's goroutine only. A panic in a track or a sink ends that one and is counted; all others live.
-// Before Run and after it nothing moves: a channel of Close or Valve that was asked for before Run answers when it runs.
+// Before Run and after it nothing moves: a channel of Close, Hold or Release that was asked for before Run answers when it runs.
 //
 // # Limits
 //

@@ -107,8 +107,10 @@ func (l *liveTimeline) perform(p *post) {
 		l.detach(p.seat, p.cause)
 	case postEvent:
 		l.event(p.event)
-	case postValve:
+	case postHold:
 		l.mask(p)
+	case postRelease:
+		l.unmask(p)
 	case postParty:
 		if i := int(p.from) - 1; i >= 0 && i < len(l.tracks) {
 			l.tracks[i].state.Party = p.party
@@ -128,7 +130,7 @@ func (l *liveTimeline) refuse(p *post) {
 		l.shard.leave(p.track)
 	case postAttach:
 		l.shard.finish(p.seat, l.cause)
-	case postValve:
+	case postHold, postRelease:
 		close(p.reply)
 	case postClose:
 		close(p.done)
@@ -164,29 +166,6 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 			return
 		}
 	}
-}
-
-// mask moves the valve.
-func (l *liveTimeline) mask(p *post) {
-	now := l.shard.now
-	// Between two batches Final stands still, and tracks forget at each turn.
-	final := max(l.final, l.turned-l.shard.engine.cfg.ArchiveWindow)
-	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, final, now)}
-	e := call.Event{Type: call.EventMaskOff}
-	if p.valve == ValveMasked {
-		e.Type = call.EventMaskOn
-		from := max(a.From, final) // a mask that was on already may have begun before
-		for _, k := range l.tracks {
-			l.shard.guard(k, func() {
-				if reached := k.placer.mask(from, now); reached > from {
-					a.From = max(a.From, reached)
-				}
-			})
-		}
-	}
-	l.shard.out.event(e, a.From)
-	p.reply <- a // has room for the one answer
-	close(p.reply)
 }
 
 // close ends all tracks, gives out the last batch, and ends the sinks.

@@ -51,11 +51,11 @@ func TestTapSeesNothingOfWhatIsMasked(t *testing.T) {
 	c := newCrowd(t, Config{Tap: tap})
 	a := c.open(at("198.51.100.1", 4000), false)
 	c.says(a, 20)
-	a.line.Valve(ValveMasked, c.now)
+	a.line.Hold(HolderPCI, c.now, "")
 	c.sweep()
 	seen := len(tap.got)
 	c.says(a, 20)
-	a.line.Valve(ValveOpen, c.now)
+	a.line.Release(HolderPCI)
 	c.sweep()
 	if len(tap.got) != seen {
 		t.Errorf("the tap saw %d datagrams of a masked call", len(tap.got)-seen)
