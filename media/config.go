@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -38,6 +39,8 @@ type Config struct {
 	Keepalive time.Duration
 	// Tap sees all datagrams of all tracks. Nil: nobody does.
 	Tap Tap
+	// Triggers are what an agent dials to mask a call.
+	Triggers Triggers
 	// NoReports sends no RTCP; what comes is read all the same.
 	NoReports bool
 	// Log takes what a human should know. Nil discards.
@@ -92,7 +95,7 @@ func (c *Config) check() error {
 	case c.AdvertiseIP.IsUnspecified():
 		return fmt.Errorf("media: advertise ip: got %v, want an address that others can reach", c.AdvertiseIP)
 	}
-	return c.checkPorts()
+	return errors.Join(c.Triggers.check(), c.checkPorts())
 }
 
 func (c *Config) checkPorts() error {

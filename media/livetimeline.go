@@ -39,7 +39,8 @@ type liveTimeline struct {
 	shard *shard
 	zero  time.Duration // time of sample 0
 
-	valve valve // owned by the shard
+	valve    valve // owned by the shard, as the next
+	withheld withheld
 
 	// Set by newLiveTimeline, then constant.
 	info  call.Info
@@ -106,6 +107,10 @@ func (l *liveTimeline) perform(p *post) {
 	case postDetach:
 		l.detach(p.seat, p.cause)
 	case postEvent:
+		if p.event.Type == call.EventDTMF {
+			l.withhold(p.event, s.now, s.now)
+			break
+		}
 		l.event(p.event)
 	case postHold:
 		l.mask(p)
@@ -174,6 +179,7 @@ func (l *liveTimeline) close(c call.Cause) {
 	for _, k := range l.tracks {
 		s.guard(k, func() { k.end(c) })
 	}
+	l.tellDigits(forever)
 	l.tellDropped()
 	l.show()
 	s.write(l, s.now)

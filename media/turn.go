@@ -155,6 +155,10 @@ func (s *shard) turn(l *liveTimeline) {
 		l.due = min(l.due, k.due(s.now))
 		l.opening = l.opening || k.silence.left > 0 && k.agree != nil
 	}
+	if len(l.withheld.digits) > 0 {
+		l.tellDigits(s.now - s.engine.cfg.ArchiveWindow)
+		l.dirty = true
+	}
 	if l.droppedEvents.Load() > 0 {
 		l.tellDropped()
 	}
