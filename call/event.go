@@ -37,6 +37,7 @@ const (
 	EventTrackEnded    Type = "track_ended"
 	EventStreamStarted Type = "stream_started"
 	EventStreamDropped Type = "stream_dropped" // a consumer was too slow; facts: samples
+	EventRevoked       Type = "revoked"        // a mask took back what a consumer had; facts: consumer, from_samples, samples
 	EventStreamEnded   Type = "stream_ended"
 	EventDisk          Type = "disk"           // the disk did not take some audio; facts: state begun or over, samples, err
 	EventDropped       Type = "events_dropped" // a full mailbox; facts: events

@@ -57,6 +57,7 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels,
 		env: environ(c, f.info, track, cfg.channels),
 	}
+	cfg.revoked = p.tellRevoked
 	return &outlet{lane: newLane(cfg, r), program: p, track: cfg.track}
 }
 

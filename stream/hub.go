@@ -50,13 +50,14 @@ type Hub struct {
 
 // counters are Totals, counted.
 type counters struct {
-	dropped, late, running, started, restarts, givenUp, refused atomic.Int64
+	dropped, late, revoked, running, started, restarts, givenUp, refused atomic.Int64
 }
 
 // Totals counts since start, for metrics.
 type Totals struct {
 	DroppedSamples int64 // lost because a consumer was too slow, or dead
 	LateSamples    int64 // came after their place in a live stream was gone
+	RevokedSamples int64 // a mask took back what a consumer had
 	Running        int64 // programs that run
 	Started        int64 // programs that were started, restarts included
 	Restarts       int64
@@ -66,8 +67,8 @@ type Totals struct {
 
 // Options of one call's streams.
 type Options struct {
-	// Notify takes events for the call's record: stream_started, stream_dropped, stream_ended. It must not block; it is
-	// called from goroutines of Run. Nil discards.
+	// Notify takes events for the call's record: stream_started, stream_dropped, revoked, stream_ended. It must not block; it is
+	// called from goroutines of Run and, with revoked, by the sink's caller. Nil discards.
 	Notify func(call.Event)
 }
 
@@ -176,7 +177,7 @@ func (h *Hub) Open(info call.Info, o Options) media.Sink {
 func (h *Hub) Totals() Totals {
 	c := &h.count
 	return Totals{
-		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), Running: c.running.Load(), Started: c.started.Load(),
+		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
 	}
 }

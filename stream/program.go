@@ -241,6 +241,12 @@ func (p *program) tellLost() {
 	})
 }
 
+// tellRevoked puts into the call's record what a mask took back that the consumer has already.
+func (p *program) tellRevoked(from, samples int64) {
+	p.hub.count.revoked.Add(samples)
+	p.eventAt(call.EventRevoked, from, map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from})
+}
+
 func (p *program) event(t call.Type, facts map[string]any) { p.eventAt(t, 0, facts) }
 
 func (p *program) eventAt(t call.Type, pos int64, facts map[string]any) {
