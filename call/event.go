@@ -31,8 +31,9 @@ const (
 	EventResume        Type = "resume"
 	EventDTMF          Type = "dtmf" // facts: digit, duration_samples
 	EventNoMedia       Type = "no_media"
-	EventMaskOn        Type = "mask_on"
-	EventMaskOff       Type = "mask_off"
+	EventMaskOn        Type = "mask_on"   // audio is held back from then on; facts: by (pci, hook, hold, consent), why
+	EventMaskOff       Type = "mask_off"  // facts: by; audio goes out again once nobody holds it back
+	EventMaskOver      Type = "mask_over" // nobody ended a mask in its time, so it ended by itself; facts: by
 	EventLegEnded      Type = "leg_ended" // facts: cause
 	EventTrackEnded    Type = "track_ended"
 	EventStreamStarted Type = "stream_started"

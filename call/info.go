@@ -29,4 +29,6 @@ type Info struct {
 	Obstacle string
 	// Masked says on whose word the audio is held back from the first sample on, such as "hook"; empty: it is not.
 	Masked string
+	// Masks are those that last when the part begins.
+	Masks []Mask
 }

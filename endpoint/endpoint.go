@@ -43,6 +43,9 @@ type Endpoint struct {
 	owed   []missedCall      // records of missed calls that the disk did not take yet
 	older  older             // the process that we took over from
 	past   []pastCall        // the newest calls that are over
+
+	book  *maskBook // set by New, then constant
+	masks maskCounts
 }
 
 // New checks the configuration and opens what it owns: the recordings' folder and its lock.
@@ -60,6 +63,13 @@ func New(cfg Config) (*Endpoint, error) {
 		e.turn.give()
 	}
 	cfg.Media.Log = cfg.Log
+	if t := &cfg.Media.Triggers; t.On != "" || t.Off != "" {
+		t.To = e
+	}
+	e.book = newMaskBook("")
+	if cfg.Record != nil {
+		e.book = newMaskBook(cfg.Record.Dir)
+	}
 	engine, err := media.New(cfg.Media)
 	if err != nil {
 		return nil, err
@@ -74,7 +84,7 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	if cfg.Record != nil {
 		rc := *cfg.Record
-		rc.Log, rc.Standby = cfg.Log, cfg.Standby
+		rc.Log, rc.Standby, rc.Masks = cfg.Log, cfg.Standby, e.book.masks
 		if e.store, err = recorder.New(rc); err != nil {
 			return nil, errors.Join(err, e.Close())
 		}
@@ -152,6 +162,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		case <-retry.C:
 			e.recordOwed()
 			e.keepRegistrations()
+			e.book.sweep(time.Now())
 		case c := <-e.fresh:
 			calls.Go(func() { c.run(up) })
 		case m := <-e.missed:

@@ -16,6 +16,8 @@ type Figures struct {
 	Stream        stream.Totals
 	Requests      map[string]int64 // REST requests by class
 	LoggedIn      bool             // every supervisor is
+	Masks         map[string]int64 // that were begun, by holder
+	Unmasks       map[string]int64 // that ended while the call went on
 	Waiting       int64            // wanted calls that the pool has no room for
 }
 
@@ -28,6 +30,7 @@ func (e *Endpoint) Figures() Figures {
 			f.DiskFreeBytes = n
 		}
 	}
+	f.Masks, f.Unmasks = e.masks.figures()
 	f.Tracks = int64(e.engine.Totals().Tracks)
 	for _, p := range e.pools {
 		for k, v := range p.sup.Requests() {

@@ -109,6 +109,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 			f()
 		}
 		l.noteHold(streams)
+		l.call.heed()
 	}
 	return locals, commit, undo, nil
 }
@@ -188,9 +189,6 @@ func (l *leg) Established(d *sip.Dialog) {
 
 // Digit hands a digit that came by INFO on as an event.
 func (l *leg) Digit(digit string, d time.Duration) {
-	if l.call.description().Masked != "" {
-		return // no event sees what the valve holds
-	}
 	l.call.post(call.Event{Type: call.EventDTMF, Leg: l.id, Facts: map[string]any{
 		"digit": digit, "duration_samples": d.Milliseconds() * media.SampleRate / 1000, "by": "info",
 	}})

@@ -243,6 +243,7 @@ func (c *Call) record(pt *part) {
 		return
 	}
 	info := c.describe(pt)
+	info.Masks = c.heldBack()
 	rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: pt.zero})
 	c.mu.Lock()
 	pt.rec, pt.recErr = rec, err

@@ -73,7 +73,8 @@ type CallStatus struct {
 	ID      string        `json:"id"`
 	State   string        `json:"state"`
 	Agent   string        `json:"agent,omitempty"`
-	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back
+	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back: pci, hook, hold, consent, or several
+	Masks   []MaskStatus  `json:"masks,omitempty"`
 	Started time.Time     `json:"started"`
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
@@ -290,8 +291,9 @@ func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
 func (c *Call) status() CallStatus {
 	held := c.heldLines()
 	c.mu.Lock()
-	s := CallStatus{ID: c.id, Agent: c.agent, Masked: c.info.Masked, Started: c.started, Legs: len(c.legs)}
+	s := CallStatus{ID: c.id, Agent: c.agent, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
+	s.Masks, s.Masked = c.masks(), byWhom(c.heldBack())
 	live, onHold := 0, 0
 	for _, t := range c.states() {
 		h := held[trackLine{t.Leg, t.Line}]

@@ -48,6 +48,8 @@ type Manifest struct {
 	Missing   []Missing   `json:"missing,omitempty"`
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
 	Gaps []Missing `json:"gaps,omitempty"`
+	// Masks are the stretches whose audio was held back, by whose word each.
+	Masks []Mask `json:"masks,omitempty"`
 	// Late is what went unheard before sample 0.
 	Late  *Late  `json:"late,omitempty"`
 	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one

@@ -208,6 +208,7 @@ func cloneInfo(i call.Info) call.Info {
 	i.Earlier = append([]string(nil), i.Earlier...)
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
+	i.Masks = append([]call.Mask(nil), i.Masks...)
 	return i
 }
 

@@ -195,6 +195,11 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	m.State, m.Audio = StateNoMedia, nil
 	for i := range m.Tracks {
 		m.Tracks[i].cutAt(samples)
+	}
+	if err := s.remaskRepaired(folder, m, l, samples); err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	for i := range m.Tracks {
 		if err := s.repairSpans(folder, &m.Tracks[i]); err != nil {
 			return fmt.Errorf("repair: %w", err)
 		}

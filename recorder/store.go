@@ -45,6 +45,8 @@ type Config struct {
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
+	// Masks, if not nil, is asked by a repair.
+	Masks Masks
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
 	// Log takes what goes wrong; nil discards.
@@ -253,6 +255,7 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if err := s.makeFolder(r, info.ID); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
+	r.w.notes.masks = info.Masks
 	r.w.info, r.w.unlisted, r.w.unlistedDay = info, true, true
 	r.w.img = image{layout: newLayout(s.cfg.Format, r.seating.channels), done: r.pieceDone}
 	r.inbox.info, r.inbox.in = info, newBuffer()

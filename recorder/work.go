@@ -59,6 +59,7 @@ type fault struct {
 type shown struct {
 	tracks  []trackKey
 	spans   int
+	masks   []call.Mask
 	samples int64 // of all tracks together
 	at      time.Time
 }
@@ -292,7 +293,7 @@ func (r *Recording) list() error {
 
 // stale tells whether the live manifest has to be written anew.
 func (w *work) stale(now time.Time, open int) bool {
-	if w.shown.at.IsZero() || !slices.Equal(w.shown.tracks, w.keys()) {
+	if w.shown.at.IsZero() || !slices.Equal(w.shown.tracks, w.keys()) || !slices.Equal(w.shown.masks, w.notes.masks) {
 		return true
 	}
 	// The more spans, the longer a manifest takes, and the more recordings, the more of them: it is written the less often.
@@ -329,7 +330,7 @@ func (r *Recording) showLive(now time.Time, durable bool) error {
 	}
 	if durable {
 		spans, samples := w.count()
-		w.shown, w.unlisted = shown{w.keys(), spans, samples, now}, true
+		w.shown, w.unlisted = shown{w.keys(), spans, slices.Clone(w.notes.masks), samples, now}, true
 	}
 	return nil
 }

@@ -17,3 +17,11 @@ func (s *Supervisor) Masked(session string) bool {
 	defer s.mu.Unlock()
 	return s.core.masked(session)
 }
+
+// Held says whether a monitored agent has put the session's call on hold, as RingCentral shows it.
+func (s *Supervisor) Held(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.core.sessions[session]
+	return x != nil && x.inCall && x.held
+}
