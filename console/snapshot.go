@@ -34,6 +34,10 @@ type Snapshot struct {
 	Tracks       int64            // open now
 	MediaQuality map[string]int64 // live tracks by the quality of their newest 10 s
 
+	CallsMasked map[string]int64 // live calls whose audio is held back, by whose word
+	Masks       map[string]int64 // that were begun, by whose word, since start
+	Unmasks     map[string]int64 // that ended while their call went on
+
 	DiskFreeBytes  int64 // of the recordings' file system; negative: not known
 	RecorderErrors int64
 	Recordings     int64 // open now
@@ -41,6 +45,7 @@ type Snapshot struct {
 
 	StreamDroppedSamples int64
 	StreamLateSamples    int64
+	StreamRevokedSamples int64
 	StreamPrograms       int64 // running now
 	StreamRestarts       int64
 	StreamGivenUp        int64

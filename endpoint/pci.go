@@ -26,8 +26,10 @@ const (
 type MaskRequest struct {
 	Back time.Duration // how far back; 0: from now on
 	For  time.Duration // 0: until Unmask, Config.MaskMax at most
-	Why  string
 }
+
+// ErrBadMask is what Mask returns, wrapped, for what can't be.
+var ErrBadMask = errors.New("bad mask")
 
 // Masked is what became of a mask.
 type Masked struct {
@@ -64,19 +66,19 @@ type press struct {
 }
 
 // Mask holds back the audio of a call, by its id or its agent's extension number, or of the only one. The answer comes when it holds, and when
-// a restart would know of it. ErrNoCall: there is no such call.
+// a restart would know of it. Who asks, and why, the context says (package who). ErrNoCall: there is no such call.
 func (e *Endpoint) Mask(ctx context.Context, id, agent string, req MaskRequest) (Masked, error) {
 	switch {
 	case req.Back < 0 || req.For < 0:
-		return Masked{}, errors.New("mask: a negative time")
+		return Masked{}, fmt.Errorf("%w: back %v, for %v: want no negative time", ErrBadMask, req.Back, req.For)
 	case req.For > e.cfg.MaskMax:
-		return Masked{}, fmt.Errorf("mask: for %v: want %v at most (record.mask.max)", req.For, e.cfg.MaskMax)
+		return Masked{}, fmt.Errorf("%w: for %v: want %v at most (record.mask.max)", ErrBadMask, req.For, e.cfg.MaskMax)
 	}
 	c, err := e.here(id, agent)
 	if err != nil {
 		return Masked{}, err
 	}
-	return c.setMask(who.Because(ctx, req.Why), max(e.engine.Now()-req.Back, c.timeline.Zero(), 1), req.For)
+	return c.setMask(ctx, max(e.engine.Now()-req.Back, c.timeline.Zero(), 1), req.For)
 }
 
 // Unmask ends what Mask began; audio goes out again if nobody else holds it back.

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -95,7 +94,10 @@ func (c *Config) check() error {
 	case c.AdvertiseIP.IsUnspecified():
 		return fmt.Errorf("media: advertise ip: got %v, want an address that others can reach", c.AdvertiseIP)
 	}
-	return errors.Join(c.Triggers.check(), c.checkPorts())
+	if err := c.Triggers.Check(); err != nil {
+		return fmt.Errorf("media: triggers: %w", err)
+	}
+	return c.checkPorts()
 }
 
 func (c *Config) checkPorts() error {

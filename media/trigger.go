@@ -29,14 +29,15 @@ type Dialled interface {
 	Dialled(call string, on bool, at time.Duration)
 }
 
-func (t *Triggers) check() error {
+// Check says what is wrong with them.
+func (t *Triggers) Check() error {
 	for _, w := range []string{t.On, t.Off} {
 		if w != "" && (len(w) < minTrigger || len(w) > maxTrigger || strings.Trim(w, digitNames) != "") {
-			return fmt.Errorf("media: trigger: got %q, want %d to %d of %s", w, minTrigger, maxTrigger, digitNames)
+			return fmt.Errorf("keys: got %q, want %d to %d of %s", w, minTrigger, maxTrigger, digitNames)
 		}
 	}
 	if t.On != "" && t.Off != "" && (strings.Contains(t.On, t.Off) || strings.Contains(t.Off, t.On)) {
-		return fmt.Errorf("media: triggers: %q and %q: one is a part of the other", t.On, t.Off)
+		return fmt.Errorf("keys %q and %q: one is a part of the other", t.On, t.Off)
 	}
 	return nil
 }

@@ -78,6 +78,17 @@ func TestAgentsKeysMaskAndAreToldToNobody(t *testing.T) {
 	}
 }
 
+// TestAKeyThatMayBeginATriggerWaitsForTheNext: three keys take longer than the archive window.
+func TestAKeyThatMayBeginATriggerWaitsForTheNext(t *testing.T) {
+	for keyed, want := range map[string]string{"*11": "", "*12": "*12"} {
+		r, p := dialling(t, "*11", "")
+		r.send(keys(500*ms, 1700*ms, 105, keyed)...).until(12 * time.Second).close()
+		if got := r.tape.dialled(); got != want || (len(p.got) == 1) != (want == "") {
+			t.Errorf("%s: told %q, triggers %q; want %q", keyed, got, p.got, want)
+		}
+	}
+}
+
 func join(s []string) string { return strings.Join(s, ",") }
 
 func TestOnlyAnAgentsKeysAreATrigger(t *testing.T) {

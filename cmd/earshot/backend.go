@@ -41,6 +41,7 @@ func (s source) Snapshot() console.Snapshot {
 		MediaQuality:  st.Quality,
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
+		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
 		SuperviseRequests: n.Requests, SuperviseWaiting: n.Waiting, LoggedIn: n.LoggedIn,
 	}
@@ -55,8 +56,14 @@ func (s source) Snapshot() console.Snapshot {
 	for _, s := range []endpoint.State{endpoint.StateJoining, endpoint.StateLive, endpoint.StateHeld} {
 		out.Calls[s.String()] = 0
 	}
+	for by := range n.Masks {
+		out.CallsMasked[by] = 0
+	}
 	for _, c := range st.Calls {
 		out.Calls[c.State]++
+		for _, m := range c.Masks {
+			out.CallsMasked[m.By]++
+		}
 	}
 	out.Calls["wanted"], out.Calls["excused"], out.Calls["released"] = 0, 0, 0
 	for _, c := range st.Waiting {

@@ -59,6 +59,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Media: media.Config{
 			ListenIP: addr(c.Media.ListenIP), AdvertiseIP: addr(c.Media.AdvertiseIP), PortMin: c.Media.Ports.Min, PortMax: c.Media.Ports.Max,
 			LiveWait: c.Media.LiveWait, ArchiveWindow: c.Media.ArchiveWindow, Keepalive: c.Media.Keepalive, NoReports: !c.Media.RTCP,
+			Triggers: media.Triggers{On: c.Record.Mask.DTMFOn, Off: c.Record.Mask.DTMFOff},
 		},
 		Record: &recorder.Config{
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,
@@ -67,6 +68,8 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
+		MaskMax:        c.Record.Mask.Max,
+		MaskHolds:      c.Record.OnHold == "mask",
 		AnswerAsked:    c.SIP.Answer == "asked",
 		Log:            log,
 	}

@@ -113,7 +113,16 @@ type Record struct {
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	Mask     Mask     `key:"mask"`
+	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+}
+
+// Mask is how people hold back what is said.
+type Mask struct {
+	Max     Duration `key:"max" default:"10m" min:"1s" max:"24h" help:"a mask that nobody ended ends after so long, loudly (docs/masking.md)"`
+	DTMFOn  string   `key:"dtmf_on" help:"keys that an agent dials to mask the call, such as *1; default none"`
+	DTMFOff string   `key:"dtmf_off" help:"keys that end the mask, such as *2"`
 }
 
 // Channels says which side goes where.
