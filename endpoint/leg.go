@@ -130,7 +130,9 @@ func (l *leg) open(s offer.Stream, remote netip.AddrPort, wider bool) (*media.Tr
 	switch {
 	case err == nil:
 	case errors.Is(err, media.ErrNoPort):
-		return nil, errors.Join(&sip.Refusal{Code: 486, Reason: "Busy Here"}, err)
+		return nil, &sip.Refusal{Code: 486, Reason: "Busy Here", Cause: call.Cause{
+			Code: call.CodeNoCapacity, Text: "media.ports: " + err.Error() + "; widen the range, or end what else has them",
+		}}
 	case s.IPv6:
 		return nil, fmt.Errorf("%w: %w", sip.ErrNotAcceptable, err)
 	default:
