@@ -26,6 +26,7 @@ func (r *Recording) describe() *Manifest {
 	if r.previous != "" {
 		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}
 	}
+	m.Consent = consentIn(w.info.Consent)
 	m.Masks = masksIn(w.notes.masks, r.started, m.Samples)
 	for _, t := range w.tracks {
 		m.Tracks = append(m.Tracks, w.describe(t))

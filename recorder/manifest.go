@@ -48,6 +48,8 @@ type Manifest struct {
 	Missing   []Missing   `json:"missing,omitempty"`
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
 	Gaps []Missing `json:"gaps,omitempty"`
+	// Consent is the ground on which the call was recorded, as the user stated it.
+	Consent *Consent `json:"consent,omitempty"`
 	// Masks are the stretches whose audio was held back, by whose word each.
 	Masks []Mask `json:"masks,omitempty"`
 	// Late is what went unheard before sample 0.

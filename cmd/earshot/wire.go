@@ -69,6 +69,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
 		MaskMax:        c.Record.Mask.Max,
+		Consent:        endpoint.ConsentConfig{Mode: c.Record.Consent.Mode, Basis: c.Record.Consent.Basis, Until: c.Record.Consent.Until},
 		MaskHolds:      c.Record.OnHold == "mask",
 		AnswerAsked:    c.SIP.Answer == "asked",
 		Log:            log,

@@ -73,6 +73,7 @@ func (l *Loaded) check() []error {
 	}
 	l.checkFiles(fail)
 	l.checkMask(fail)
+	l.checkConsent(fail)
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
 	}

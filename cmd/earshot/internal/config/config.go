@@ -113,9 +113,17 @@ type Record struct {
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	Consent  Consent  `key:"consent"`
 	Mask     Mask     `key:"mask"`
 	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+}
+
+// Consent is on what ground calls are recorded. One word in its place is its mode.
+type Consent struct {
+	Mode  string `key:"mode" short:"true" oneof:"assumed,required" help:"assumed: every call may be recorded, basis says why; required: each call is held back until somebody consents; default: not stated, which is told (docs/consent.md)"`
+	Basis string `key:"basis" help:"on what ground, in your words: it stands in each recording.json"`
+	Until string `key:"until" default:"mask" oneof:"mask,memory" help:"what is said before consent: silence for good, or 30 s of it wait in memory"`
 }
 
 // Mask is how people hold back what is said.
