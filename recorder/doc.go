@@ -51,8 +51,10 @@
 //	  - The time is [call.Info].Started, UTC. In <call-id> only [A-Za-z0-9_-] is kept, others become _, cut to 48; where that
 //	    changed anything, _ and the first 8 hex digits of the original's SHA-256 follow. _<n>, from 2, tells recordings of one
 //	    call and second apart.
-//	  - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for mu-law fact, data. PCM: tag 1, 16 bit, samples at octet
-//	    80. Mu-law: tag 7, 8 bit, samples at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
+//	  - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for G.711 fact, data. PCM: tag 1, 16 bit, samples at octet
+//	    80. Mu-law: tag 7, A-law: tag 6, 8 bit, at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
+//	  - Octets are stored bit for bit by [FormatMulaw]: audio.wav has the law of what was laid into it first; what comes in the other
+//	    one is transcoded there, and as it came in audio-<track>.wav, an [OctetsFile], whose index is the position on the track.
 //	  - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
 //	    the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
 //	    after the last manifest of a process that was killed: in the file as far as it was received; or a hole that media left). No spans touch that
@@ -68,7 +70,7 @@
 //	  - A later part of the same call names the one before in previous, with the SHA-256 of its recording.json.
 //	  - events.jsonl holds one [call.Event] a line; a torn last line is cut off at the next start.
 //
-// WAV: "Multimedia Programming Interface and Data Specifications 1.0" (RIFF) and RFC 2361. Mu-law: ITU-T G.711.
+// WAV: "Multimedia Programming Interface and Data Specifications 1.0" (RIFF) and RFC 2361. Both laws: ITU-T G.711.
 //
 // # Testing
 //

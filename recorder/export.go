@@ -222,9 +222,12 @@ func (x *mixer) read(r laid, first, n int64) error {
 	for i := range int(to - from) {
 		b := x.raw[i*block+r.channel*width:]
 		v := int16(0)
-		if l.tag == tagMulaw {
+		switch l.tag {
+		case tagMulaw:
 			v = ulawLinear[b[0]]
-		} else {
+		case tagAlaw:
+			v = alawLinear[b[0]]
+		default:
 			v = int16(binary.LittleEndian.Uint16(b))
 		}
 		x.in[from-first+int64(i)] = float32(v)

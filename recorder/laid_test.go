@@ -27,7 +27,7 @@ func folder(t testing.TB, m *Manifest, format string, channels ...[]int16) strin
 			two := binary.LittleEndian.AppendUint16(nil, uint16(c[i]))
 			if format == FormatMulaw {
 				one := []byte{0}
-				payload{data: two}.toUlaw(one, 1)
+				payload{data: two}.toLaw(false, one, 1)
 				two = one
 			}
 			audio = append(audio, two...)
@@ -95,7 +95,7 @@ func TestAnExportIsTheAudioAsItIs(t *testing.T) {
 			for i, v := range want {
 				if format == FormatMulaw {
 					one := []byte{0}
-					payload{data: binary.LittleEndian.AppendUint16(nil, uint16(v))}.toUlaw(one, 1)
+					payload{data: binary.LittleEndian.AppendUint16(nil, uint16(v))}.toLaw(false, one, 1)
 					v = ulawLinear[one[0]]
 				}
 				if got[ch][i] != v {

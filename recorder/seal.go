@@ -89,6 +89,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 		}
 		w.audioShut = true
 	}
+	if err := w.closeOctets(); err != nil {
+		return m, err
+	}
 	if err := w.log.close(); err != nil {
 		return m, err
 	}
@@ -100,7 +103,7 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	}
 	r.conclude(m, j.cause, ended)
 	if m.Samples > 0 {
-		a, err := r.s.digest(r.file(AudioName), r.s.cfg.Format)
+		a, err := r.s.digest(r.file(AudioName), w.img.layout.format())
 		if err != nil {
 			return m, err
 		}

@@ -54,7 +54,8 @@ type Config struct {
 // The formats and fills.
 const (
 	FormatWAV   = "wav"   // PCM, 16 bit
-	FormatMulaw = "mulaw" // G.711 mu-law; PCMU octets are stored as they came
+	FormatMulaw = "mulaw" // G.711, octets are stored as they came; in A-law where the first of them are
+	FormatAlaw  = "alaw"  // only in manifests: what FormatMulaw makes of calls in A-law
 	FillSilence = "silence"
 	FillConceal = "conceal" // what the speech before suggests, for 60 ms at most (media.Concealer)
 )
