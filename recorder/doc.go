@@ -55,6 +55,7 @@
 //	    80. Mu-law: tag 7, A-law: tag 6, 8 bit, at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
 //	  - Octets are stored bit for bit by [FormatMulaw]: audio.wav has the law of what was laid into it first; what comes in the other
 //	    one is transcoded there, and as it came in audio-<track>.wav, an [OctetsFile], whose index is the position on the track.
+//	  - call.vcon.json, with [Config].VCon, is package vcon's, made when the folder is sealed.
 //	  - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
 //	    the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
 //	    after the last manifest of a process that was killed: in the file as far as it was received; or a hole that media left). No spans touch that

@@ -215,6 +215,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	if m.Previous != nil {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
 	}
+	if err := s.putVCon(folder, m); err != nil {
+		return err
+	}
 	if m.Files, err = s.listFiles(folder); err != nil {
 		return err
 	}

@@ -112,6 +112,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	if m.Previous != nil {
 		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
 	}
+	if err := r.s.putVCon(r.folder(), m); err != nil {
+		return m, err
+	}
 	var err error
 	if m.Files, err = r.s.listFiles(r.folder()); err != nil {
 		return m, err

@@ -45,6 +45,8 @@ type Config struct {
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
+	// VCon has an IETF vCon written into each folder, see package vcon.
+	VCon bool
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
 	// Log takes what goes wrong; nil discards.

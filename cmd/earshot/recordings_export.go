@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,8 +17,11 @@ import (
 	"github.com/earshot/earshot/recorder"
 )
 
-// formatWAV is what is written without ffmpeg.
-const formatWAV = "wav"
+// What is written without ffmpeg.
+const (
+	formatWAV  = "wav"
+	formatVCon = "vcon"
+)
 
 type exportCmd struct {
 	Track     string `placeholder:"ROLE|N|mix" help:"one party (agent, customer, ...), one track by its number, or all in one channel; default the channels as they are"`
@@ -25,7 +29,9 @@ type exportCmd struct {
 	Align     bool   `help:"lay each track by the best estimate of offset and drift; the recording itself stays as it is"`
 	From      string `placeholder:"TIME" help:"from there on: 90s, 1m30s, 1:30 or 0:01:30.5 after the recording's beginning"`
 	To        string `placeholder:"TIME" help:"up to there; default the end"`
-	Format    string `placeholder:"wav|flac|opus" help:"default by the name of --out, else wav; flac and opus need ffmpeg"`
+	Format    string `placeholder:"wav|flac|opus|vcon" help:"default by the name of --out, else wav; flac and opus need ffmpeg; vcon is a description, JSON"`
+	Inline    bool   `help:"with --format vcon: the audio in it, up to 64 MiB"`
+	URL       string `name:"url" placeholder:"URL" help:"with --format vcon: where audio.wav can be had (https)"`
 	Tags      string `default:"call" placeholder:"none|call|people" help:"what the file tells of itself (bext, LIST INFO): nothing, the call and its channels, or names and numbers too; default call"`
 	Out       string `short:"o" placeholder:"FILE" help:"where to; default standard output"`
 	Why       string `placeholder:"TEXT" help:"the reason, for the evidence log"`
@@ -38,12 +44,18 @@ func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("recordings export: %w", err)}
 	}
-	if k.Out == "" && isTerminal(p.out) {
+	if k.Out == "" && k.format() != formatVCon && isTerminal(p.out) {
 		return &usageError{err: errors.New("recordings export: audio is not for a terminal"), hint: "--out FILE, or redirect the output"}
 	}
 	dir, err := k.folder(c, p)
 	if err != nil {
 		return err
+	}
+	if k.format() == formatVCon {
+		k.note(ctx, c, p, dir)
+		return deliver(k.Out, p.out, func(w io.Writer) error {
+			return recorder.WriteVCon(w, dir, recorder.VConConfig{URL: k.URL, Inline: k.Inline})
+		})
 	}
 	e, err := recorder.OpenExport(dir, cfg)
 	if errors.Is(err, recorder.ErrNoAudio) {
@@ -104,6 +116,8 @@ func (k exportCmd) format() string {
 		return recorder.EncodeFLAC
 	case ".opus":
 		return recorder.EncodeOpus
+	case ".vcon":
+		return formatVCon
 	}
 	return formatWAV
 }
@@ -120,9 +134,22 @@ func (k exportCmd) config() (cfg recorder.ExportConfig, err error) {
 		return cfg, fmt.Errorf("--channels: got %q, want mono or stereo", k.Channels)
 	}
 	switch k.format() {
+	case formatVCon:
+		if k.Track+k.Channels+k.From+k.To != "" || k.Align {
+			return cfg, errors.New("--format vcon describes the whole recording: without --track, --channels, --from, --to, --align")
+		}
 	case formatWAV, recorder.EncodeFLAC, recorder.EncodeOpus:
+		if k.Inline || k.URL != "" {
+			return cfg, errors.New("--inline and --url are for --format vcon")
+		}
 	default:
-		return cfg, fmt.Errorf("--format: got %q, want wav, flac or opus", k.Format)
+		return cfg, fmt.Errorf("--format: got %q, want wav, flac, opus or vcon", k.Format)
+	}
+	if u, err := url.Parse(k.URL); k.URL != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+		return cfg, fmt.Errorf("--url: got %q, want one such as https://records.example.com/audio.wav", k.URL)
+	}
+	if k.Inline && k.URL != "" {
+		return cfg, errors.New("--inline and --url: want one of them")
 	}
 	switch k.Tags {
 	case recorder.TagsNone, recorder.TagsCall, recorder.TagsPeople:
