@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"internal/who":         {},
 	"internal/memnet":      {},
 	"internal/oracle":      {"internal/ringsim/..."},
+	"internal/strict":      {"recorder"},
 	"internal/ringsim/...": {"internal/ringsim/..."},
 	"supervise":            {},
 	"sip":                  {"sip/offer"},

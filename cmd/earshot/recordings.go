@@ -22,6 +22,7 @@ type recordedCmd struct {
 	List   listCmd   `cmd:"" help:"what lies in record.dir, newest first"`
 	Show   showCmd   `cmd:"" help:"a recording's manifest in words"`
 	Export exportCmd `cmd:"" help:"a recording, or part of one, as WAV, FLAC or Opus"`
+	Schema schemaCmd `cmd:"" help:"the JSON Schema of recording.json, or of a line of events.jsonl"`
 	Verify verifyCmd `cmd:"" help:"whether the recordings are as they were signed, and none is missing"`
 }
 

@@ -213,12 +213,15 @@ func TestOnlyGlobalNumbersAreTel(t *testing.T) {
 
 func TestWhatCantBeAVConIsRefused(t *testing.T) {
 	for name, f := range map[string]func() error{
-		"no JSON":      func() error { _, err := vcon.Build([]byte("{"), nil, vcon.Options{}); return err },
-		"version":      func() error { _, err := vcon.Build([]byte(`{"version":2}`), nil, vcon.Options{}); return err },
-		"rate":         func() error { _, err := vcon.Build([]byte(`{"version":1}`), nil, vcon.Options{}); return err },
-		"hash":         func() error { _, err := vcon.Build(example(t), nil, vcon.Options{SHA512: []byte{1}}); return err },
-		"url":          func() error { _, err := vcon.Build(example(t), nil, vcon.Options{URL: "http://x/y"}); return err },
-		"events break": func() error { _, err := vcon.Build(example(t), iotest.ErrReader(errors.New("EIO")), vcon.Options{}); return err },
+		"no JSON": func() error { _, err := vcon.Build([]byte("{"), nil, vcon.Options{}); return err },
+		"version": func() error { _, err := vcon.Build([]byte(`{"version":2}`), nil, vcon.Options{}); return err },
+		"rate":    func() error { _, err := vcon.Build([]byte(`{"version":1}`), nil, vcon.Options{}); return err },
+		"hash":    func() error { _, err := vcon.Build(example(t), nil, vcon.Options{SHA512: []byte{1}}); return err },
+		"url":     func() error { _, err := vcon.Build(example(t), nil, vcon.Options{URL: "http://x/y"}); return err },
+		"events break": func() error {
+			_, err := vcon.Build(example(t), iotest.ErrReader(errors.New("EIO")), vcon.Options{})
+			return err
+		},
 	} {
 		if err := f(); err == nil || !strings.HasPrefix(err.Error(), "vcon: ") {
 			t.Errorf("%s: got %v, want an error", name, err)
