@@ -38,7 +38,7 @@
 // the same. From 32 open recordings on they are made durable with one sync of the file system; what headers name is then a round
 // older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A recording has at most 256 tracks; a loss map some thousand spans in memory, the older ones being in a file
 // beside the recording, and 32,768 where that can't be written, then totals; a file 4 GiB (37 h of stereo
-// PCM). An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
+// PCM). A track in another law than audio.wav's has a file, 16 KiB of memory and a descriptor more. An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
 // ([Store.Release], [Store.Claim]) leaves it alone. A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
 // two for a million.
 //
