@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -235,5 +236,50 @@ func TestALawThatChangesWithEachPacketIsBounded(t *testing.T) {
 		if own.data[pos] != want {
 			t.Fatalf("octet %d: got %02x, want %02x", pos, own.data[pos], want)
 		}
+	}
+}
+
+// unwilling fails the first writes over what it holds: those of a mask.
+type unwilling struct {
+	recorder.BlockFile
+	end   *int64
+	fails *atomic.Int64
+}
+
+func (f unwilling) WriteAt(b []byte, at int64) (int, error) {
+	if at >= 94 && at < *f.end && f.fails.Add(-1) >= 0 {
+		return 0, syscall.EIO
+	}
+	*f.end = max(*f.end, at+int64(len(b)))
+	return f.BlockFile.WriteAt(b, at)
+}
+
+func TestAMaskIsTriedAgainUntilItCoversTheOctetsToo(t *testing.T) {
+	var fails atomic.Int64
+	fails.Store(2)
+	s, _ := start(t, mulaw, func(s *recorder.Store) {
+		s.Wrap(func(name string, f recorder.BlockFile) recorder.BlockFile {
+			if filepath.Base(name) == "audio-2.wav" {
+				return unwilling{f, new(int64), &fails}
+			}
+			return f
+		})
+	})
+	r := open(t, s, stereoInfo("mask"))
+	customer, agent := newTalker(1, call.RoleCustomer, 0), newTalker(2, call.RoleAgent, 0)
+	agent.Law = media.LawPCMA
+	r.Write(batch(0, append(customer.speaks(50), agent.speaks(50)...), customer, agent))
+	before := s.Counters().Syncs
+	eventually(t, "a sync", func() bool { return s.Counters().Syncs > before })
+	r.Write(batch(1, []media.Frame{agent.behind(media.KindMasked, 100, 1000)}, customer, agent))
+	before = s.Counters().Syncs
+	eventually(t, "syncs", func() bool { return s.Counters().Syncs > before+2 })
+	res, m := seal(t, r)
+	own := readWaveFile(t, filepath.Join(res.Dir, "audio-2.wav"))
+	if !bytes.Equal(own.data[100:1100], bytes.Repeat([]byte{0xD5}, 1000)) || own.data[99] != voice(2, 99) || own.data[1100] != voice(2, 1100) {
+		t.Error("what the mask covers is in audio-2.wav")
+	}
+	if fails.Load() >= 0 || m.State != recorder.StateRecorded {
+		t.Errorf("the disk failed %d times too few, state %s, missing %+v", fails.Load()+1, m.State, m.Missing)
 	}
 }
