@@ -109,11 +109,12 @@ type Device struct {
 // Record is where and how calls are recorded.
 type Record struct {
 	Dir      string   `key:"dir" default:"recordings" help:"folder of the recordings"`
-	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, in a WAV file"`
+	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, bit for bit, also in A-law"`
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+	VCon     bool     `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
 }
 
 // Channels says which side goes where.
