@@ -93,6 +93,9 @@ type Consumer struct {
 	roots *x509.CertPool
 }
 
+// Check tells all that is wrong with the consumer: an error for each, which begins with the key and a colon.
+func (c Consumer) Check() error { return c.check() }
+
 // check completes the consumer, and tells all that is wrong with it.
 func (c *Consumer) check() error {
 	errs := []error{c.preset()}
