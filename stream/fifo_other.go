@@ -7,6 +7,6 @@ import (
 	"os"
 )
 
-func openFIFO(string) (*os.File, error) {
-	return nil, errors.Join(errNoFIFO, errNoReader, errors.ErrUnsupported)
-}
+func makeFIFO(string) error { return errors.ErrUnsupported }
+
+func openFIFO(string) (*os.File, error) { return nil, errors.Join(errNoFIFO, errNoReader) }

@@ -9,11 +9,10 @@ import (
 	"syscall"
 )
 
+func makeFIFO(name string) error { return syscall.Mkfifo(name, 0o600) }
+
 // openFIFO opens a FIFO for writing, if somebody reads it.
 func openFIFO(name string) (*os.File, error) {
-	if err := syscall.Mkfifo(name, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
 	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ENXIO) {
 		return nil, errNoReader

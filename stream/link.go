@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,8 @@ var errLeft = errors.New("the consumer closed the connection")
 // The ring keeps what comes meanwhile.
 type link struct {
 	outlook
-	about about // set by newLink, then constant
+	about about  // set by newLink, then constant
+	made  string // a FIFO of ours, owned by run
 }
 
 func newLink(o outlook, info call.Info, track *media.TrackState) *link {
@@ -33,6 +35,11 @@ func newLink(o outlook, info call.Info, track *media.TrackState) *link {
 func (l *link) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.ring.end)
 	defer stop()
+	defer func() {
+		if l.made != "" {
+			_ = os.Remove(l.made)
+		}
+	}()
 	var wait time.Duration
 	var over time.Time // since when the call has ended, and something is left for the consumer
 	for {

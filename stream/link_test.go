@@ -381,6 +381,9 @@ func TestUnixSocketAndFIFOGetEverySample(t *testing.T) {
 		t.Errorf("FIFO: %d octets, want other %d", len(fifo), len(want))
 	}
 	stop()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.pcm")); left != nil {
+		t.Errorf("left behind: %q", left)
+	}
 }
 
 // An engine's answer may repeat what we sent.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"sync"
@@ -57,9 +58,14 @@ func dialRaw(ctx context.Context, l *link) (session, error) {
 // plainDialer finds out that a peer is gone also where nothing is written.
 var plainDialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}} //nolint:gochecknoglobals // constant
 
-// dialFIFO opens a FIFO that somebody reads; it is made if there is none.
+// dialFIFO opens a FIFO that somebody reads; one that is not there is made, and taken away at the end of the call.
 func dialFIFO(_ context.Context, l *link) (session, error) {
 	name := l.about.text(l.consumer.Address, "", safeName)
+	if err := makeFIFO(name); err == nil {
+		l.made = name
+	} else if !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("fifo %s: %w", name, err)
+	}
 	f, err := openFIFO(name)
 	if err != nil {
 		return nil, fmt.Errorf("fifo %s: %w", name, err)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -254,6 +255,22 @@ func (l *Loaded) checkAddresses(fail func(string, string, ...any)) {
 		if n, nerr := strconv.Atoi(port); err != nil || nerr != nil || n < 0 || n > 65535 {
 			fail("console.listen", "%s: want host:port, or off", c.Console.Listen)
 		}
+	}
+	c.Console.check(fail)
+}
+
+// minToken is the least length of a token, in octets: one that can be guessed opens every call.
+const minToken = 16
+
+func (c *Console) check(fail func(string, string, ...any)) {
+	if t := c.Auth.Token.Reveal(); t != "" && len(t) < minToken {
+		fail("console.auth.token", "%d octets: want %d or more, such as `openssl rand -hex 24` makes", len(t), minToken)
+	}
+	if c.TLS.CertFile == "" && c.TLS.KeyFile == "" {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
+		fail("console.tls", "%v: want cert_file and key_file, PEM, that belong together", err)
 	}
 }
 

@@ -151,7 +151,20 @@ type Stream struct {
 
 // Console is the HTTP side.
 type Console struct {
-	Listen string `key:"listen" default:"127.0.0.1:8080" help:"address of /livez, /readyz and /metrics; off: none"`
+	Listen string      `key:"listen" default:"127.0.0.1:8080" help:"address of /livez, /readyz and /metrics, and of the calls; off: none"`
+	Auth   ConsoleAuth `key:"auth"`
+	TLS    ConsoleTLS  `key:"tls"`
+}
+
+// ConsoleAuth is who may see and hear calls over HTTP.
+type ConsoleAuth struct {
+	Token secret.Text `key:"token" help:"opens /status and /calls/ID/audio.wav, as a bearer; also as token_file; default: they are closed"`
+}
+
+// ConsoleTLS is the console's certificate.
+type ConsoleTLS struct {
+	CertFile string `key:"cert_file" help:"PEM file of the console's certificate and its chain; default: without TLS"`
+	KeyFile  string `key:"key_file" help:"PEM file of its private key"`
 }
 
 // Control is the socket that other commands use.
