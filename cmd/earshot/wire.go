@@ -142,19 +142,7 @@ func sipConfig(c config.Config, instance, version string) sip.Config {
 func consumers(in []config.Stream) []stream.Consumer {
 	var out []stream.Consumer
 	for _, s := range in {
-		env := map[string]string{}
-		for _, e := range s.Env {
-			k, v, _ := strings.Cut(e, "=")
-			env[k] = v
-		}
-		restarts := s.MaxRestarts
-		if restarts == 0 {
-			restarts = -1
-		}
-		out = append(out, stream.Consumer{
-			Type: s.Type, Name: s.Name, Command: s.Command, Per: s.Per, Format: s.Format, Rate: s.Rate,
-			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message,
-		})
+		out = append(out, s.Consumer())
 	}
 	return out
 }
