@@ -222,6 +222,7 @@ func (c *Call) run(ctx context.Context) {
 			c.watchMedia(now)
 			c.endDeserted(ctx)
 			c.letGo(ctx, now)
+			c.heedBook(ctx)
 			c.endMaskInTime(ctx, now)
 		}
 		c.heedKeys(ctx)

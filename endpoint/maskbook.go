@@ -52,6 +52,9 @@ type maskLine struct {
 	To    time.Time `json:"to,omitzero"`
 	Why   string    `json:"why,omitempty"`
 	Who   string    `json:"who"`
+	// Applied is from when on its newest change holds, Pos where that is in the recording; zero: it waits for the process that hears the call.
+	Applied time.Time `json:"applied,omitzero"`
+	Pos     int64     `json:"pos,omitempty"`
 }
 
 const maskPageVersion = 1

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -74,6 +73,9 @@ func (e *Endpoint) Mask(ctx context.Context, id, agent string, req MaskRequest) 
 	case req.For > e.cfg.MaskMax:
 		return Masked{}, fmt.Errorf("%w: for %v: want %v at most (record.mask.max)", ErrBadMask, req.For, e.cfg.MaskMax)
 	}
+	if h := e.elsewhere(id, agent); h != nil {
+		return e.maskElsewhere(ctx, h, req)
+	}
 	c, err := e.here(id, agent)
 	if err != nil {
 		return Masked{}, err
@@ -83,6 +85,9 @@ func (e *Endpoint) Mask(ctx context.Context, id, agent string, req MaskRequest) 
 
 // Unmask ends what Mask began; audio goes out again if nobody else holds it back.
 func (e *Endpoint) Unmask(ctx context.Context, id, agent string) (Masked, error) {
+	if h := e.elsewhere(id, agent); h != nil {
+		return e.unmaskElsewhere(ctx, h)
+	}
 	c, err := e.here(id, agent)
 	if err != nil {
 		return Masked{}, err
@@ -92,9 +97,6 @@ func (e *Endpoint) Unmask(ctx context.Context, id, agent string) (Masked, error)
 
 // here finds a live call.
 func (e *Endpoint) here(id, agent string) (*Call, error) {
-	if o := e.olderStatus(); o != nil && slices.Contains(o.Calls, id) {
-		return nil, fmt.Errorf("%s: the older process %d hears this call until it ends: %w here", id, o.PID, ErrNoCall)
-	}
 	if c := e.ofSession(id); id != "" && c != nil {
 		return c, nil
 	}
@@ -128,7 +130,7 @@ func (c *Call) setMask(ctx context.Context, from, long time.Duration) (Masked, e
 		was.Until = later(was.Until, now.Add(long))
 		was.From = earlier(was.From, since)
 	} else {
-		c.pci.page.Masks = append(c.pci.page.Masks, maskLine{From: since, Until: now.Add(long), Why: why, Who: who.From(ctx)})
+		c.pci.page.Masks = append(c.pci.page.Masks, maskLine{From: since, Until: now.Add(long), Why: why, Who: who.From(ctx), Applied: since})
 	}
 	out := c.answer(applied, !c.pci.on)
 	c.pci.on = true
