@@ -29,7 +29,9 @@ func consentIn(t *testing.T, dir string) (mode, state, basis, by string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m struct{ Consent struct{ Mode, State, Basis, By string } }
+	var m struct {
+		Consent struct{ Mode, State, Basis, By string }
+	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
