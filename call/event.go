@@ -34,6 +34,8 @@ const (
 	EventMaskOn        Type = "mask_on"   // audio is held back from then on; facts: by (pci, hook, hold, consent), why
 	EventMaskOff       Type = "mask_off"  // facts: by; audio goes out again once nobody holds it back
 	EventMaskOver      Type = "mask_over" // nobody ended a mask in its time, so it ended by itself; facts: by
+	EventConsent       Type = "consent"   // facts: state (waiting, given, refused), basis, by, evidence
+	EventLeave         Type = "leave"     // what waited in memory goes out; facts: by, kept_ms
 	EventLegEnded      Type = "leg_ended" // facts: cause
 	EventTrackEnded    Type = "track_ended"
 	EventStreamStarted Type = "stream_started"

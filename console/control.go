@@ -88,6 +88,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	c.ladders(mux)
 	c.acts(mux)
 	c.masking(mux)
+	c.consenting(mux)
 	if cfg.Operator != nil {
 		c.operate(mux)
 	}

@@ -13,6 +13,7 @@ const (
 	actStream    = "stream"
 	actRelease   = "release"
 	actSupervise = "supervise"
+	actConsent   = "consent"
 	actMask      = "mask"
 	actUnmask    = "unmask"
 )

@@ -72,6 +72,9 @@ type Call struct {
 	// masking is held while a person's mask is set or ended, disk included. Lock order: masking, then parting and mu.
 	masking sync.Mutex
 	pci     pciMask
+	// consenting is held while consent is given or refused, disk included. Lock order: as masking.
+	consenting sync.Mutex
+	remembers  bool // mu guards it: the timeline keeps audio in memory
 }
 
 // silence is how long a track has brought nothing.
@@ -109,7 +112,9 @@ func (c *Call) make(info call.Info) error {
 	c.post(call.Event{Type: call.EventCallStarted, Facts: facts})
 	c.shut(info.Masked)
 	c.tellShut()
-	c.inherit(append([]string{c.id}, info.Sessions...)...)
+	ids := append([]string{c.id}, info.Sessions...)
+	c.inherit(ids...)
+	c.gate(ids...)
 	return nil
 }
 
@@ -275,6 +280,7 @@ func (c *Call) goesOn(session string) {
 	c.tell()
 	c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": session}})
 	c.inherit(session)
+	c.followConsent(session)
 	c.follow()
 	c.heed()
 	c.wake()
@@ -292,6 +298,7 @@ func (c *Call) comesFrom(id string) {
 		c.tell()
 		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"from": id, "session": c.id}})
 		c.inherit(id)
+		c.followConsent(id)
 	}
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	MaskMax time.Duration
 	// MaskHolds: what is said while a call is on hold is masked.
 	MaskHolds bool
+	// Consent is on what ground calls are recorded.
+	Consent ConsentConfig
 	// Standby: another process works with the same devices and records to the same directory. Run logs in and looks at the
 	// calls, and neither registers nor asks for anything until TakeOver.
 	Standby bool
@@ -70,6 +72,9 @@ func (c *Config) check() error {
 	}
 	if c.RejoinTimeout == 0 {
 		c.RejoinTimeout = 30 * time.Second
+	}
+	if err := c.Consent.check(); err != nil {
+		return err
 	}
 	if c.MaskMax == 0 {
 		c.MaskMax = defaultMaskMax

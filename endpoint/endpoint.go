@@ -44,8 +44,10 @@ type Endpoint struct {
 	older  older             // the process that we took over from
 	past   []pastCall        // the newest calls that are over
 
-	book  *maskBook // set by New, then constant
-	masks maskCounts
+	book *maskBook // set by New, then constant
+	// consents is set by New, then constant.
+	consents *consentBook
+	masks    maskCounts
 }
 
 // New checks the configuration and opens what it owns: the recordings' folder and its lock.
@@ -66,9 +68,9 @@ func New(cfg Config) (*Endpoint, error) {
 	if t := &cfg.Media.Triggers; t.On != "" || t.Off != "" {
 		t.To = e
 	}
-	e.book = newMaskBook("")
+	e.book, e.consents = newMaskBook(""), newConsentBook("")
 	if cfg.Record != nil {
-		e.book = newMaskBook(cfg.Record.Dir)
+		e.book, e.consents = newMaskBook(cfg.Record.Dir), newConsentBook(cfg.Record.Dir)
 	}
 	engine, err := media.New(cfg.Media)
 	if err != nil {
@@ -154,6 +156,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		}
 	})
 
+	e.sayConsent()
 	var err error
 	retry := time.NewTicker(storeRetry)
 	defer retry.Stop()
@@ -163,6 +166,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 			e.recordOwed()
 			e.keepRegistrations()
 			e.book.sweep(time.Now())
+			e.consents.sweep(time.Now())
 		case c := <-e.fresh:
 			calls.Go(func() { c.run(up) })
 		case m := <-e.missed:

@@ -12,6 +12,12 @@ import (
 // holdBack has a holder hold back the call's audio from a time on (on the engine's clock; 0 is now), and notes it for the parts and
 // for status. The answer is media.Timeline.Hold's.
 func (c *Call) holdBack(h media.Holder, from time.Duration, why string) <-chan media.Applied {
+	c.noteHeld(h, from, why)
+	return c.timeline.Hold(h, from, why)
+}
+
+// noteHeld notes that a holder holds.
+func (c *Call) noteHeld(h media.Holder, from time.Duration, why string) {
 	since := time.Now().UTC()
 	if from > 0 {
 		since = c.e.engine.Wall(from)
@@ -25,7 +31,6 @@ func (c *Call) holdBack(h media.Holder, from time.Duration, why string) <-chan m
 	if !on {
 		c.e.masks.mask(h)
 	}
-	return c.timeline.Hold(h, from, why)
 }
 
 // letOut ends what a holder holds.

@@ -75,6 +75,7 @@ type CallStatus struct {
 	Agent   string        `json:"agent,omitempty"`
 	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back: pci, hook, hold, consent, or several
 	Masks   []MaskStatus  `json:"masks,omitempty"`
+	Consent string        `json:"consent,omitempty"` // where it is required: waiting, given, refused
 	Started time.Time     `json:"started"`
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
@@ -293,6 +294,7 @@ func (c *Call) status() CallStatus {
 	c.mu.Lock()
 	s := CallStatus{ID: c.id, Agent: c.agent, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
+	s.Consent = c.description().Consent.State
 	s.Masks, s.Masked = c.masks(), byWhom(c.heldBack())
 	live, onHold := 0, 0
 	for _, t := range c.states() {

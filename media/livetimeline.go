@@ -41,6 +41,7 @@ type liveTimeline struct {
 
 	valve    valve // owned by the shard, as the next
 	withheld withheld
+	memory   *memory // nil: the sinks get what comes at once
 
 	// Set by newLiveTimeline, then constant.
 	info  call.Info
@@ -116,6 +117,10 @@ func (l *liveTimeline) perform(p *post) {
 		l.mask(p)
 	case postRelease:
 		l.unmask(p)
+	case postKeep:
+		l.memory = new(memory)
+	case postLeave:
+		l.leave(p)
 	case postParty:
 		if i := int(p.from) - 1; i >= 0 && i < len(l.tracks) {
 			l.tracks[i].state.Party = p.party
@@ -135,11 +140,11 @@ func (l *liveTimeline) refuse(p *post) {
 		l.shard.leave(p.track)
 	case postAttach:
 		l.shard.finish(p.seat, l.cause)
-	case postHold, postRelease:
+	case postHold, postRelease, postLeave:
 		close(p.reply)
 	case postClose:
 		close(p.done)
-	case postTimeline, postCommit, postEnd, postDetach, postEvent, postParty, postMove:
+	case postTimeline, postCommit, postEnd, postDetach, postEvent, postKeep, postParty, postMove:
 	}
 }
 
@@ -161,8 +166,11 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 	for _, have := range l.seats {
 		if have == st {
 			l.show()
-			if len(l.shard.out.frames) > 0 {
+			if len(l.shard.out.frames) > 0 || l.memory != nil {
 				l.shard.write(l, l.final)
+			}
+			if l.memory != nil {
+				l.handTo(st)
 			}
 			l.shard.write(l, l.final) // its last batch, without frames: the states as they are
 			l.seats = slices.DeleteFunc(l.seats, func(have *seat) bool { return have == st })
@@ -183,6 +191,7 @@ func (l *liveTimeline) close(c call.Cause) {
 	l.tellDropped()
 	l.show()
 	s.write(l, s.now)
+	l.empty()
 	l.closed, l.cause = true, c
 	for _, st := range l.seats {
 		s.finish(st, c)

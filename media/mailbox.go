@@ -24,6 +24,8 @@ const (
 	postEvent
 	postHold
 	postRelease
+	postKeep
+	postLeave
 	postParty
 	postMove
 	postClose

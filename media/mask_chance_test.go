@@ -38,6 +38,7 @@ type maskStory struct {
 	delay time.Duration
 	speak [2]media.Speaker
 	fill  string
+	leave time.Duration // until then its audio waits in memory; 0: it does not
 	slow  bool
 	rnd   *rand.Rand
 }
@@ -79,6 +80,9 @@ func maskStoryOf(seed uint64) *maskStory {
 	}
 	for i := range s.speak {
 		s.speak[i] = s.speaker(i)
+	}
+	if rnd.IntN(3) == 0 {
+		s.leave = ms(100, 20_000)
 	}
 	return s
 }
@@ -196,6 +200,9 @@ func tellMasks(t *testing.T, seed uint64) (*maskStory, *reader) {
 	wall := time.Now()
 	const zero = 400 * time.Millisecond
 	h := media.NewHall(t, media.Config{}, seed, l).Begin(zero)
+	if s.leave > 0 {
+		h.Line().Keep()
+	}
 	parties := []call.Party{s.speak[0].Party, s.speak[1].Party}
 	rec, err := store.Open(call.Info{ID: "masked", Started: wall, Expected: parties}, recorder.Anchor{Wall: wall, Mono: zero})
 	if err != nil {
@@ -222,7 +229,7 @@ func tellMasks(t *testing.T, seed uint64) (*maskStory, *reader) {
 // turn is a valve's turn of a story.
 type turn struct {
 	at time.Duration
-	m  *masking
+	m  *masking // nil: leave is given
 	on bool
 }
 
@@ -233,6 +240,9 @@ func (s *maskStory) play(t *testing.T, h *media.Hall, r *reader) {
 	for i := range s.masks {
 		m := &s.masks[i]
 		turns = append(turns, turn{m.set, m, true}, turn{m.end, m, false})
+	}
+	if s.leave > 0 {
+		turns = append(turns, turn{at: s.leave})
 	}
 	slices.SortStableFunc(turns, func(a, b turn) int { return int(a.at - b.at) })
 	held := map[media.Holder]int{}
@@ -247,6 +257,10 @@ func (s *maskStory) play(t *testing.T, h *media.Hall, r *reader) {
 			for range 100 { // the reader's turn
 				runtime.Gosched()
 			}
+		}
+		if x.m == nil {
+			h.Line().Leave(true, "story")
+			continue
 		}
 		if x.on {
 			held[x.m.holder]++

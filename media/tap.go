@@ -38,7 +38,7 @@ func (t *tapper) keep(b []byte) { t.raw = append(t.raw[:0], b...) }
 
 // tap shows what was kept.
 func (s *shard) tap(k *liveTrack, p receiver, from netip.AddrPort, at time.Duration, control bool) {
-	if k.line.valve.masked(at-s.engine.cfg.ArchiveWindow, at) {
+	if k.line.memory != nil || k.line.valve.masked(at-s.engine.cfg.ArchiveWindow, at) {
 		return
 	}
 	t := &s.tapper

@@ -96,7 +96,7 @@ func (p post) ends() bool {
 	switch p.kind {
 	case postClose, postEnd, postDetach, postMove:
 		return true
-	case postTimeline, postOpen, postCommit, postAttach, postEvent, postHold, postRelease, postParty:
+	case postTimeline, postOpen, postCommit, postAttach, postEvent, postHold, postRelease, postKeep, postLeave, postParty:
 	}
 	return false
 }

@@ -47,6 +47,8 @@ type Config struct {
 	Standby bool
 	// Masks, if not nil, is asked by a repair.
 	Masks Masks
+	// VCon has an IETF vCon written into each folder, see package vcon.
+	VCon bool
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
 	// Log takes what goes wrong; nil discards.
@@ -56,7 +58,8 @@ type Config struct {
 // The formats and fills.
 const (
 	FormatWAV   = "wav"   // PCM, 16 bit
-	FormatMulaw = "mulaw" // G.711 mu-law; PCMU octets are stored as they came
+	FormatMulaw = "mulaw" // G.711, octets are stored as they came; in A-law where the first of them are
+	FormatAlaw  = "alaw"  // only in manifests: what FormatMulaw makes of calls in A-law
 	FillSilence = "silence"
 	FillConceal = "conceal" // what the speech before suggests, for 60 ms at most (media.Concealer)
 )

@@ -2,6 +2,16 @@ package config
 
 import "github.com/earshot/earshot/media"
 
+// checkConsent looks at what is stated.
+func (l *Loaded) checkConsent(fail func(string, string, ...any)) {
+	switch c := l.Config.Record.Consent; {
+	case c.Mode == "assumed" && c.Basis == "":
+		fail("record.consent.basis", "missing: on what ground is consent assumed?")
+	case c.Mode == "" && c.Basis != "":
+		fail("record.consent.mode", "missing: want assumed or required beside a basis")
+	}
+}
+
 // checkMask looks at the keys that agents dial.
 func (l *Loaded) checkMask(fail func(string, string, ...any)) {
 	m := l.Config.Record.Mask
