@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // BlockFile is what a test puts between a recording and its audio.wav.
@@ -64,4 +66,9 @@ func (r *Recording) Drop() {
 	case <-r.s.queue:
 	default:
 	}
+}
+
+// Beneath has a store's files be made durable through a function, and its changes allowed by another; nil: as usual.
+func (c *Config) Beneath(through evidence.Through, fault func(op, name string) error) {
+	c.through, c.fault = through, fault
 }

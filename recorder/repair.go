@@ -169,7 +169,7 @@ func (s *Store) salvage(l leftover) (*Manifest, error) {
 		Version: manifestVersion, Software: s.cfg.Software, Call: ManifestCall{ID: id}, Part: 1, State: StatePartial, Started: started, Rate: rate,
 	}
 	if _, err := s.root.Lstat(name); err == nil {
-		if err := s.root.Rename(name, name+brokenSuffix); err != nil {
+		if err := s.rename(name, name+brokenSuffix); err != nil {
 			return m, fmt.Errorf("repair: %w", err)
 		}
 	}
@@ -248,13 +248,13 @@ func (l wavLayout) format() string {
 
 // completeEvents cuts a torn line off and gives the time of the last event.
 func (s *Store) completeEvents(folder string) (last time.Time, err error) {
-	f, err := s.root.OpenFile(inDay(folder, EventsName), os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := s.openWrite(inDay(folder, EventsName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return last, err
 	}
 	line, err := repairEvents(f)
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return last, err
@@ -269,7 +269,7 @@ func (s *Store) completeEvents(folder string) (last time.Time, err error) {
 // completeAudio makes the header say what the file holds. A file without a sample goes: such a call has no audio.wav.
 func (s *Store) completeAudio(folder string, channels int) (l wavLayout, samples int64, err error) {
 	name := inDay(folder, AudioName)
-	f, err := s.root.OpenFile(name, os.O_RDWR, fileMode)
+	f, err := s.openWrite(name, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, 0, nil
 	}
@@ -278,7 +278,7 @@ func (s *Store) completeAudio(folder string, channels int) (l wavLayout, samples
 	}
 	l, samples, err = repairWAV(f, newLayout(s.cfg.Format, min(max(channels, 1), 2)))
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return l, 0, err

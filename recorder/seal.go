@@ -138,21 +138,10 @@ func (s *Store) shut(day, from, to string) error {
 	if _, err := s.root.Lstat(inDay(day, to)); err == nil {
 		return fmt.Errorf("seal %s: %w", to, fs.ErrExist)
 	}
-	if err := s.root.Rename(inDay(day, from), inDay(day, to)); err != nil {
+	if err := s.rename(inDay(day, from), inDay(day, to)); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	return s.syncDir(day)
-}
-
-func (s *Store) syncDir(name string) error {
-	d, err := s.root.Open(name)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }
 
 // digest hashes a finished audio file.

@@ -49,6 +49,10 @@ type Config struct {
 	Software string
 	// Log takes what goes wrong; nil discards.
 	Log *slog.Logger
+
+	// through is how files are made durable, fault what the disk says to a change; tests only.
+	through evidence.Through
+	fault   func(op, name string) error
 }
 
 // The formats and fills.
@@ -196,7 +200,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
 	if cfg.Sign {
-		if s.book, err = evidence.Open(cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
+		if s.book, err = evidence.OpenThrough(cfg.through, cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
 			return nil, errors.Join(fmt.Errorf("recorder: %w", err), root.Close())
 		}
 	}
@@ -260,11 +264,11 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 
 // begin writes the first manifest and puts the recording on the list. Where that can't be, nothing is left behind.
 func (s *Store) begin(r *Recording) error {
-	f, err := s.root.OpenFile(r.file(EventsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, fileMode)
+	f, err := s.openWrite(r.file(EventsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return errors.Join(err, r.discard())
 	}
-	r.w.log.f = f
+	r.w.log.f, r.w.log.s = f, s
 	if err := r.showLive(time.Now(), false); err != nil {
 		return errors.Join(err, f.Close(), r.discard())
 	}
@@ -302,19 +306,24 @@ func (s *Store) makeFolder(r *Recording, id string) error {
 
 // create makes an audio file.
 func (s *Store) create(name string) (blockFile, error) {
-	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := s.openWrite(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, err
 	}
 	if s.wrap != nil {
-		return s.wrap(name, osFile{f}), nil
+		return s.wrap(name, osFile{f, s}), nil
 	}
-	return osFile{f}, nil
+	return osFile{f, s}, nil
 }
 
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	s *Store
+}
 
-func (f osFile) Datasync() error { return datasync(f.File) }
+func (f osFile) Sync() error { return f.s.sync(f.File) }
+
+func (f osFile) Datasync() error { return f.s.datasync(f.File) }
 
 // Run finishes what earlier processes left, writes what recordings take, and makes it durable every Config.Sync. When ctx
 // ends it takes no new recordings, waits for the open ones to end and be sealed, and gives the directory back.

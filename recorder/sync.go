@@ -137,7 +137,7 @@ func (s *Store) syncWhole(open int) time.Time {
 	if open < wholeFiles || now.Before(s.wholeAgain) {
 		return time.Time{}
 	}
-	if err := syncfs(s.lock); err != nil {
+	if err := s.cfg.through.Ask(s.lock, func() error { return syncfs(s.lock) }); err != nil {
 		s.complain(fmt.Errorf("sync of the file system: %w", err), "")
 		s.wholeAgain = now.Add(wholePause)
 		return time.Time{}

@@ -246,8 +246,9 @@ func (r *Recording) openAudio() error {
 // sync makes durable what was written, and says in the manifest what a crash must not lose.
 func (r *Recording) sync(j job) {
 	w := &r.w
+	show := j.fresh || w.stale(j.now, r.s.openNow())
 	durable := w.img.sync
-	if !j.since.IsZero() {
+	if !j.since.IsZero() && !show { // what a manifest says to be received must not be zeros after a power loss
 		durable = func() error { return w.img.settle(j.since) }
 	}
 	if err := durable(); err != nil {
@@ -256,7 +257,7 @@ func (r *Recording) sync(j job) {
 	if err := w.log.sync(); err != nil {
 		r.fail(err)
 	}
-	if j.fresh || w.stale(j.now, r.s.openNow()) {
+	if show {
 		if err := r.showLive(j.now, true); err != nil {
 			r.fail(err)
 		}
@@ -346,19 +347,19 @@ func (s *Store) putManifest(folder string, m *Manifest, durable bool) error {
 const tempSuffix = ".tmp"
 
 func (s *Store) putFile(name string, b []byte, durable bool) error {
-	f, err := s.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	f, err := s.openWrite(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path.Base(name), err)
 	}
 	_, err = f.Write(b)
 	if err == nil && durable {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
 	if err == nil {
-		err = s.root.Rename(name+tempSuffix, name)
+		err = s.rename(name+tempSuffix, name)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path.Base(name), err)

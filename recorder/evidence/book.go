@@ -27,6 +27,8 @@ type Book struct {
 	dir string // of the evidence
 	key *Key
 	say *slog.Logger
+	// through is how the log is made durable.
+	through Through
 
 	// mu guards the fields below; log is begun anew when it turns out to be damaged.
 	mu     sync.Mutex
@@ -37,7 +39,12 @@ type Book struct {
 // Open opens the book of a directory of recordings. keyFile is the private key; empty: evidence/key.pem in the directory, made if missing. A log that is
 // damaged, or another key's, is put aside, and the new one names it.
 func Open(dir, keyFile string, say *slog.Logger) (*Book, error) {
-	b := &Book{dir: filepath.Join(dir, DirName), say: say}
+	return OpenThrough(nil, dir, keyFile, say)
+}
+
+// OpenThrough is Open with a way of one's own to make the log durable.
+func OpenThrough(through Through, dir, keyFile string, say *slog.Logger) (*Book, error) {
+	b := &Book{dir: filepath.Join(dir, DirName), say: say, through: through}
 	if say == nil {
 		b.say = slog.New(slog.DiscardHandler)
 	}
@@ -66,7 +73,10 @@ func Open(dir, keyFile string, say *slog.Logger) (*Book, error) {
 	if err := b.showKey(); err != nil {
 		return nil, err
 	}
-	if b.log, err = OpenLog(filepath.Join(b.dir, LogName), b.key); errors.Is(err, ErrDamaged) {
+	if err := through.syncDir(dir); err != nil { // the folder of the evidence may be new
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	if b.log, err = openLogThrough(filepath.Join(b.dir, LogName), b.key, b.through); errors.Is(err, ErrDamaged) {
 		err = b.beginAnew(err)
 	}
 	if err == nil && b.log.Checkpoint().Size == 0 {
@@ -308,7 +318,7 @@ func (b *Book) beginAnew(why error) error {
 		before.Checkpoint = head.Text()
 	}
 	if _, err := os.Lstat(name); err == nil {
-		log, err := OpenLog(name, b.key)
+		log, err := openLogThrough(name, b.key, b.through)
 		if err == nil && b.goesOn(log) {
 			b.log = log
 			return nil
@@ -362,7 +372,7 @@ func (b *Book) putAside() (string, error) {
 // begin makes a log that goes on from another.
 func (b *Book) begin(before PreviousLog, why error) error {
 	before.Checkpoint = before.Checkpoint[:min(len(before.Checkpoint), maxCheckpointOctets/4)]
-	log, err := OpenLog(filepath.Join(b.dir, LogName), b.key)
+	log, err := openLogThrough(filepath.Join(b.dir, LogName), b.key, b.through)
 	if err != nil {
 		return err
 	}
