@@ -178,7 +178,13 @@ func (s *Store) salvage(l leftover) (*Manifest, error) {
 
 // complete brings audio, events and manifest of a folder to what a crash left of them.
 func (s *Store) complete(folder string, m *Manifest) error {
+	if err := s.dropTemp(folder); err != nil {
+		return err
+	}
 	last, err := s.completeEvents(folder)
+	if err == nil {
+		err = s.dropTorn(folder)
+	}
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", EventsName, err)
 	}

@@ -337,7 +337,8 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	s.loop(ctx)
 	for _, r := range s.list() {
-		_ = r.lock.Close() // it could not be sealed: the next start may finish it
+		_ = r.w.img.letGo() // it could not be sealed: the next start may finish it
+		_ = r.lock.Close()
 	}
 	return s.Close()
 }

@@ -253,6 +253,7 @@ func (r *Recording) sync(j job) {
 	}
 	if err := durable(); err != nil {
 		r.fail(err)
+		show = false
 	}
 	if err := w.log.sync(); err != nil {
 		r.fail(err)
