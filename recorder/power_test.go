@@ -202,6 +202,13 @@ func TestAPowerLossTakesNothingThatWasDurable(t *testing.T) {
 				if l.err != nil {
 					t.Fatal(l.err)
 				}
+				if i%3 == 2 {
+					again := lossWhileFinishing(t, l, m.r)
+					checkLoss(t, again)
+					if err := os.RemoveAll(again.dir); err != nil {
+						t.Fatal(err)
+					}
+				}
 				repaired += checkLoss(t, l)
 				sealed += len(l.sealed)
 				if t.Failed() {
@@ -225,6 +232,44 @@ func keepDir(dir string) string {
 	to = filepath.Join(to, filepath.Base(filepath.Dir(dir))+filepath.Base(dir))
 	_ = os.CopyFS(to, os.DirFS(dir))
 	return to
+}
+
+// lossWhileFinishing starts a store on what was left, and cuts the power again while it finishes that.
+func lossWhileFinishing(t *testing.T, l loss, r *rand.Rand) loss {
+	t.Helper()
+	work := t.TempDir()
+	if err := os.CopyFS(work, os.DirFS(l.dir)); err != nil {
+		t.Fatal(err)
+	}
+	d, err := powercut.New(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close() //nolint:errcheck // files of a test
+	again := loss{dir: t.TempDir(), sure: l.sure, sealed: l.sealed}
+	at, syncs := 1+r.IntN(100), 0
+	cfg := recorder.Config{Dir: work, Sign: true}
+	cut := make(chan struct{})
+	cfg.Beneath(func(f *os.File, _ func() error) error { // one at a time: repair is
+		if syncs++; syncs == at {
+			_, again.err = d.Cut(again.dir, r)
+			close(cut)
+		}
+		return d.Sync(f)
+	}, nil)
+	partials, _ := filepath.Glob(filepath.Join(work, "2026/11/23/*.partial"))
+	s, stop := start(t, cfg)
+	eventually(t, "all finished", func() bool { return len(s.Repaired()) == len(partials) })
+	stop()
+	select {
+	case <-cut:
+	default: // there was less to finish: the power stays on until it is done
+		_, again.err = d.Cut(again.dir, r)
+	}
+	if again.err != nil {
+		t.Fatal(again.err)
+	}
+	return again
 }
 
 // checkLoss starts a store on what was left, and looks at every recording.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/evidence"
 )
@@ -39,6 +40,10 @@ func (k verifyCmd) Run(ctx context.Context, c *cli, p *process) error {
 	v, err := cat.Verify(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	a := console.Act{What: "verify", Why: fmt.Sprintf("%d good, %d findings", v.Good, len(v.Findings))}
+	if err := c.note(ctx, p, cat.Dir(""), a); err != nil && !unwritable(err) && !errors.Is(err, evidence.ErrDamaged) {
+		fmt.Fprintln(p.err, "earshot: warning: the evidence log does not name this check:", err)
 	}
 	if k.JSON {
 		if err := printJSON(p, v); err != nil {
