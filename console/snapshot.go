@@ -35,9 +35,14 @@ type Snapshot struct {
 	MediaQuality map[string]int64 // live tracks by the quality of their newest 10 s
 
 	DiskFreeBytes  int64 // of the recordings' file system; negative: not known
+	DiskLevel      int   // 0: room enough; 1: little; 2: so little that no new calls are taken
+	DiskFault      bool  // recordings can't be written as they should
 	RecorderErrors int64
-	Recordings     int64 // open now
-	Repaired       int64 // recordings finished after a crash
+	// UnwrittenSamples came and could not be written. LastSync is how long the newest group sync took.
+	UnwrittenSamples int64
+	LastSync         time.Duration
+	Recordings       int64 // open now
+	Repaired         int64 // recordings finished after a crash
 
 	StreamDroppedSamples int64
 	StreamLateSamples    int64

@@ -72,3 +72,9 @@ func (r *Recording) Drop() {
 func (c *Config) Beneath(through evidence.Through, fault func(op, name string) error) {
 	c.through, c.fault = through, fault
 }
+
+// OnRoom has a store's disk have the room that f says.
+func (c *Config) OnRoom(f func(dir string) (free, total int64, err error)) { c.room = f }
+
+// Measure looks at the disk's room now.
+func (s *Store) Measure() { s.measure() }

@@ -59,7 +59,9 @@ type inbox struct {
 	cause    call.Cause
 	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
 	busy, again, wantSync bool
-	since                 time.Time // of the group sync, see job
+	// busyAt is since when the worker is at it; zero: nobody is, or what it does takes its time.
+	busyAt time.Time
+	since  time.Time // of the group sync, see job
 	// queued: it stands in the store's queue.
 	queued   bool
 	sealed   bool // done is closed
@@ -143,6 +145,20 @@ func (r *Recording) Update(info call.Info) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.info, x.fresh = cloneInfo(info), true
+}
+
+// busySince is since when a worker writes for the recording; zero: none does.
+func (r *Recording) busySince() time.Time {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	return r.inbox.busyAt
+}
+
+// takesTime tells that what the worker does next may take long: hashing a day's audio is no fault of the disk.
+func (r *Recording) takesTime() {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	r.inbox.busyAt = time.Time{}
 }
 
 // Sealed is closed once the recording is sealed, or that has failed: Result then has Err, and the store tries again

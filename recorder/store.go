@@ -47,12 +47,16 @@ type Config struct {
 	Standby bool
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
+	// Warn and Refuse are how much room the disk should have left: with less it is told, once, and Disk says so; with less than Refuse
+	// new calls should not be taken. Default 2 GB and 500 MB.
+	Warn, Refuse Mark
 	// Log takes what goes wrong; nil discards.
 	Log *slog.Logger
 
 	// through is how files are made durable, fault what the disk says to a change; tests only.
 	through evidence.Through
 	fault   func(op, name string) error
+	room    func(dir string) (free, total int64, err error)
 }
 
 // The formats and fills.
@@ -91,6 +95,18 @@ func (c *Config) check() error {
 	}
 	if err := within("buffer", &c.Buffer, 8*time.Second, time.Second, time.Minute); err != nil {
 		return err
+	}
+	if c.Warn == (Mark{}) {
+		c.Warn.Bytes = warnBytes
+	}
+	if c.Refuse == (Mark{}) {
+		c.Refuse.Bytes = refuseBytes
+	}
+	if err := errors.Join(c.Warn.check("disk.warn"), c.Refuse.check("disk.refuse")); err != nil {
+		return err
+	}
+	if w, r := c.Warn, c.Refuse; w.Bytes > 0 && w.Bytes < r.Bytes || w.Percent > 0 && w.Percent < r.Percent {
+		return fmt.Errorf("recorder: disk.warn: got %d bytes, %g %%, which is less than disk.refuse", w.Bytes, w.Percent)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -169,6 +185,7 @@ type Store struct {
 	count   counters
 	closing atomic.Bool
 	gripe   gripe
+	disk    disk
 
 	// acting guards noActs: acts is closed.
 	acting sync.Mutex
@@ -204,6 +221,7 @@ func New(cfg Config) (*Store, error) {
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
+	s.measure()
 	if cfg.Sign {
 		if s.book, err = evidence.OpenThrough(cfg.through, cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
 			return nil, errors.Join(fmt.Errorf("recorder: %w", err), root.Close())
@@ -241,6 +259,15 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if s.closing.Load() {
 		return nil, ErrClosed
 	}
+	r, err := s.lay(info, at)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		s.complain(err, info.ID)
+	}
+	return r, err
+}
+
+// lay makes a recording's folder and what is in it at first.
+func (s *Store) lay(info call.Info, at Anchor) (*Recording, error) {
 	info = cloneInfo(info)
 	started := info.Started.UTC()
 	if info.Started.IsZero() {
@@ -357,4 +384,7 @@ func (s *Store) Repaired() []Result {
 }
 
 // DiskFree gives the bytes that Dir's file system has left for us.
-func (s *Store) DiskFree() (int64, error) { return diskFree(s.cfg.Dir) }
+func (s *Store) DiskFree() (int64, error) {
+	free, _, err := diskRoom(s.cfg.Dir)
+	return free, err
+}

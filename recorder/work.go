@@ -98,7 +98,7 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 	if x.busy {
 		return
 	}
-	x.busy = true
+	x.busy, x.busyAt = true, time.Now()
 	for x.again && !x.finished {
 		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
 		x.in = k.empty
@@ -112,8 +112,9 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 		j.in.reset()
 		k.empty = j.in
 		x.mu.Lock()
+		x.busyAt = time.Now()
 	}
-	x.busy = false
+	x.busy, x.busyAt = false, time.Time{}
 }
 
 // step writes what came, and what the job asks for besides.
@@ -152,6 +153,7 @@ func (r *Recording) step(j job, win []byte) {
 	}
 	w.img.win = nil
 	if j.ended {
+		r.takesTime()
 		r.seal(j)
 	}
 }
