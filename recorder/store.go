@@ -96,11 +96,11 @@ func (c *Config) check() error {
 	if err := within("buffer", &c.Buffer, 8*time.Second, time.Second, time.Minute); err != nil {
 		return err
 	}
-	if c.Warn == (Mark{}) {
-		c.Warn.Bytes = warnBytes
-	}
 	if c.Refuse == (Mark{}) {
 		c.Refuse.Bytes = refuseBytes
+	}
+	if c.Warn == (Mark{}) {
+		c.Warn.Bytes = max(warnBytes, c.Refuse.Bytes)
 	}
 	if err := errors.Join(c.Warn.check("disk.warn"), c.Refuse.check("disk.refuse")); err != nil {
 		return err
