@@ -86,7 +86,7 @@ func (m *image) put(ch int, p piece, audio payload) {
 	}
 }
 
-var errTooLong = errors.New("audio.wav: longer than a RIFF header can name")
+var errTooLong = errors.New("audio.wav: longer than a recording may be")
 
 // edge is where the file ends, what is in the window included.
 func (m *image) edge() int64 {

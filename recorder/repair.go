@@ -346,12 +346,18 @@ func (l wavLayout) patch(f io.WriterAt, samples int64) error {
 		_, err := f.WriteAt(binary.LittleEndian.AppendUint32(nil, uint32(v)), at)
 		return err
 	}
+	riff := l.dataAt - 8 + bytes + bytes&1
+	big := riff > maxRIFF
 	if l.factAt != 0 {
-		if err := put(samples, l.factAt); err != nil {
+		if err := put(int64(size32(samples, big)), l.factAt); err != nil {
 			return err
 		}
 	}
-	return errors.Join(put(bytes, l.dataAt-4), put(l.dataAt-8+bytes+bytes&1, 4))
+	if err := put(int64(size32(bytes, big)), l.dataAt-4); err != nil || !l.large {
+		return errors.Join(err, put(riff, 4))
+	}
+	_, err := f.WriteAt(l.top(riff, bytes, samples), 0)
+	return err
 }
 
 // freeName gives the folder's final name, or the next one like it if something has that.
