@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // statesEvery is how often the tracks' states are looked at while nothing happens.
@@ -33,7 +35,10 @@ type Recording struct {
 	at       Anchor
 	seating  seating
 	done     chan struct{}
-	lock     *os.File // of the folder, until it is sealed
+	lock     *os.File      // of the folder, until it is sealed
+	opened   evidence.Leaf // call and time of its beginning
+
+	announced atomic.Int32 // in the evidence log
 
 	inbox inbox
 	// w is owned by the worker that is busy with the recording.
@@ -88,8 +93,12 @@ func (r *Recording) Write(b *media.Batch) {
 		return
 	}
 	data := false
+	limit := r.s.bufferSamples
+	if x.busy {
+		limit *= 2 // the disk holds this very recording up, and no more than a few at a time (writers, syncParallel)
+	}
 	for i := range b.Frames {
-		x.in.add(&b.Frames[i], r.s.bufferSamples)
+		x.in.add(&b.Frames[i], limit)
 	}
 	for i := range b.Events {
 		x.in.event(b.Events[i])

@@ -108,10 +108,12 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 // repair finishes one folder.
 func (s *Store) repair(l leftover) Result {
 	folder := inDay(l.day, l.name)
-	if k, err := s.named(l); err != nil || k.Erased || len(k.Manifests) > 0 {
+	k, err := s.named(l)
+	if err != nil || k.Erased || len(k.Manifests) > 0 {
 		return s.repairNamed(l, k, err)
 	}
 	m, err := s.salvage(l)
+	m.Unannounced = s.book != nil && !k.Opened
 	res := Result{
 		Dir: filepath.Join(s.cfg.Dir, filepath.FromSlash(folder)), CallID: m.Call.ID, Part: m.Part, State: m.State, Started: m.Started,
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // sealRetry is how long a recording that could not be sealed waits for the next try.
@@ -125,7 +126,14 @@ func (r *Recording) attest(m *Manifest) error {
 	if err := r.list(); err != nil {
 		return err
 	}
-	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested)
+	var before []evidence.Leaf
+	if r.s.book != nil && r.announced.CompareAndSwap(announceOwed, announceDone) {
+		before = append(before, r.opening()) // it was over before its turn came
+	}
+	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested, before...)
+	if err != nil && before != nil {
+		r.announced.Store(announceOwed)
+	}
 	r.w.attested = true
 	return err
 }

@@ -36,7 +36,8 @@ type Config struct {
 	Fill string
 	// Sync is how often open recordings are made durable and their headers right; default 1 s, 100 ms to 5 s.
 	Sync time.Duration
-	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s.
+	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s. It is twice that for the few recordings
+	// whose own files the disk is busy with.
 	Buffer time.Duration
 	// Sign has recordings signed and named in the directory's evidence log, see package evidence. KeyFile is the private key; empty: one in the directory, made if
 	// missing.
@@ -180,8 +181,9 @@ type Store struct {
 	wholeAgain time.Time
 
 	queue   chan *Recording
-	looks   chan struct{} // size 1: there may be something to be finished
-	folders sync.Mutex    // held while a folder is made or taken, so that nobody finishes one that is just being made
+	begun   chan *Recording // to be announced
+	looks   chan struct{}   // size 1: there may be something to be finished
+	folders sync.Mutex      // held while a folder is made or taken, so that nobody finishes one that is just being made
 	count   counters
 	closing atomic.Bool
 	gripe   gripe
@@ -216,7 +218,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("recorder: dir: %w", err)
 	}
 	s := &Store{
-		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs),
+		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs), begun: make(chan *Recording, queueLength),
 		open:          make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
@@ -284,6 +286,7 @@ func (s *Store) lay(info call.Info, at Anchor) (*Recording, error) {
 	if err := s.makeFolder(r, info.ID); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
+	r.opened = evidence.Leaf{Call: info.ID, Time: time.Now()}
 	r.w.info, r.w.unlisted, r.w.unlistedDay = info, true, true
 	r.w.img = image{layout: newLayout(s.cfg.Format, r.seating.channels), done: r.pieceDone}
 	r.inbox.info, r.inbox.in = info, newBuffer()
@@ -311,6 +314,7 @@ func (s *Store) begin(r *Recording) error {
 		return errors.Join(ErrClosed, f.Close(), r.discard())
 	}
 	s.open[r] = struct{}{}
+	s.announce(r)
 	return nil
 }
 

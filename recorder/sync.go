@@ -58,6 +58,9 @@ func (s *Store) loop(ctx context.Context) {
 	}
 	wg.Go(func() { s.syncAll(stop) })
 	wg.Go(func() { s.watchRoom(stop) })
+	if s.book != nil {
+		wg.Go(func() { s.announceAll(stop) })
+	}
 	wg.Go(func() { s.watchDisk(stop) })
 	wg.Go(func() { s.finishLeftovers(ctx) })
 	wg.Go(s.writeActs)

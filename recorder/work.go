@@ -268,6 +268,7 @@ func (r *Recording) sync(j job) {
 	if err := r.list(); err != nil {
 		r.fail(err)
 	}
+	r.s.announce(r)
 }
 
 // list makes the names of the folder, and in it, durable.

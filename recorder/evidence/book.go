@@ -165,19 +165,24 @@ func (b *Book) Checkpoint() Checkpoint {
 	return b.log.Checkpoint()
 }
 
-// Write adds a leaf.
-func (b *Book) Write(leaf Leaf) error {
-	if leaf.Time.IsZero() {
-		leaf.Time = time.Now()
-	}
-	line, err := leaf.encode()
-	if err != nil {
-		return err
+// Write adds leaves, one after the other.
+func (b *Book) Write(leaves ...Leaf) error {
+	lines := make([][]byte, 0, len(leaves))
+	for _, leaf := range leaves {
+		if leaf.Time.IsZero() {
+			leaf.Time = time.Now()
+		}
+		line, err := leaf.encode()
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
 	}
 	b.mu.Lock()
 	log := b.log
 	b.mu.Unlock()
-	if _, err = log.Append(line); err == nil {
+	_, err := log.Append(lines...)
+	if err == nil {
 		return nil
 	}
 	b.mu.Lock()
@@ -195,20 +200,20 @@ func (b *Book) Write(leaf Leaf) error {
 	log = b.log
 	b.mu.Unlock()
 	if err == nil {
-		_, err = log.Append(line)
+		_, err = log.Append(lines...)
 	}
 	return err
 }
 
-// Ensure adds a recording's leaf unless it is among the newest already: a crash may have come between the leaf and what followed it.
-func (b *Book) Ensure(leaf Leaf) error {
+// Ensure adds a recording's leaf, behind others, unless it is among the newest already: a crash may have come between the leaf and what followed it.
+func (b *Book) Ensure(leaf Leaf, before ...Leaf) error {
 	b.mu.Lock()
 	have, err := b.log.recent(leaf)
 	b.mu.Unlock()
 	if err != nil || have {
 		return err
 	}
-	return b.Write(leaf)
+	return b.Write(append(before, leaf)...)
 }
 
 // recent tells whether a recording's leaf is among the newest.
@@ -244,6 +249,7 @@ func (l *Log) recent(leaf Leaf) (bool, error) {
 type Named struct {
 	Manifests []string // SHA-256, hex, as in its leaves
 	Erased    bool
+	Opened    bool // it was begun
 }
 
 // Named gives what the log, and those that were put aside, say of a folder. It reads all of them.
@@ -284,6 +290,8 @@ func (n *Named) read(name, folder string, quoted []byte) error {
 				n.Manifests = append(n.Manifests, l.Manifest)
 			case l.Type == LeafErased:
 				n.Erased = true
+			case l.Type == LeafOpened:
+				n.Opened = true
 			}
 		}
 		switch {
