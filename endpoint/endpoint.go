@@ -59,6 +59,7 @@ func New(cfg Config) (*Endpoint, error) {
 	if e.shift.trial.Store(cfg.Standby); !cfg.Standby {
 		e.turn.give()
 	}
+	e.checkFiles()
 	cfg.Media.Log = cfg.Log
 	engine, err := media.New(cfg.Media)
 	if err != nil {

@@ -10,11 +10,12 @@ import (
 )
 
 // Preflight looks at what this machine must have for calls to be recorded, and opens nothing for longer than a moment:
-// ports, unless a daemon has them (running), and disk, with what calls at peak write.
+// ports and descriptors, unless a daemon has them (running), and disk, with what calls at peak write.
 func Preflight(cfg Config, running bool, peakCalls, share int) []supervise.Finding {
 	var out []supervise.Finding
 	if !running {
-		out = append(out, portsFinding(cfg.Media))
+		limit, err := fileLimit()
+		out = append(out, portsFinding(cfg.Media), filesFinding(cfg, limit, err))
 	}
 	if cfg.Record != nil {
 		out = append(out, diskFinding(*cfg.Record, channelsOf(cfg), peakCalls, share))

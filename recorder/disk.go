@@ -14,10 +14,10 @@ const (
 	// measureEvery is how often the room on the disk is looked at.
 	measureEvery = 2 * time.Second
 	// watchEvery is how often it is looked whether the disk answers.
-	watchEvery = 250 * time.Millisecond
-	// stallAfter is how long a write or a sync may take before that counts as a fault: with a look each watchEvery it is told
-	// within two seconds.
-	stallAfter = 1500 * time.Millisecond
+	watchEvery = 200 * time.Millisecond
+	// stallAfter is how long a write or a sync may take before that counts as a fault: as something is written each Config.Sync, a second, it
+	// is told within two.
+	stallAfter = 800 * time.Millisecond
 	// faultOver is how long nothing may have gone wrong before a fault is over.
 	faultOver = 10 * time.Second
 )
