@@ -198,36 +198,45 @@ func TestAPowerLossTakesNothingThatWasDurable(t *testing.T) {
 	}
 	for _, live := range []int{20, 40} {
 		t.Run(fmt.Sprint(live, " calls"), func(t *testing.T) {
-			m := newMains(t, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), int64(2400/live)) //nolint:gosec // a test's
-			stop := make(chan struct{})
-			var talking sync.WaitGroup
-			talking.Go(func() { m.talk(live, stop) })
-			t.Cleanup(func() { close(stop); talking.Wait() })
-			repaired, sealed := 0, 0
-			for i := range n / 2 {
-				l := m.next()
-				if l.err != nil {
-					t.Fatal(l.err)
-				}
-				if i%3 == 2 {
-					again := lossWhileFinishing(t, l, m.r)
-					checkLoss(t, again)
-					if err := os.RemoveAll(again.dir); err != nil {
-						t.Fatal(err)
-					}
-				}
-				repaired += checkLoss(t, l)
-				sealed += len(l.sealed)
-				if t.Failed() {
-					t.Fatalf("cut %d: the folder is %s", i, keepDir(l.dir))
-				}
-				if err := os.RemoveAll(l.dir); err != nil {
-					t.Fatal(err)
-				}
+			for done := 0; done < n/2; done += sessionCuts {
+				t.Run("", func(t *testing.T) { cutSession(t, live, min(sessionCuts, n/2-done)) })
 			}
-			t.Logf("%d cuts: %d recordings finished after a start, %d were sealed before", n/2, repaired, sealed)
 		})
 	}
+}
+
+// sessionCuts is how often the power of one store is cut: all that it made stays open.
+const sessionCuts = 10
+
+func cutSession(t *testing.T, live, cuts int) {
+	m := newMains(t, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), int64(2400/live)) //nolint:gosec // a test's
+	stop := make(chan struct{})
+	var talking sync.WaitGroup
+	talking.Go(func() { m.talk(live, stop) })
+	t.Cleanup(func() { close(stop); talking.Wait() })
+	repaired, sealed := 0, 0
+	for i := range cuts {
+		l := m.next()
+		if l.err != nil {
+			t.Fatal(l.err)
+		}
+		if i%3 == 2 {
+			again := lossWhileFinishing(t, l, m.r)
+			checkLoss(t, again)
+			if err := os.RemoveAll(again.dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		repaired += checkLoss(t, l)
+		sealed += len(l.sealed)
+		if t.Failed() {
+			t.Fatalf("cut %d: the folder is %s", i, keepDir(l.dir))
+		}
+		if err := os.RemoveAll(l.dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d cuts: %d recordings finished after a start, %d were sealed before", cuts, repaired, sealed)
 }
 
 // keepDir saves what a failed test is about, where EARSHOT_KEEP names a folder for it.
