@@ -63,7 +63,7 @@ func TestHealthSaysWhyNot(t *testing.T) {
 		"alive":     {console.Snapshot{SweepAge: 20 * time.Millisecond}, "/livez", 200, "ok sweep: 20ms ago\n"},
 		"idle":      {console.Snapshot{SweepAge: -1}, "/livez", 200, "ok sweep: not yet\n"},
 		"hung":      {console.Snapshot{SweepAge: 7 * time.Second}, "/livez", 503, "FAIL sweep: 7s ago\n"},
-		"root":      {console.Snapshot{}, "/", 200, "earshot: /livez /readyz /metrics\n"},
+		"root":      {console.Snapshot{}, "/", 200, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /calls/any/audio.wav\n"},
 		"elsewhere": {console.Snapshot{}, "/etc/passwd", 404, "404 page not found\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,10 +17,11 @@ func begun(t *testing.T) (dir string, key *evidence.Public) {
 	s, stop := start(t, recorder.Config{Dir: made, Sign: true})
 	r := open(t, s, stereoInfo("begun"))
 	writeSome(r, 20)
-	leaves := filepath.Join(made, evidence.DirName, evidence.LogName, "leaves.jsonl")
+	log := filepath.Join(made, evidence.DirName, evidence.LogName)
 	eventually(t, "its beginning in the log, and a sync", func() bool {
-		b, err := os.ReadFile(leaves)
-		return err == nil && strings.Contains(string(b), `"type":"opened"`) && readWaveSafe(r.Result().Dir) > 0
+		b, err := os.ReadFile(filepath.Join(log, "leaves.jsonl"))
+		head, _ := os.ReadFile(filepath.Join(log, "checkpoint")) // it names the leaf: the append is over
+		return err == nil && strings.Contains(string(b), `"type":"opened"`) && strings.Contains(string(head), "\n1\n") && readWaveSafe(r.Result().Dir) > 0
 	})
 	dir = filepath.Join(t.TempDir(), "recordings")
 	if err := os.CopyFS(dir, os.DirFS(made)); err != nil {

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/strict"
 	"github.com/earshot/earshot/recorder"
 )
 
@@ -52,6 +53,7 @@ func start(t *testing.T, cfg recorder.Config, prepare ...func(*recorder.Store)) 
 	if cfg.Sync == 0 {
 		cfg.Sync = 100 * time.Millisecond
 	}
+	t.Cleanup(func() { strict.Tree(t, cfg.Dir) })
 	s, err := recorder.New(cfg)
 	if err != nil {
 		t.Fatal(err)

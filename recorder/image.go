@@ -108,10 +108,10 @@ func (m *image) lay(ch int, p piece, audio payload, at int64) {
 		for i := range int(p.n) {
 			m.hush(dst[i*block : i*block+width])
 		}
-	case m.layout.tag == tagMulaw:
-		audio.part(at, p.n).toUlaw(dst, block)
-	default:
+	case m.layout.tag == tagPCM:
 		audio.part(at, p.n).toPCM(dst, block)
+	default:
+		audio.part(at, p.n).toLaw(m.layout.tag == tagAlaw, dst, block)
 	}
 	if m.dlo == m.dhi {
 		m.dlo, m.dhi = p.idx, p.idx+p.n
@@ -123,12 +123,16 @@ func (m *image) lay(ch int, p piece, audio payload, at int64) {
 
 // hush makes b silence.
 func (m *image) hush(b []byte) {
-	if m.layout.tag != tagMulaw {
+	quiet := byte(silenceUlaw)
+	switch m.layout.tag {
+	case tagPCM:
 		clear(b)
 		return
+	case tagAlaw:
+		quiet = silenceAlaw
 	}
 	for i := range b {
-		b[i] = silenceOctet
+		b[i] = quiet
 	}
 }
 
@@ -203,7 +207,7 @@ func (m *image) flush() {
 }
 
 // extend makes the file at least to samples long, with silence. Zeros are silence in PCM, so that is a hole in the file
-// that takes no room; mu-law has to write it.
+// that takes no room; octets of a law have to be written.
 func (m *image) extend(to int64) error {
 	if m.ragged {
 		if err := m.f.Truncate(m.layout.dataAt + m.length*m.layout.block()); err != nil {
@@ -217,7 +221,7 @@ func (m *image) extend(to int64) error {
 	block := m.layout.block()
 	m.touch(m.length)
 	m.stale = true
-	if m.layout.tag != tagMulaw {
+	if m.layout.tag == tagPCM {
 		if err := m.f.Truncate(m.layout.dataAt + to*block); err != nil {
 			return fmt.Errorf("audio.wav: extend to %d: %w", to, err)
 		}

@@ -85,7 +85,7 @@ type ClockPoint struct {
 
 // Missing is one thing that a partial recording lacks.
 type Missing struct {
-	What    string    `json:"what"` // stream, track, overlap, samples, mask, gap, tail
+	What    string    `json:"what"` // stream, track, overlap, samples, mask, gap, tail, octets
 	Channel *int      `json:"channel,omitempty"`
 	Track   uint32    `json:"track,omitempty"`
 	Pos     int64     `json:"pos,omitempty"` // of a gap: its index in audio.wav
@@ -97,7 +97,7 @@ type Missing struct {
 // Audio is audio.wav as it was sealed.
 type Audio struct {
 	File   string `json:"file"`
-	Format string `json:"format"` // wav (PCM16) or mulaw
+	Format string `json:"format"` // wav (PCM16), mulaw or alaw
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
 	// Segments are the hashes of the file's pieces.
@@ -137,6 +137,8 @@ type Track struct {
 	SpansUntil *int64           `json:"spans_until,omitempty"`
 	SpanTotals map[string]int64 `json:"span_totals,omitempty"`
 	Overlaps   []Overlap        `json:"overlaps,omitempty"`
+	// OctetsFile has what came in another law than audio.wav's, as it came.
+	OctetsFile *OctetsFile `json:"octets_file,omitempty"`
 }
 
 // Epoch is a stretch under one SSRC and timestamp base.

@@ -190,9 +190,12 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", EventsName, err)
 	}
-	l, samples, err := s.completeAudio(folder, len(m.Channels))
+	l, samples, err := s.completeAudio(inDay(folder, AudioName), newLayout(m.lawOf(s.cfg.Format), min(max(len(m.Channels), 1), 2)))
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", AudioName, err)
+	}
+	if err := s.completeOctets(folder, m, l); err != nil {
+		return fmt.Errorf("repair: %w", err)
 	}
 	ended := m.Started.Add(length(samples))
 	if last.After(ended) {
@@ -219,6 +222,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	}
 	if m.Previous != nil {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
+	}
+	if err := s.putVCon(folder, m); err != nil {
+		return err
 	}
 	if m.Files, err = s.listFiles(folder); err != nil {
 		return err
@@ -248,8 +254,11 @@ func (t *Track) cutAt(samples int64) {
 }
 
 func (l wavLayout) format() string {
-	if l.tag == tagMulaw {
+	switch l.tag {
+	case tagMulaw:
 		return FormatMulaw
+	case tagAlaw:
+		return FormatAlaw
 	}
 	return FormatWAV
 }
@@ -274,9 +283,8 @@ func (s *Store) completeEvents(folder string) (last time.Time, err error) {
 	return last, nil
 }
 
-// completeAudio makes the header say what the file holds. A file without a sample goes: such a call has no audio.wav.
-func (s *Store) completeAudio(folder string, channels int) (l wavLayout, samples int64, err error) {
-	name := inDay(folder, AudioName)
+// completeAudio makes the header say what the file holds, ours where there is none. A file without a sample goes: such a call has no audio.wav.
+func (s *Store) completeAudio(name string, ours wavLayout) (l wavLayout, samples int64, err error) {
 	f, err := s.openWrite(name, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, 0, nil
@@ -284,7 +292,7 @@ func (s *Store) completeAudio(folder string, channels int) (l wavLayout, samples
 	if err != nil {
 		return l, 0, err
 	}
-	l, samples, err = repairWAV(f, newLayout(s.cfg.Format, min(max(channels, 1), 2)))
+	l, samples, err = repairWAV(f, ours)
 	if err == nil {
 		err = s.sync(f)
 	}

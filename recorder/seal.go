@@ -90,6 +90,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 		}
 		w.audioShut = true
 	}
+	if err := w.closeOctets(); err != nil {
+		return m, err
+	}
 	if err := w.log.close(); err != nil {
 		return m, err
 	}
@@ -101,7 +104,7 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	}
 	r.conclude(m, j.cause, ended)
 	if m.Samples > 0 {
-		a, err := r.s.digest(r.file(AudioName), r.s.cfg.Format)
+		a, err := r.s.digest(r.file(AudioName), w.img.layout.format())
 		if err != nil {
 			return m, err
 		}
@@ -109,6 +112,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	}
 	if m.Previous != nil {
 		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
+	}
+	if err := r.s.putVCon(r.folder(), m); err != nil {
+		return m, err
 	}
 	var err error
 	if m.Files, err = r.s.listFiles(r.folder()); err != nil {

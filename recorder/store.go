@@ -46,6 +46,8 @@ type Config struct {
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
+	// VCon has an IETF vCon written into each folder, see package vcon.
+	VCon bool
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
 	// Warn and Refuse are how much room the disk should have left: with less it is told, once, and Disk says so; with less than Refuse
@@ -63,7 +65,8 @@ type Config struct {
 // The formats and fills.
 const (
 	FormatWAV   = "wav"   // PCM, 16 bit
-	FormatMulaw = "mulaw" // G.711 mu-law; PCMU octets are stored as they came
+	FormatMulaw = "mulaw" // G.711, octets are stored as they came; in A-law where the first of them are
+	FormatAlaw  = "alaw"  // only in manifests: what FormatMulaw makes of calls in A-law
 	FillSilence = "silence"
 	FillConceal = "conceal" // what the speech before suggests, for 60 ms at most (media.Concealer)
 )

@@ -10,6 +10,7 @@ import (
 // WAV format tags (RFC 2361 appendix A).
 const (
 	tagPCM   = 1
+	tagAlaw  = 6
 	tagMulaw = 7
 )
 
@@ -55,8 +56,11 @@ func (l wavLayout) maxSamples() int64 {
 // newLayout is the layout of the files that we write.
 func newLayout(format string, channels int) wavLayout {
 	l := wavLayout{tag: tagPCM, channels: channels, bits: 16, large: true, dataAt: junkAt + 8 + junkBytes + 8 + 16 + 8}
-	if format == FormatMulaw {
+	if format == FormatMulaw || format == FormatAlaw {
 		l.tag, l.bits = tagMulaw, 8
+		if format == FormatAlaw {
+			l.tag = tagAlaw
+		}
 		l.dataAt += 2 + 8 + 4 // cbSize, and a fact chunk, which all but PCM must have
 		l.factAt = l.dataAt - 8 - 4
 	}
@@ -171,8 +175,8 @@ func parseWAV(r io.ReaderAt, size int64) (wavLayout, error) {
 
 func (l wavLayout) check() error {
 	pcm := l.tag == tagPCM && l.bits == 16
-	mulaw := l.tag == tagMulaw && l.bits == 8
-	if !pcm && !mulaw || l.channels < 1 || l.channels > 2 {
+	law := (l.tag == tagMulaw || l.tag == tagAlaw) && l.bits == 8
+	if !pcm && !law || l.channels < 1 || l.channels > 2 {
 		return fmt.Errorf("fmt chunk: tag %d, %d channels, %d bits: %w", l.tag, l.channels, l.bits, errNotWAV)
 	}
 	return nil

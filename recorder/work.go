@@ -70,7 +70,7 @@ type trackKey struct {
 	placed, ended   bool
 	party           call.Party
 	law             media.Law
-	srtp            bool
+	srtp, octets    bool
 }
 
 // job is what a step has to do.
@@ -121,6 +121,7 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 func (r *Recording) step(j job, win []byte) {
 	w := &r.w
 	w.openErr, w.fault.hit = nil, false
+	w.retryOctets()
 	w.img.win = win
 	for i, st := range w.states {
 		t := w.track(media.TrackID(i + 1))
@@ -140,6 +141,7 @@ func (r *Recording) step(j job, win []byte) {
 		}
 	}
 	w.img.flush()
+	w.flushOctets()
 	r.spill(j.now)
 	r.events(j)
 	if len(j.sip) > 0 {
@@ -253,7 +255,7 @@ func (r *Recording) sync(j job) {
 	if !j.since.IsZero() && !show { // what a manifest says to be received must not be zeros after a power loss
 		durable = func() error { return w.img.settle(j.since) }
 	}
-	if err := durable(); err != nil {
+	if err := errors.Join(durable(), w.syncOctets(j.since)); err != nil {
 		r.fail(err)
 		show = false
 	}
@@ -319,7 +321,7 @@ func (w *work) keys() []trackKey {
 	out := make([]trackKey, len(w.tracks))
 	for i, t := range w.tracks {
 		st := t.state
-		out[i] = trackKey{t.channel, len(st.Epochs), t.spill.Bytes, t.placed, st.Ended, st.Party, st.Law, st.SRTP}
+		out[i] = trackKey{t.channel, len(st.Epochs), t.spill.Bytes, t.placed, st.Ended, st.Party, st.Law, st.SRTP, t.octets != nil}
 	}
 	return out
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxWaiting bounds the programs that wait to be started.
+	// maxWaiting bounds the consumers that wait to be started.
 	maxWaiting = 256
 	// tellEvery is how often a call's record is told what a slow consumer lost.
 	tellEvery = time.Second
@@ -36,7 +36,7 @@ type Hub struct {
 	cfg    Config // without Consumers
 	log    *slog.Logger
 	pace   pace
-	starts chan *program
+	starts chan taker
 	closed atomic.Bool
 	// consumers are those of calls to come.
 	consumers atomic.Pointer[[]Consumer]
@@ -45,7 +45,7 @@ type Hub struct {
 
 	// mu guards running.
 	mu      sync.Mutex
-	running map[*program]struct{}
+	running map[taker]struct{}
 }
 
 // counters are Totals, counted.
@@ -82,7 +82,7 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan *program, maxWaiting), running: map[*program]struct{}{},
+		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{},
 	}
 	h.consumers.Store(&consumers)
 	return h, nil
@@ -137,7 +137,7 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // keep has or has not p among those that are told what they lost.
-func (h *Hub) keep(p *program, runs bool) {
+func (h *Hub) keep(p taker, runs bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if runs {
@@ -150,7 +150,7 @@ func (h *Hub) keep(p *program, runs bool) {
 // tell puts what slow consumers lost into their calls' records.
 func (h *Hub) tell() {
 	h.mu.Lock()
-	all := make([]*program, 0, len(h.running))
+	all := make([]taker, 0, len(h.running))
 	for p := range h.running {
 		all = append(all, p)
 	}

@@ -108,7 +108,7 @@ func (l *Listener) WriteTo(w io.Writer) (sum int64, err error) {
 	}
 	e := newEncoder(l.cfg.Format, l.cfg.Rate, 1)
 	if head := e.header(nil); len(head) == 0 || write(head) {
-		l.ring.relay(e, &l.closed, write)
+		l.ring.relay(e, &l.closed, func(_ int64, b []byte) bool { return write(b) })
 	}
 	if err != nil {
 		return sum, fmt.Errorf("listen: %w", err)

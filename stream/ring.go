@@ -217,13 +217,21 @@ func (r *ring) ready() bool {
 	return r.n >= r.message || r.over || r.off
 }
 
-// read moves the oldest samples to dst and gives how many values that were: 0 after await means that nothing more comes.
-func (r *ring) read(dst []int16) int {
+// empty tells whether nothing is held.
+func (r *ring) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n == 0
+}
+
+// read moves the oldest samples to dst and gives their position and how many values that were: 0 after await means that nothing more comes.
+func (r *ring) read(dst []int16) (pos int64, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	groups := min(len(dst)/r.channels, r.n)
 	at, want := r.head*r.channels, groups*r.channels
-	n := copy(dst[:want], r.buf[at:])
+	pos = r.pos
+	n = copy(dst[:want], r.buf[at:])
 	n += copy(dst[n:want], r.buf)
 	r.head += groups
 	if r.head >= r.groups() {
@@ -233,7 +241,7 @@ func (r *ring) read(dst []int16) int {
 		r.head = 0 // a reader that keeps up needs the first few cache lines of the ring, over and over
 	}
 	r.pos += int64(groups)
-	return n
+	return pos, n
 }
 
 // takeLost gives what was lost since it was last asked, and in all.

@@ -90,12 +90,12 @@ func TestRecordingsAreListedShownAndExported(t *testing.T) {
 		t.Errorf("show: got code %d, %q", code, out)
 	}
 	part := filepath.Base(list[2].Folder)
-	code, out, errs = recordings(t, "--dir", dir, "export", part)
+	code, out, errs = recordings(t, "--dir", dir, "export", "--tags", "none", part)
 	if code != exitDone || len(out) != 44+2*810 || out[:4] != "RIFF" {
 		t.Errorf("export: got code %d, %d octets, %q", code, len(out), errs)
 	}
 	file := filepath.Join(t.TempDir(), "out.wav")
-	if code, _, errs = recordings(t, "export", "--align", "--out", file, filepath.Join(dir, list[2].Folder)); code != exitDone {
+	if code, _, errs = recordings(t, "export", "--tags", "none", "--align", "--out", file, filepath.Join(dir, list[2].Folder)); code != exitDone {
 		t.Fatalf("export --align: got code %d, %q", code, errs)
 	}
 	b, err := os.ReadFile(file)

@@ -62,7 +62,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		},
 		Record: &recorder.Config{
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,
-			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile,
+			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, VCon: c.Record.VCon,
 			Sync: c.Record.Sync, Buffer: c.Record.Buffer, Warn: mark(c.Record.Disk.Warn), Refuse: mark(c.Record.Disk.Refuse),
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
@@ -151,19 +151,7 @@ func sipConfig(c config.Config, instance, version string) sip.Config {
 func consumers(in []config.Stream) []stream.Consumer {
 	var out []stream.Consumer
 	for _, s := range in {
-		env := map[string]string{}
-		for _, e := range s.Env {
-			k, v, _ := strings.Cut(e, "=")
-			env[k] = v
-		}
-		restarts := s.MaxRestarts
-		if restarts == 0 {
-			restarts = -1
-		}
-		out = append(out, stream.Consumer{
-			Type: s.Type, Name: s.Name, Command: s.Command, Per: s.Per, Format: s.Format, Rate: s.Rate,
-			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message,
-		})
+		out = append(out, s.Consumer())
 	}
 	return out
 }
