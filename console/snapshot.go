@@ -39,9 +39,14 @@ type Snapshot struct {
 	Unmasks     map[string]int64 // that ended while their call went on
 
 	DiskFreeBytes  int64 // of the recordings' file system; negative: not known
+	DiskLevel      int   // 0: room enough; 1: little; 2: so little that no new calls are taken
+	DiskFault      bool  // recordings can't be written as they should
 	RecorderErrors int64
-	Recordings     int64 // open now
-	Repaired       int64 // recordings finished after a crash
+	// UnwrittenSamples came and could not be written. LastSync is how long the newest group sync took.
+	UnwrittenSamples int64
+	LastSync         time.Duration
+	Recordings       int64 // open now
+	Repaired         int64 // recordings finished after a crash
 
 	StreamDroppedSamples int64
 	StreamLateSamples    int64

@@ -64,6 +64,7 @@ func New(cfg Config) (*Endpoint, error) {
 	if e.shift.trial.Store(cfg.Standby); !cfg.Standby {
 		e.turn.give()
 	}
+	e.checkFiles()
 	cfg.Media.Log = cfg.Log
 	if t := &cfg.Media.Triggers; t.On != "" || t.Off != "" {
 		t.To = e

@@ -12,6 +12,7 @@ type Figures struct {
 	SweepAge      time.Duration // of the media engine: since the newest sweep of the slowest shard; negative: none yet
 	Tracks        int64         // open now
 	DiskFreeBytes int64         // of the recordings' file system; negative: not known
+	Disk          recorder.DiskState
 	Recorder      recorder.Counters
 	Stream        stream.Totals
 	Requests      map[string]int64 // REST requests by class
@@ -25,7 +26,7 @@ type Figures struct {
 func (e *Endpoint) Figures() Figures {
 	f := Figures{SweepAge: e.engine.SweepAge(), DiskFreeBytes: -1, Stream: e.hub.Totals(), Requests: map[string]int64{}, LoggedIn: true}
 	if e.store != nil {
-		f.Recorder = e.store.Counters()
+		f.Recorder, f.Disk = e.store.Counters(), e.store.Disk()
 		if n, err := e.store.DiskFree(); err == nil {
 			f.DiskFreeBytes = n
 		}

@@ -37,6 +37,8 @@ type Status struct {
 type Check struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
+	// Warn: it holds, and will not for long.
+	Warn bool   `json:"warn,omitempty"`
 	Text string `json:"text"`
 }
 
@@ -223,29 +225,6 @@ func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 	for k, v := range a.Counters() {
 		s.SIP[k] += v
 	}
-}
-
-// leastFreeBytes is what a disk should have left: half an hour of ten stereo calls.
-const leastFreeBytes = 64 << 20
-
-// diskCheck tells whether calls are being recorded.
-func (e *Endpoint) diskCheck(calls []CallStatus) Check {
-	c := Check{Name: "disk", OK: true}
-	free, err := e.store.DiskFree()
-	switch {
-	case err != nil:
-		c.OK, c.Text = false, err.Error()
-	case free < leastFreeBytes:
-		c.OK, c.Text = false, fmt.Sprintf("%d MiB free: make room", free>>20)
-	default:
-		c.Text = fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))
-	}
-	for _, s := range calls {
-		if s.NotRecorded != "" {
-			c.OK, c.Text = false, "a call is not recorded: "+s.NotRecorded
-		}
-	}
-	return c
 }
 
 func local(st sip.State) string {

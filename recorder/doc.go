@@ -36,9 +36,11 @@
 //
 // A kill -9 costs what was not handed to the kernel, at most two [Config].Sync; a power loss what was not made durable,
 // the same. From 32 open recordings on they are made durable with one sync of the file system; what headers name is then a round
-// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A recording has at most 256 tracks; a loss map some thousand spans in memory, the older ones being in a file
-// beside the recording, and 32,768 where that can't be written, then totals; a file 4 GiB (37 h of stereo
-// PCM). A track in another law than audio.wav's has a file, 16 KiB of memory and a descriptor more. An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
+// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A manifest is written after
+// the samples that it names are durable. After a sync that failed, all since the last good one is written again. [Store.Disk] tells of faults, of writes that do not come back
+// (0.8 s), and of the room that is left. A recording has at most 256 tracks; a loss map some thousand spans in memory, the older ones being in a file
+// beside the recording, and 32,768 where that can't be written, then totals; a file 128 GiB, RF64 from 4 GiB
+// (37 h of stereo PCM) on. A track in another law than audio.wav's has a file, 16 KiB of memory and a descriptor more. An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
 // ([Store.Release], [Store.Claim]) leaves it alone. A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
 // two for a million.
 //
@@ -75,6 +77,6 @@
 //
 // # Testing
 //
-// Tests compare whole files with arrays built from the same frames, kill a child process while it records, and put a slow,
-// a full and a broken disk behind the writer.
+// Tests compare whole files with arrays built from the same frames, kill a child process while it records, cut the power (internal/powercut), and put a slow,
+// a full and a broken disk behind the writer. EARSHOT_KILLS, EARSHOT_CUTS and EARSHOT_STALL say how often, and with how many recordings.
 package recorder

@@ -16,8 +16,11 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		if os.Getenv(sealEnv) != "" {
+		switch {
+		case os.Getenv(sealEnv) != "":
 			sealer()
+		case os.Getenv(talkEnv) != "":
+			babbler()
 		}
 		child()
 	}

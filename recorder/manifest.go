@@ -35,17 +35,19 @@ type Manifest struct {
 	Previous *Previous    `json:"previous,omitempty"`
 	State    State        `json:"state"`
 	// Cause says why State is not recorded; of a recorded call, why it ended. Empty while the call lives.
-	Cause     call.Code   `json:"cause"`
-	CauseText string      `json:"cause_text,omitempty"`
-	EndCause  *call.Cause `json:"end_cause,omitempty"` // why the call ended
-	Started   time.Time   `json:"started"`             // sample 0
-	Ended     *time.Time  `json:"ended"`               // null while the call lives
-	Anchor    *ClockPoint `json:"anchor,omitempty"`
-	Rate      int         `json:"rate"`           // Hz
-	Samples   int64       `json:"samples"`        // of each channel
-	Channels  []string    `json:"channels"`       // roles, left first
-	Fill      string      `json:"fill,omitempty"` // conceal: lost runs are no silence
-	Missing   []Missing   `json:"missing,omitempty"`
+	Cause     call.Code `json:"cause"`
+	CauseText string    `json:"cause_text,omitempty"`
+	// Unannounced: it was found unfinished, and the evidence log does not say that it was begun.
+	Unannounced bool        `json:"unannounced,omitempty"`
+	EndCause    *call.Cause `json:"end_cause,omitempty"` // why the call ended
+	Started     time.Time   `json:"started"`             // sample 0
+	Ended       *time.Time  `json:"ended"`               // null while the call lives
+	Anchor      *ClockPoint `json:"anchor,omitempty"`
+	Rate        int         `json:"rate"`           // Hz
+	Samples     int64       `json:"samples"`        // of each channel
+	Channels    []string    `json:"channels"`       // roles, left first
+	Fill        string      `json:"fill,omitempty"` // conceal: lost runs are no silence
+	Missing     []Missing   `json:"missing,omitempty"`
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
 	Gaps []Missing `json:"gaps,omitempty"`
 	// Consent is the ground on which the call was recorded, as the user stated it.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // sealRetry is how long a recording that could not be sealed waits for the next try.
@@ -131,7 +132,14 @@ func (r *Recording) attest(m *Manifest) error {
 	if err := r.list(); err != nil {
 		return err
 	}
-	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested)
+	var before []evidence.Leaf
+	if r.s.book != nil && r.announced.CompareAndSwap(announceOwed, announceDone) {
+		before = append(before, r.opening()) // it was over before its turn came
+	}
+	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested, before...)
+	if err != nil && before != nil {
+		r.announced.Store(announceOwed)
+	}
 	r.w.attested = true
 	return err
 }
@@ -144,21 +152,10 @@ func (s *Store) shut(day, from, to string) error {
 	if _, err := s.root.Lstat(inDay(day, to)); err == nil {
 		return fmt.Errorf("seal %s: %w", to, fs.ErrExist)
 	}
-	if err := s.root.Rename(inDay(day, from), inDay(day, to)); err != nil {
+	if err := s.rename(inDay(day, from), inDay(day, to)); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	return s.syncDir(day)
-}
-
-func (s *Store) syncDir(name string) error {
-	d, err := s.root.Open(name)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }
 
 // digest hashes a finished audio file.

@@ -99,7 +99,7 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 	if x.busy {
 		return
 	}
-	x.busy = true
+	x.busy, x.busyAt = true, time.Now()
 	for x.again && !x.finished {
 		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
 		x.in = k.empty
@@ -113,8 +113,9 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 		j.in.reset()
 		k.empty = j.in
 		x.mu.Lock()
+		x.busyAt = time.Now()
 	}
-	x.busy = false
+	x.busy, x.busyAt = false, time.Time{}
 }
 
 // step writes what came, and what the job asks for besides.
@@ -155,6 +156,7 @@ func (r *Recording) step(j job, win []byte) {
 	}
 	w.img.win = nil
 	if j.ended {
+		r.takesTime()
 		r.seal(j)
 	}
 }
@@ -249,17 +251,19 @@ func (r *Recording) openAudio() error {
 // sync makes durable what was written, and says in the manifest what a crash must not lose.
 func (r *Recording) sync(j job) {
 	w := &r.w
+	show := j.fresh || w.stale(j.now, r.s.openNow())
 	durable := w.img.sync
-	if !j.since.IsZero() {
+	if !j.since.IsZero() && !show { // what a manifest says to be received must not be zeros after a power loss
 		durable = func() error { return w.img.settle(j.since) }
 	}
 	if err := errors.Join(durable(), w.syncOctets(j.since)); err != nil {
 		r.fail(err)
+		show = false
 	}
 	if err := w.log.sync(); err != nil {
 		r.fail(err)
 	}
-	if j.fresh || w.stale(j.now, r.s.openNow()) {
+	if show {
 		if err := r.showLive(j.now, true); err != nil {
 			r.fail(err)
 		}
@@ -267,6 +271,7 @@ func (r *Recording) sync(j job) {
 	if err := r.list(); err != nil {
 		r.fail(err)
 	}
+	r.s.announce(r)
 }
 
 // list makes the names of the folder, and in it, durable.
@@ -349,19 +354,19 @@ func (s *Store) putManifest(folder string, m *Manifest, durable bool) error {
 const tempSuffix = ".tmp"
 
 func (s *Store) putFile(name string, b []byte, durable bool) error {
-	f, err := s.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	f, err := s.openWrite(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path.Base(name), err)
 	}
 	_, err = f.Write(b)
 	if err == nil && durable {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
 	if err == nil {
-		err = s.root.Rename(name+tempSuffix, name)
+		err = s.rename(name+tempSuffix, name)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path.Base(name), err)

@@ -8,6 +8,7 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/stream"
 )
 
@@ -32,13 +33,17 @@ func (noCall) Is(target error) bool { return target == console.ErrNoCall }
 // source feeds health checks and metrics from the endpoint.
 type source struct{ ep *endpoint.Endpoint }
 
+// diskLevels are the levels as numbers.
+var diskLevels = map[recorder.Level]int{recorder.LevelOK: 0, recorder.LevelWarn: 1, recorder.LevelRefuse: 2}
+
 func (s source) Snapshot() console.Snapshot {
 	st := s.ep.Status()
 	n := s.ep.Figures()
 	out := console.Snapshot{
 		SweepAge: n.SweepAge, Accounts: len(st.Devices), Calls: map[string]int64{}, CallsEnded: map[string]int64{},
 		SIP: st.SIP, SIPAnswers: st.Answers, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
-		MediaQuality:  st.Quality,
+		MediaQuality: st.Quality,
+		DiskLevel:    diskLevels[n.Disk.Level], DiskFault: n.Disk.Fault != "", UnwrittenSamples: n.Recorder.DiskSamples, LastSync: n.Recorder.LastSync,
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
 		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,

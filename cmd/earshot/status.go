@@ -47,8 +47,11 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, c := range st.Checks {
 		mark := "ok"
-		if !c.OK {
+		switch {
+		case !c.OK:
 			mark = "FAIL"
+		case c.Warn:
+			mark = "warn"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.Name, c.Text)
 	}

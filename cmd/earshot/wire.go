@@ -64,6 +64,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Record: &recorder.Config{
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,
 			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, VCon: c.Record.VCon,
+			Sync: c.Record.Sync, Buffer: c.Record.Buffer, Warn: mark(c.Record.Disk.Warn), Refuse: mark(c.Record.Disk.Refuse),
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
@@ -84,6 +85,14 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 	account.RingCentral = true
 	cfg.Supervisors = []endpoint.Supervisor{{RingCentral: superviseConfig(c, version), Device: endpoint.Device{Account: account}}}
 	return cfg
+}
+
+// mark turns free space as configured into the recorder's; what is off there is negative here.
+func mark(r config.Room) recorder.Mark {
+	if r == (config.Room{}) {
+		return recorder.Mark{Bytes: -1}
+	}
+	return recorder.Mark{Bytes: r.Bytes, Percent: r.Percent}
 }
 
 func superviseConfig(c config.Config, version string) supervise.Config {

@@ -74,6 +74,9 @@ func (l *Loaded) check() []error {
 	if c.Record.Channels.Customer == c.Record.Channels.Agent {
 		fail("record.channels.agent", "%s: the customer is there: put one left and one right", c.Record.Channels.Agent)
 	}
+	if w, r := c.Record.Disk.Warn, c.Record.Disk.Refuse; w.Bytes > 0 && w.Bytes < r.Bytes || w.Percent > 0 && w.Percent < r.Percent {
+		fail("record.disk.warn", "%s: less than record.disk.refuse (%s): want more room for the warning than for the refusal", w, r)
+	}
 	l.checkFiles(fail)
 	l.checkMask(fail)
 	l.checkConsent(fail)

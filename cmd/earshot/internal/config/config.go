@@ -112,6 +112,9 @@ type Record struct {
 	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, bit for bit, also in A-law"`
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
+	Sync     Duration `key:"sync" default:"1s" min:"100ms" max:"5s" help:"how often what is recorded is made durable: a power loss takes no more"`
+	Buffer   Duration `key:"buffer" default:"8s" min:"1s" max:"60s" help:"audio of a track that may wait for a disk that stands still; what comes beyond is named missing"`
+	Disk     Disk     `key:"disk"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
 	Consent  Consent  `key:"consent"`
 	Mask     Mask     `key:"mask"`
@@ -132,6 +135,12 @@ type Mask struct {
 	Max     Duration `key:"max" default:"10m" min:"1s" max:"24h" help:"a mask that nobody ended ends after so long, loudly (docs/masking.md)"`
 	DTMFOn  string   `key:"dtmf_on" help:"keys that an agent dials to mask the call, such as *1; default none"`
 	DTMFOff string   `key:"dtmf_off" help:"keys that end the mask, such as *2"`
+}
+
+// Disk is how much room recordings need.
+type Disk struct {
+	Warn   Room `key:"warn" default:"2GB" help:"with less room (5GB, 5%) it is told in log, status and metrics; off: never"`
+	Refuse Room `key:"refuse" default:"500MB" help:"with less room no new calls are taken, so that those that are heard can be recorded to their end; off: never"`
 }
 
 // Channels says which side goes where.
