@@ -142,7 +142,8 @@ func (l *link) left(reason string, err error, wait time.Duration) {
 	l.tellLost()
 	facts := map[string]any{"consumer": l.consumer.Name, "reason": reason}
 	if err != nil {
-		facts["error"] = clean([]byte(err.Error()))
+		err = l.consumer.fit(err)
+		facts["error"] = err.Error()
 	}
 	if wait > 0 {
 		facts["restart_in_ms"] = wait.Milliseconds()

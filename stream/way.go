@@ -87,12 +87,24 @@ func (c *Consumer) host() string {
 	return c.Type
 }
 
-// hide takes the secret out of a text.
+// hide takes the secret out of a text, as it is and as it stands in a URL.
 func (c *Consumer) hide(text string) string {
 	if s := c.Secret.Reveal(); s != "" {
-		text = strings.ReplaceAll(text, s, c.Secret.String())
+		text = strings.NewReplacer(s, c.Secret.String(), inQuery(s), c.Secret.String()).Replace(text)
 	}
 	return text
+}
+
+// maxError bounds what is told of an error, in octets.
+const maxError = 400
+
+// fit makes an error fit to be told: the far side chose words of it, and may repeat what we sent, or say a megabyte.
+func (c *Consumer) fit(err error) error {
+	text := clean([]byte(c.hide(err.Error())))
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError], "") + "..."
+	}
+	return errors.New(text)
 }
 
 // headerName are the letters of a header's name, which needs no more than these (RFC 9110 section 5.6.2).

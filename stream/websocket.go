@@ -51,7 +51,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string, take func([]byte
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
 			DialContext: dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
-			DisableKeepAlives: true,
+			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
 	if c.Subprotocol != "" {
@@ -90,7 +90,7 @@ func refusal(c *Consumer, answer *http.Response, err error) error {
 	text := ""
 	if answer.Body != nil {
 		b, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
-		text = c.hide(clean(b)) // it may repeat what we sent
+		text = clean(b)
 		_ = answer.Body.Close()
 	}
 	return fmt.Errorf("%s: answered %s instead of opening a WebSocket: %s", c.host(), answer.Status, text)
