@@ -28,6 +28,11 @@ func (l *liveTimeline) holdBack(h Holder, from time.Duration, why string) Applie
 			}
 		})
 	}
+	if h == HolderConsent {
+		if since := l.wipe(); since != 0 {
+			a.From = min(a.From, since)
+		}
+	}
 	facts := map[string]any{"by": h.String()}
 	if why != "" {
 		facts["why"] = why
