@@ -21,7 +21,7 @@ type Export struct {
 	// Cut is how many samples lie before sample 0 by the manifest's estimates, and are left out.
 	Cut int64
 
-	f      *os.File
+	f      audioFile
 	layout wavLayout // of audio.wav
 	stored int64     // samples of each channel in it
 	runs   []laid
@@ -30,10 +30,16 @@ type Export struct {
 // ErrNoAudio is returned by OpenExport for a recording without audio.wav.
 var ErrNoAudio = errors.New("the recording has no audio: not one sample came")
 
-// OpenExport opens a recording's folder for [Export.Write]. align has each track lie where the manifest's best knowledge says, by offset and
+// audioFile is audio.wav, or what stands for it.
+type audioFile interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// OpenExport opens a recording's folder for [Export.Write]; of an encrypted one with the identities, and the key where it was written. align has each track lie where the manifest's best knowledge says, by offset and
 // drift, epoch by epoch; else audio.wav is given as it is. The recording stays as it is in any case. Close what you have
 // opened.
-func OpenExport(dir string, align bool) (*Export, error) {
+func OpenExport(dir string, align bool, ids ...Identity) (*Export, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
@@ -43,30 +49,54 @@ func OpenExport(dir string, align bool) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	f, err := openFile(root, AudioName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNoAudio
+	f, size, err := openAudioFile(dir, m, ids)
+	if errors.Is(err, ErrNoAudio) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
 	e := &Export{f: f}
-	if err := e.prepare(m, align); err != nil {
+	if err := e.prepare(m, size, align); err != nil {
 		return nil, errors.Join(fmt.Errorf("export: %w", err), f.Close())
 	}
 	return e, nil
 }
 
-func (e *Export) prepare(m *Manifest, align bool) error {
-	st, err := e.f.Stat()
+// openAudioFile opens the audio of a folder, encrypted or not, and says how long it is.
+func openAudioFile(dir string, m *Manifest, ids []Identity) (audioFile, int64, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	if e.layout, err = parseWAV(e.f, st.Size()); err != nil {
+	if m.Encryption != nil {
+		f, err := unsealFolder(root, dir, m, ids)
+		if err != nil {
+			return nil, 0, errors.Join(err, root.Close())
+		}
+		return f, f.size(), nil
+	}
+	defer root.Close()
+	f, err := openFile(root, AudioName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, ErrNoAudio
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, st.Size(), nil
+}
+
+func (e *Export) prepare(m *Manifest, size int64, align bool) (err error) {
+	if e.layout, err = parseWAV(e.f, size); err != nil {
 		return fmt.Errorf("%s: %w", AudioName, err)
 	}
 	e.Channels = e.layout.channels
-	e.stored = min(e.layout.dataBytes, st.Size()-e.layout.dataAt) / e.layout.block()
+	e.stored = min(e.layout.dataBytes, size-e.layout.dataAt) / e.layout.block()
 	e.Samples = e.stored
 	if align {
 		if e.runs, err = m.layOut(e.stored); err != nil {

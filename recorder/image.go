@@ -31,7 +31,8 @@ type piece struct {
 // image lays runs of samples into audio.wav at their places. It holds a window of the file only while it is being
 // changed: the file is the memory, and the kernel's page cache makes that cheap.
 type image struct {
-	f      blockFile // nil until the first sample comes
+	f      blockFile   // nil until the first sample comes
+	sealed *sealedFile // f, where audio is encrypted; else nil
 	layout wavLayout
 	// length is how many samples of each channel the file holds.
 	length int64
@@ -64,6 +65,10 @@ func (m *image) put(ch int, p piece, audio payload) {
 		m.done(piece{p.t, p.kind, p.pos + keep, p.n - keep, p.idx + keep}, errTooLong)
 		p.n = keep
 	}
+	if before := min(m.floor()-p.idx, p.n); before > 0 {
+		m.tooLate(p.part(0, before), audio)
+		p, audio = p.part(before, p.n-before), audio.sub(before, p.n-before)
+	}
 	for at := int64(0); at < p.n; {
 		idx := p.idx + at
 		if audio.data == nil && idx >= m.edge() {
@@ -81,6 +86,33 @@ func (m *image) put(ch int, p piece, audio payload) {
 		m.lay(ch, piece{p.t, p.kind, p.pos + at, n, idx}, audio, at)
 		at += n
 	}
+}
+
+// floor is the index before which nothing can be changed: it is encrypted.
+func (m *image) floor() int64 {
+	if m.sealed == nil {
+		return 0
+	}
+	return m.sealed.final / m.layout.block()
+}
+
+// tooLate is what becomes of a part whose place can't be changed: silence is there where nothing was laid.
+func (m *image) tooLate(p piece, audio payload) {
+	if audio.data == nil && p.kind != kindMasked {
+		m.done(p, nil)
+		return
+	}
+	m.done(p, errFinal)
+}
+
+// encrypt has what lies before an index encrypted and written, if audio is.
+func (m *image) encrypt(to int64) error {
+	if m.sealed == nil {
+		return nil
+	}
+	err := m.sealed.settled(to)
+	m.unsynced = m.unsynced || m.sealed.dirty
+	return err
 }
 
 var errTooLong = errors.New("audio.wav: longer than a RIFF header can name")
@@ -280,9 +312,12 @@ func (m *image) sync() error {
 	return nil
 }
 
-// close makes the file exactly that many samples long, durable, and shut. The file is shut in any case.
+// close makes the file exactly that many samples long, durable, and shut. The file is shut in any case, unless memory holds some of it.
 func (m *image) close(samples int64) error {
 	err := m.finish(samples)
+	if err != nil && m.sealed != nil {
+		return err
+	}
 	if e := m.f.Close(); err == nil && e != nil {
 		err = fmt.Errorf("audio.wav: close: %w", e)
 	}
@@ -295,7 +330,7 @@ func (m *image) finish(samples int64) error {
 		return err
 	}
 	bytes := samples * m.layout.block()
-	if bytes&1 == 1 {
+	if bytes&1 == 1 && m.sealed == nil {
 		if _, err := m.f.WriteAt([]byte{0}, m.layout.dataAt+bytes); err != nil {
 			return fmt.Errorf("audio.wav: pad byte: %w", err)
 		}

@@ -51,6 +51,8 @@ type Manifest struct {
 	// Late is what went unheard before sample 0.
 	Late  *Late  `json:"late,omitempty"`
 	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one
+	// Encryption is there where the audio is encrypted: then audio.wav is no file, and Audio says what the segments make when they are joined.
+	Encryption *Encryption `json:"encryption,omitempty"`
 	// Files are the folder's other files, when sealed.
 	Files  []File  `json:"files,omitempty"`
 	Tracks []Track `json:"tracks"`
@@ -90,6 +92,14 @@ type Missing struct {
 	Samples int64     `json:"samples,omitempty"`
 	Cause   call.Code `json:"cause"`
 	Text    string    `json:"text,omitempty"`
+}
+
+// OnDisk names the files of a sealed recording's folder, but for recording.json and its signature.
+func (m *Manifest) OnDisk() []File {
+	if m.Audio == nil || m.Encryption != nil { // then the segments stand among the files
+		return m.Files
+	}
+	return append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, m.Files...)
 }
 
 // Audio is audio.wav as it was sealed.
@@ -248,6 +258,11 @@ func (m *Manifest) check() error {
 	}
 	if m.Samples < 0 || m.Part < 0 {
 		return fmt.Errorf("samples or part: %w", errNegative)
+	}
+	if m.Encryption != nil {
+		if err := m.Encryption.check(); err != nil {
+			return err
+		}
 	}
 	for _, t := range m.Tracks {
 		if t.OffsetSamples < 0 || t.Samples < 0 || t.OffsetSamples+t.Samples < 0 {
