@@ -36,8 +36,9 @@ type audioFile interface {
 	io.Closer
 }
 
-// OpenExport opens a recording's folder for [Export.Write]; of an encrypted one with the identities, and the key where it was written. align has each track lie where the manifest's best knowledge says, by offset and
-// drift, epoch by epoch; else audio.wav is given as it is. The recording stays as it is in any case. Close what you have
+// OpenExport opens a recording's folder for [Export.Write]. align has each track lie where the manifest's best knowledge says, by offset and
+// drift, epoch by epoch; else audio.wav is given as it is. An encrypted recording needs one of the identities that it is encrypted to, and its key where that was
+// written, beside the recordings. The recording stays as it is in any case. Close what you have
 // opened.
 func OpenExport(dir string, align bool, ids ...Identity) (*Export, error) {
 	root, err := os.OpenRoot(dir)
@@ -51,7 +52,7 @@ func OpenExport(dir string, align bool, ids ...Identity) (*Export, error) {
 	}
 	f, size, err := openAudioFile(dir, m, ids)
 	if errors.Is(err, ErrNoAudio) {
-		return nil, err
+		return nil, ErrNoAudio
 	}
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)

@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 		if os.Getenv(sealEnv) != "" {
 			sealer()
 		}
+		if os.Getenv(recipientEnv) != "" {
+			sealedChild()
+		}
 		child()
 	}
 	goleak.VerifyTestMain(m)
