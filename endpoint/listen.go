@@ -31,6 +31,7 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 	if err := c.has(cfg.Track); err != nil {
 		return err
 	}
+	e.Note(ctx, actListen, About{Call: c.id})
 	detach := c.timeline.Attach(&follower{sink: l})
 	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // it has nothing to say
 	defer stop()

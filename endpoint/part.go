@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -106,6 +107,10 @@ func (c *Call) stream(pt *part) {
 			ev.Track = live.global(ev.Track)
 		}
 		c.timeline.Post(ev)
+		if ev.Type == call.EventStreamStarted {
+			name, _ := ev.Facts["consumer"].(string)
+			c.e.Note(context.Background(), actStream, About{Call: c.id, Why: "consumer " + name})
+		}
 	}})
 	c.attach(pt, live)
 }

@@ -51,11 +51,13 @@ type recipients struct {
 	names []string // as in the manifest
 }
 
-// CheckRecipients tells whether audio can be encrypted to these, and to those that a file names, one a line; both may be empty. The error
-// says which one is bad.
-func CheckRecipients(list []string, file string) error {
-	_, err := parseRecipients(list, file)
-	return err
+// Recipients gives to whom audio is encrypted by these settings, as manifests name them; both may be empty. The error says which one is bad.
+func Recipients(list []string, file string) ([]string, error) {
+	to, err := parseRecipients(list, file)
+	if to == nil {
+		return nil, err
+	}
+	return to.names, nil
 }
 
 func parseRecipients(list []string, file string) (*recipients, error) {

@@ -171,6 +171,11 @@ type Store struct {
 	closing atomic.Bool
 	gripe   gripe
 
+	// acting guards noActs: acts is closed.
+	acting sync.Mutex
+	noActs bool
+	acts   chan act
+
 	// mu guards the fields below.
 	mu       sync.Mutex
 	lock     *os.File // nil: not ours
@@ -199,7 +204,8 @@ func New(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("recorder: dir: %w", err)
 	}
 	s := &Store{
-		cfg: cfg, to: to, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery,
+		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs),
+		to:            to,
 		open:          make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
@@ -224,6 +230,7 @@ func New(cfg Config) (*Store, error) {
 // Close gives the directory back. Run does it at its end; call it only if Run was never called. It is safe twice.
 func (s *Store) Close() error {
 	s.closing.Store(true)
+	s.endActs()
 	return errors.Join(s.Release(), s.root.Close(), s.closeBook())
 }
 

@@ -59,9 +59,11 @@ func (s *Store) loop(ctx context.Context) {
 	}
 	wg.Go(func() { s.syncAll(stop) })
 	wg.Go(func() { s.finishLeftovers(ctx) })
+	wg.Go(s.writeActs)
 	<-ctx.Done()
 	s.windUp()
 	close(stop)
+	s.endActs()
 	wg.Wait()
 }
 

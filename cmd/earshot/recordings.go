@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/recorder"
 )
 
@@ -39,7 +40,9 @@ type showCmd struct {
 
 type exportCmd struct {
 	Align     bool   `help:"lay each track by the best estimate of offset and drift; the recording itself stays as it is"`
+	Identity  string `placeholder:"FILE" help:"who may read it, of an encrypted recording: a file of age identities (AGE-SECRET-KEY-1...)"`
 	Out       string `short:"o" placeholder:"FILE" help:"where to; default standard output"`
+	Why       string `placeholder:"TEXT" help:"the reason, for the evidence log"`
 	Recording string `arg:"" help:"a recording's folder, its name, or a call's id"`
 }
 
@@ -86,7 +89,7 @@ func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
 }
 
 // Run exports.
-func (k exportCmd) Run(c *cli, p *process) error {
+func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
 	if k.Out == "" && isTerminal(p.out) {
 		return &usageError{err: errors.New("recordings export: a WAV file is not for a terminal"), hint: "--out FILE, or redirect the output"}
 	}
@@ -100,7 +103,14 @@ func (k exportCmd) Run(c *cli, p *process) error {
 			hint: "name one of them: " + strings.Join(dirs, ", "),
 		}
 	}
-	e, err := recorder.OpenExport(dirs[0], k.Align)
+	ids, err := identities(k.Identity)
+	if err != nil {
+		return err
+	}
+	e, err := recorder.OpenExport(dirs[0], k.Align, ids...)
+	if errors.Is(err, recorder.ErrEncrypted) {
+		return &hinted{err, "--identity FILE names the identity of one of these recipients"}
+	}
 	if errors.Is(err, recorder.ErrNoAudio) {
 		return &hinted{err, "earshot recordings show says why"}
 	}
@@ -111,10 +121,41 @@ func (k exportCmd) Run(c *cli, p *process) error {
 	if e.Cut > 0 {
 		fmt.Fprintf(p.err, "earshot: %d samples (%.1f ms) lie before the recording's beginning by the estimates, and are left out\n", e.Cut, float64(e.Cut)/8)
 	}
+	dir, name := home(dirs[0])
+	if err := c.note(ctx, p, dir, console.Act{What: "export", Folder: name, Why: k.because()}); err != nil {
+		fmt.Fprintln(p.err, "earshot: warning: the evidence log does not name this export:", err)
+	}
 	if k.Out == "" {
 		return e.Write(p.out)
 	}
 	return writeWhole(k.Out, e)
+}
+
+// because is what the evidence log says of the export: why, and where to.
+func (k exportCmd) because() string {
+	to := "standard output"
+	if k.Out != "" {
+		to = k.Out
+		if abs, err := filepath.Abs(k.Out); err == nil {
+			to = abs
+		}
+	}
+	if k.Why == "" {
+		return "to " + to
+	}
+	return k.Why + "; to " + to
+}
+
+// identities reads those that a flag names; none without it.
+func identities(file string) ([]recorder.Identity, error) {
+	if file == "" {
+		return nil, nil
+	}
+	ids, err := recorder.LoadIdentities(file)
+	if err != nil {
+		return nil, &usageError{err: fmt.Errorf("recordings: --%w", err), hint: "age-keygen -o FILE made it, with the recipient in its second line"}
+	}
+	return ids, nil
 }
 
 // writeWhole writes the file under another name first: what is there under its own is whole.

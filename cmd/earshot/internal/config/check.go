@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/earshot/earshot/recorder"
 )
 
 // HasRingCentral tells whether a login is configured, so that supervise has work.
@@ -153,6 +155,11 @@ func (l *Loaded) checkFiles(fail func(string, string, ...any)) {
 	}
 	if c.Record.Dir == "" {
 		fail("record.dir", "empty: name a folder")
+	}
+	if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, ""); err != nil {
+		fail("record.encrypt.recipients", "%s", strings.TrimPrefix(err.Error(), "recipients: "))
+	} else if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, c.Record.Encrypt.RecipientsFile); err != nil {
+		fail("record.encrypt.recipients_file", "%s", strings.TrimPrefix(err.Error(), "recipients_file: "))
 	}
 	if p, err := filepath.Abs(c.SocketPath()); err == nil && len(p) > maxSocketPath {
 		fail("control.socket", "%s: %d octets, a socket's path has at most %d: set control.socket to a shorter one, such as /run/earshot.sock",

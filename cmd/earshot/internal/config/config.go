@@ -113,7 +113,14 @@ type Record struct {
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	Encrypt  Encrypt  `key:"encrypt"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+}
+
+// Encrypt is to whom audio is encrypted; with nobody named it is not.
+type Encrypt struct {
+	Recipients     []string `key:"recipients" help:"encrypt audio at rest to these (age1..., from age-keygen); no audio is then written in plain (docs/keys.md)"`
+	RecipientsFile string   `key:"recipients_file" help:"or to those that a file names, one a line"`
 }
 
 // Channels says which side goes where.
