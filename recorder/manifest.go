@@ -51,7 +51,7 @@ type Manifest struct {
 	// Late is what went unheard before sample 0.
 	Late  *Late  `json:"late,omitempty"`
 	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one
-	// Encryption is there where the audio is encrypted: then audio.wav is no file, and Audio says what the segments make when they are joined.
+	// Encryption is there where the audio is encrypted.
 	Encryption *Encryption `json:"encryption,omitempty"`
 	// Files are the folder's other files, when sealed.
 	Files  []File  `json:"files,omitempty"`
@@ -102,11 +102,12 @@ func (m *Manifest) OnDisk() []File {
 	return append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, m.Files...)
 }
 
-// Audio is audio.wav as it was sealed.
+// Audio is audio.wav as it was sealed. Where it is encrypted there is no such file, and it is what the segments make when they are joined; its hash is then
+// unknown after a crash, as nobody on that machine can read them.
 type Audio struct {
-	File   string `json:"file"`
+	File   string `json:"file,omitempty"`
 	Format string `json:"format"` // wav (PCM16) or mulaw
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	// Segments are the hashes of the file's pieces.
 	Segments *Segments `json:"segments,omitempty"`

@@ -188,7 +188,7 @@ func (u *unsealed) describe(n int) SealedSegment {
 // joined is what the segments make behind their header.
 func (l wavLayout) joined(samples int64) *Audio {
 	bytes := samples * l.block()
-	return &Audio{File: AudioName, Format: l.format(), Bytes: l.dataAt + bytes + bytes&1}
+	return &Audio{Format: l.format(), Bytes: l.dataAt + bytes + bytes&1}
 }
 
 // digest hashes the finished audio. What is encrypted is read back and decrypted for that: so what is sealed can be.
