@@ -97,7 +97,7 @@ func encryptionFinding(r recorder.Config) []supervise.Finding {
 	case len(names) == 1:
 		f.Mark, f.Do = supervise.MarkWarn, "name a second one in record.encrypt.recipients, whose identity lies elsewhere: what is encrypted to a lost one is lost"
 	}
-	f.Found = fmt.Sprintf("audio is encrypted to %d age recipients", len(names))
+	f.Found = fmt.Sprintf("audio is encrypted to age recipients: %d", len(names))
 	return []supervise.Finding{f}
 }
 
