@@ -1,7 +1,6 @@
 package recorder
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -70,11 +69,11 @@ type sealedFile struct {
 	tail              []byte // from base on; behind its end is silence
 	head              []byte
 	err               error // of the disk, the newest
-	// The segment that is being written: enc puts ciphertext into pending, which goes to f from at on.
+	// The segment that is being written: what enc makes goes to f from at on, and what the disk doesn't take to pending.
 	n       int
 	enc     io.WriteCloser
 	left    int64 // octets until it is full
-	pending bytes.Buffer
+	pending []byte
 	f       blockFile
 	at      int64
 	dirty   bool // f has octets that are not durable
@@ -226,7 +225,7 @@ func (s *sealedFile) begin() error {
 		s.n++
 	}
 	if s.enc == nil {
-		enc, err := age.Encrypt(&s.pending, s.to)
+		enc, err := age.Encrypt((*ciphertext)(s), s.to)
 		if err != nil {
 			return fmt.Errorf("encrypt: %w", err)
 		}
@@ -250,14 +249,12 @@ func (s *sealedFile) flush() error {
 	if s.f == nil {
 		return nil
 	}
-	for s.pending.Len() > 0 {
-		n, err := s.f.WriteAt(s.pending.Bytes(), s.at)
-		s.at += int64(n)
-		s.pending.Next(n)
-		s.dirty = s.dirty || n > 0
-		if err != nil {
-			return fmt.Errorf("audio segment: %w", err)
+	if len(s.pending) > 0 {
+		n, err := s.put(s.pending)
+		if s.pending = s.pending[n:]; err != nil {
+			return err
 		}
+		s.pending = nil
 	}
 	if s.enc != nil || s.at == 0 {
 		return nil
@@ -272,6 +269,29 @@ func (s *sealedFile) flush() error {
 		return fmt.Errorf("audio segment: close: %w", err)
 	}
 	return nil
+}
+
+// put writes ciphertext.
+func (s *sealedFile) put(b []byte) (int, error) {
+	n, err := s.f.WriteAt(b, s.at)
+	s.at += int64(n)
+	s.dirty = s.dirty || n > 0
+	if err != nil {
+		return n, fmt.Errorf("audio segment: %w", err)
+	}
+	return n, nil
+}
+
+// ciphertext is where a stream of age writes to. It never fails, as such a stream can't go on after that: flush tells.
+type ciphertext sealedFile
+
+func (c *ciphertext) Write(b []byte) (int, error) {
+	n := 0
+	if s := (*sealedFile)(c); len(s.pending) == 0 {
+		n, _ = s.put(b)
+	}
+	c.pending = append(c.pending, b[n:]...)
+	return len(b), nil
 }
 
 // Datasync makes durable what is on disk of the newest segment; the others are.

@@ -153,8 +153,8 @@ func checkBounds(t *testing.T, f *sealedFile) {
 	if f.base > f.final || f.final > f.size {
 		t.Fatalf("base %d, final %d, size %d: want them in this order", f.base, f.final, f.size)
 	}
-	if most := (openSeconds + 2) * rate * f.layout.block(); int64(len(f.tail)) > most || f.pending.Len() > 2*chunkBytes {
-		t.Fatalf("memory holds %d octets and %d of ciphertext, want %d and %d at most", len(f.tail), f.pending.Len(), most, 2*chunkBytes)
+	if most := (openSeconds + 2) * rate * f.layout.block(); int64(len(f.tail)) > most || len(f.pending) > 2*chunkBytes {
+		t.Fatalf("memory holds %d octets and %d of ciphertext, want %d and %d at most", len(f.tail), len(f.pending), most, 2*chunkBytes)
 	}
 }
 
