@@ -107,6 +107,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 			f()
 		}
 		l.noteHold(streams)
+		l.call.heed()
 	}
 	undo := func() { // of an answer that did not go out: status and parts look at the tracks meanwhile
 		l.mu.Lock()
@@ -205,9 +206,6 @@ func (l *leg) Established(d *sip.Dialog) {
 
 // Digit hands a digit that came by INFO on as an event.
 func (l *leg) Digit(digit string, d time.Duration) {
-	if l.call.description().Masked != "" {
-		return // no event sees what the valve holds
-	}
 	l.call.post(call.Event{Type: call.EventDTMF, Leg: l.id, Facts: map[string]any{
 		"digit": digit, "duration_samples": d.Milliseconds() * media.SampleRate / 1000, "by": "info",
 	}})

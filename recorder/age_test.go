@@ -95,7 +95,7 @@ func TestAgeAndCatGiveTheAudioBack(t *testing.T) {
 		t.Errorf("verify, the key encrypted anew: %d good, %v", v.Good, v.Findings)
 	}
 	out, errs, err := shell(scriptOf(t, "../docs/evidence.md"), res.Dir, filepath.Join(dir, evidence.DirName, evidence.PublicKeyName), filepath.Join(dir, evidence.DirName, evidence.LogName))
-	if err != nil || !strings.Contains(string(out), "audio-0002.pcm.age: OK") || !strings.Contains(string(out), "audio.head: OK") {
+	if err != nil || !strings.Contains(string(out), "audio-000002.pcm.age: OK") || !strings.Contains(string(out), "audio.head: OK") {
 		t.Errorf("the expert's shell: %v: %s%s", err, out, errs)
 	}
 }

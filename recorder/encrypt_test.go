@@ -221,7 +221,7 @@ func checkExports(t *testing.T, plain, sealed string, id age.Identity) {
 	t.Helper()
 	var out [2]bytes.Buffer
 	for i, dir := range []string{plain, sealed} {
-		e, err := recorder.OpenExport(dir, true, id)
+		e, err := recorder.OpenExport(dir, recorder.ExportConfig{Align: true, Identities: []recorder.Identity{id}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,10 +233,10 @@ func checkExports(t *testing.T, plain, sealed string, id age.Identity) {
 		}
 	}
 	sameOctets(t, out[1].Bytes(), out[0].Bytes())
-	if _, err := recorder.OpenExport(sealed, false); err == nil {
+	if _, err := recorder.OpenExport(sealed, recorder.ExportConfig{}); err == nil {
 		t.Error("export without an identity: no error")
 	}
-	if _, err := recorder.OpenExport(sealed, false, newIdentity(t)); err == nil || !strings.Contains(err.Error(), "none of these identities") {
+	if _, err := recorder.OpenExport(sealed, recorder.ExportConfig{Identities: []recorder.Identity{newIdentity(t)}}); err == nil || !strings.Contains(err.Error(), "none of these identities") {
 		t.Errorf("export with a stranger's identity: got %v", err)
 	}
 }

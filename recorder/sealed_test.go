@@ -227,7 +227,7 @@ func TestWithoutItsKeyNoCopyCanBeRead(t *testing.T) {
 	}
 	stop()
 	for _, where := range []string{folders[0], filepath.Join(elsewhere, rel)} {
-		if _, err := recorder.OpenExport(where, false, id); err == nil || !strings.Contains(err.Error(), "the key "+manifests[0].Encryption.Key+" is not there") {
+		if _, err := recorder.OpenExport(where, recorder.ExportConfig{Identities: []recorder.Identity{id}}); err == nil || !strings.Contains(err.Error(), "the key "+manifests[0].Encryption.Key+" is not there") {
 			t.Errorf("%s: got %v, want that the key is not there", where, err)
 		}
 		segments, _ := filepath.Glob(filepath.Join(where, "audio-*.age"))
@@ -241,7 +241,7 @@ func TestWithoutItsKeyNoCopyCanBeRead(t *testing.T) {
 	if found := grep(t, dir, [][]byte{[]byte("AGE-SECRET-KEY"), []byte(strings.ToLower("AGE-SECRET-KEY"))}); found != nil {
 		t.Errorf("a private key lies in %v", found)
 	}
-	if e, err := recorder.OpenExport(folders[1], false, id); err != nil {
+	if e, err := recorder.OpenExport(folders[1], recorder.ExportConfig{Identities: []recorder.Identity{id}}); err != nil {
 		t.Errorf("the other recording: %v", err)
 	} else {
 		e.Close() //nolint:errcheck // it was only read
@@ -271,7 +271,7 @@ func TestAKeyOfAnotherRecordingIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := verified(t, dir, id)
-	if len(v.Findings) != 1 || v.Findings[0].Kind != evidence.Unreadable || !strings.Contains(v.Findings[0].What, "_one/audio-0001") {
+	if len(v.Findings) != 1 || v.Findings[0].Kind != evidence.Unreadable || !strings.Contains(v.Findings[0].What, "_one/audio-000001") {
 		t.Errorf("verify: got %v, want that the segment can't be decrypted", v.Findings)
 	}
 	if v := verified(t, dir, newIdentity(t)); len(v.Findings) != 2 {
@@ -289,7 +289,7 @@ func TestACallWithoutMediaHasNoKey(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, "keys")); err == nil {
 		t.Error("there are keys")
 	}
-	if _, err := recorder.OpenExport(res.Dir, false, id); err != recorder.ErrNoAudio { //nolint:errorlint // it is given as it is
+	if _, err := recorder.OpenExport(res.Dir, recorder.ExportConfig{Identities: []recorder.Identity{id}}); err != recorder.ErrNoAudio { //nolint:errorlint // it is given as it is
 		t.Errorf("export: got %v, want that there is no audio", err)
 	}
 	if v := verified(t, dir, id); v.Good != 1 || len(v.Findings) != 0 {
@@ -316,7 +316,7 @@ func TestAnEncryptedFolderWithoutAManifestIsFinished(t *testing.T) {
 			t.Fatalf("got %+v, want partial", res)
 		}
 		var out bytes.Buffer
-		e, err := recorder.OpenExport(res.Dir, false, id)
+		e, err := recorder.OpenExport(res.Dir, recorder.ExportConfig{Identities: []recorder.Identity{id}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,16 +30,13 @@ const HeadName = "audio.head"
 
 // segmentName names a segment, from 1. In order of their names they are in order of time.
 func segmentName(format string, n int) string {
-	kind := "pcm"
-	if format == FormatMulaw {
-		kind = "ulaw"
-	}
-	return fmt.Sprintf("audio-%04d.%s.age", n, kind)
+	kind := map[string]string{FormatWAV: "pcm", FormatMulaw: "ulaw", FormatAlaw: "alaw"}[format]
+	return fmt.Sprintf("audio-%06d.%s.age", n, kind)
 }
 
 // isSegment tells whether a file's name is a segment's, and which.
 func isSegment(name string) (n int, format string, ok bool) {
-	for _, format := range [...]string{FormatWAV, FormatMulaw} {
+	for _, format := range [...]string{FormatWAV, FormatMulaw, FormatAlaw} {
 		var n int
 		if _, err := fmt.Sscanf(name, "audio-%d.", &n); err == nil && n > 0 && name == segmentName(format, n) {
 			return n, format, true
@@ -76,8 +73,11 @@ type sealedFile struct {
 	pending []byte
 	f       blockFile
 	at      int64
-	dirty   bool // f has octets that are not durable
-	done    bool // all is on disk
+	dirty   bool  // f has octets that are not durable
+	safe    int64 // up to where it is durable, by its own Datasync
+	// doubtful: a Datasync failed. The kernel tells of that once, and then takes for written what it was; so it is given all again.
+	doubtful bool
+	done     bool // all is on disk
 }
 
 // ReadAt gives what may still change; before that it gives silence, which the image never writes back.
@@ -150,8 +150,11 @@ func (s *sealedFile) reach(stop int64) {
 
 func (s *sealedFile) hush(b []byte) {
 	quiet := byte(0)
-	if s.layout.tag == tagMulaw {
-		quiet = silenceOctet
+	switch s.layout.tag {
+	case tagMulaw:
+		quiet = silenceUlaw
+	case tagAlaw:
+		quiet = silenceAlaw
 	}
 	for i := range b {
 		b[i] = quiet
@@ -221,7 +224,7 @@ func (s *sealedFile) begin() error {
 		if err != nil {
 			return fmt.Errorf("audio segment: %w", err)
 		}
-		s.f, s.at = f, 0
+		s.f, s.at, s.safe, s.doubtful = f, 0, 0, false
 		s.n++
 	}
 	if s.enc == nil {
@@ -299,10 +302,20 @@ func (s *sealedFile) Datasync() error {
 	if s.f == nil || !s.dirty {
 		return nil
 	}
+	if s.doubtful {
+		b := make([]byte, s.at-s.safe)
+		if err := readFull(s.f, b, s.safe); err != nil {
+			return err
+		}
+		if _, err := s.f.WriteAt(b, s.safe); err != nil {
+			return err
+		}
+	}
 	if err := s.f.Datasync(); err != nil {
+		s.doubtful = true
 		return err
 	}
-	s.dirty = false
+	s.dirty, s.doubtful, s.safe = false, false, s.at
 	return nil
 }
 

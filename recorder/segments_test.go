@@ -21,6 +21,10 @@ type shelf struct {
 	used int64
 }
 
+type plainFile struct{ *os.File }
+
+func (f plainFile) Datasync() error { return f.Sync() }
+
 type shelfFile struct {
 	blockFile
 	s *shelf
@@ -39,7 +43,7 @@ func (f shelfFile) WriteAt(b []byte, at int64) (int, error) {
 
 func (s *shelf) create(name string) (blockFile, error) {
 	f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	return shelfFile{osFile{f}, s}, err
+	return shelfFile{plainFile{f}, s}, err
 }
 
 // read decrypts and joins what is on the shelf.

@@ -123,7 +123,9 @@ func (d *daemon) open() error {
 		return err
 	}
 	version, revision := buildVersion()
-	d.console, err = console.New(console.Config{Listen: c.Console.Listen, Source: source{d.ep}, Version: version, Revision: revision, Log: d.log})
+	d.console, err = console.New(console.Config{Listen: c.Console.Listen, Source: source{d.ep}, Version: version, Revision: revision, Log: d.log,
+		Backend: backend{d.ep}, Token: c.Console.Auth.Token, CertFile: c.Console.TLS.CertFile, KeyFile: c.Console.TLS.KeyFile,
+	})
 	switch {
 	case err == nil:
 	case d.config.Source("console.listen") == "default":

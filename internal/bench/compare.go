@@ -85,7 +85,7 @@ func (r *rig) read(dir string) ([]byte, error) {
 	if r.reader == nil {
 		return os.ReadFile(filepath.Join(dir, recorder.AudioName))
 	}
-	e, err := recorder.OpenExport(dir, false, r.reader)
+	e, err := recorder.OpenExport(dir, recorder.ExportConfig{Identities: []recorder.Identity{r.reader}})
 	if err != nil {
 		return nil, err
 	}
