@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"internal/secret":      {},
 	"internal/who":         {},
 	"internal/memnet":      {},
+	"internal/outbox":      {},
 	"internal/oracle":      {"internal/ringsim/..."},
 	"internal/ringsim/...": {"internal/ringsim/..."},
 	"supervise":            {},
