@@ -117,7 +117,7 @@ func New(cfg Config) (*Box, error) {
 	return &Box{cfg: cfg, root: root, log: cfg.Log, wake: make(chan struct{}, 1), state: sched{more: true}}, nil
 }
 
-// Close gives the folder back. Run does it at its end. It is safe twice.
+// Close gives the folder back, after Run has ended: until then, and between, Put works. It is safe twice.
 func (b *Box) Close() error {
 	b.mu.Lock()
 	was := b.closed
@@ -264,7 +264,6 @@ func (b *Box) postpone(it Item, due time.Time) {
 // Run delivers what is due until ctx ends, and waits for what is under way, which sees ctx end. Deliver is called by up to Config.Workers
 // goroutines, for one key by one at a time.
 func (b *Box) Run(ctx context.Context, deliver func(context.Context, Item) Verdict) error {
-	defer b.Close() //nolint:errcheck // a folder that was only read
 	lock, err := b.own(ctx)
 	if err != nil {
 		return err
