@@ -68,8 +68,11 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
 		AnswerAsked:    c.SIP.Answer == "asked",
+		Webhooks:       c.WebhookConfig(),
+		Agent:          "earshot/" + version,
 		Log:            log,
 	}
+	cfg.Vault, _ = c.VaultConfig() // check has refused what can't be read
 	if c.Record.Channels.Agent == "left" {
 		cfg.Record.Left, cfg.Record.Right = call.RoleAgent, call.RoleCustomer
 	}

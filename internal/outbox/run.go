@@ -25,7 +25,7 @@ const (
 type Verdict struct {
 	State State
 	Err   error         // why not
-	After time.Duration // not before, with Later and Down; 0: as configured
+	After time.Duration // not before, with Later and Down, an hour at most; 0: as configured
 }
 
 const (
@@ -124,6 +124,7 @@ func (r *runner) one(ctx context.Context, key string) result {
 		return result{item: Item{Key: key}, gone: true}
 	}
 	v := r.deliver(ctx, it)
+	v.After = min(v.After, mostAfter)
 	return result{item: it, v: v, cut: ctx.Err() != nil && v.State != Done}
 }
 

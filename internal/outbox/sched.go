@@ -173,11 +173,14 @@ func least(e []entry) []entry {
 	return e[:min(len(e), window)]
 }
 
-// longest is the longest wait there is.
+// longest is more than any wait there is, with what chance adds and the other side may ask for.
 func (b *Box) longest() time.Duration {
 	d := b.cfg.RetryMax
 	for _, s := range b.cfg.Schedule {
 		d = max(d, s)
 	}
-	return d
+	return 2*d + mostAfter
 }
+
+// mostAfter bounds Verdict.After.
+const mostAfter = time.Hour

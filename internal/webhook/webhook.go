@@ -257,9 +257,6 @@ func (k *hook) deliver(ctx context.Context, it outbox.Item) outbox.Verdict {
 	return outbox.Verdict{State: outbox.Later, Err: err, After: after}
 }
 
-// mostAfter bounds what a service may ask for in Retry-After.
-const mostAfter = time.Hour
-
 // post sends a message. Status 0: there was no answer.
 func (k *hook) post(ctx context.Context, it outbox.Item) (status int, after time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, k.url, bytes.NewReader(it.Body))
@@ -282,7 +279,7 @@ func (k *hook) post(ctx context.Context, it outbox.Item) (status int, after time
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again; what it says is nobody's concern
 	_ = resp.Body.Close()
 	if n, e := strconv.Atoi(resp.Header.Get("Retry-After")); e == nil && n > 0 {
-		after = min(mostAfter, time.Duration(min(n, 86_400))*time.Second)
+		after = time.Duration(min(n, 86_400)) * time.Second // outbox bounds it further
 	}
 	return resp.StatusCode, after, nil
 }

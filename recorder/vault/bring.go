@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -14,14 +15,14 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
-	"crypto/sha256"
-
 	"github.com/earshot/earshot/recorder"
 )
 
 // bring uploads what of a recording is not in the vault, recording.json last: a recording is whole there once that is.
 func (v *Vault) bring(ctx context.Context, r *record) (entry, error) {
-	e := entry{Folder: folderOf(r.name), Endpoint: v.cfg.Endpoint, Bucket: v.cfg.Bucket, Prefix: prefixOf(v.cfg.Key, r.name), Manifest: r.sum}
+	e := entry{
+		Folder: folderOf(r.name), Call: r.manifest.Call.ID, Part: r.manifest.Part, Endpoint: v.cfg.Endpoint, Bucket: v.cfg.Bucket, Prefix: prefixOf(v.cfg.Key, r.name), Manifest: r.sum,
+	}
 	if v.cfg.Lock != "" {
 		until := v.cfg.For.After(r.ended())
 		if until.After(time.Now()) { // S3 takes no date that is past
@@ -208,19 +209,19 @@ func (v *Vault) options(e entry, o Object, there bool) minio.PutObjectOptions {
 	if v.cfg.LegalHold {
 		out.LegalHold = minio.LegalHoldEnabled
 	}
-	out.ServerSideEncryption = v.encryption()
+	out.ServerSideEncryption = v.cfg.sse()
 	if !there {
 		out.SetMatchETagExcept("*") // who was quicker, another process for instance, has brought the same
 	}
 	return out
 }
 
-func (v *Vault) encryption() encrypt.ServerSide {
-	switch v.cfg.Encryption {
+func (c *Config) sse() encrypt.ServerSide {
+	switch c.Encryption {
 	case EncryptS3:
 		return encrypt.NewSSE()
 	case EncryptKMS:
-		if k, err := encrypt.NewSSEKMS(v.cfg.KMSKey, nil); err == nil { // without a context there is nothing to fail
+		if k, err := encrypt.NewSSEKMS(c.KMSKey, nil); err == nil { // without a context there is nothing to fail
 			return k
 		}
 	}

@@ -49,12 +49,12 @@ func (v *Vault) Erase(ctx context.Context, folder string) error {
 	if err == nil {
 		err = v.erase(ctx, name, last)
 	}
+	v.mu.Lock()
+	delete(v.erasing, name) // from here on the ledger says so
+	v.mu.Unlock()
 	if err != nil {
-		v.mu.Lock()
-		delete(v.erasing, name) // it goes on as it was
-		v.mu.Unlock()
-		if last.Vaulted == nil {
-			v.enqueue(name)
+		if last.Vaulted == nil && last.Erased == nil {
+			v.enqueue(name) // it goes on as it was; what is noted as erased by now is not brought again
 		}
 		return err
 	}

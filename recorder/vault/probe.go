@@ -31,31 +31,41 @@ const (
 	mostSkew = time.Minute
 )
 
-// Probe asks the server for all that is needed: the bucket, versions, locks, the clock, and an object written and read back.
-func (v *Vault) Probe(ctx context.Context) []Finding {
+// Probe asks the server for all that is needed: the bucket, versions, locks, the clock, and an object written and read back. It needs no Vault, and touches nothing in Config.Dir.
+func Probe(ctx context.Context, cfg Config) ([]Finding, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s3, clock, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer clock.close()
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	p := &probe{v: v}
-	if ok, err := v.s3.BucketExists(ctx, v.cfg.Bucket); err != nil {
-		p.fail(err, "bucket %s at %s", v.cfg.Bucket, v.cfg.Endpoint)
-		return p.out
-	} else if !ok {
-		p.fail(trouble(CauseBucket, "there is none of this name"), "bucket %s at %s", v.cfg.Bucket, v.cfg.Endpoint)
-		return p.out
+	p := &probe{cfg: cfg, s3: s3}
+	ok, err := s3.BucketExists(ctx, cfg.Bucket)
+	if err == nil && !ok {
+		err = trouble(CauseBucket, "there is none of this name")
 	}
-	p.add(MarkOK, "", "bucket %s at %s is reached", v.cfg.Bucket, v.cfg.Endpoint)
-	if _, secure, _ := v.cfg.server(); !secure {
+	if err != nil {
+		p.fail(err, "bucket %s at %s", cfg.Bucket, cfg.Endpoint)
+		return p.out, nil
+	}
+	p.add(MarkOK, "", "bucket %s at %s is reached", cfg.Bucket, cfg.Endpoint)
+	if _, secure, _ := cfg.server(); !secure {
 		p.add(MarkWarn, "name an https:// endpoint: recordings cross the network in clear", "endpoint is http://")
 	}
-	p.clock()
+	p.clock(clock)
 	p.versions(ctx)
 	p.lock(ctx)
 	p.object(ctx)
-	return p.out
+	return p.out, nil
 }
 
 type probe struct {
-	v   *Vault
+	cfg Config
+	s3  *minio.Core
 	out []Finding
 }
 
@@ -68,8 +78,7 @@ func (p *probe) fail(err error, format string, a ...any) {
 	p.add(MarkFail, c.hint(), "%s: %s: %v", fmt.Sprintf(format, a...), c, err)
 }
 
-func (p *probe) clock() {
-	c := p.v.clock
+func (p *probe) clock(c *clock) {
 	skew := time.Duration(c.skew.Load())
 	switch {
 	case !c.told.Load():
@@ -81,7 +90,7 @@ func (p *probe) clock() {
 }
 
 func (p *probe) versions(ctx context.Context) {
-	c, err := p.v.s3.GetBucketVersioning(ctx, p.v.cfg.Bucket)
+	c, err := p.s3.GetBucketVersioning(ctx, p.cfg.Bucket)
 	switch {
 	case err != nil:
 		p.add(MarkWarn, "allow s3:GetBucketVersioning", "whether the bucket keeps versions can't be read: %v", err)
@@ -93,8 +102,8 @@ func (p *probe) versions(ctx context.Context) {
 }
 
 func (p *probe) lock(ctx context.Context) {
-	c := p.v.cfg
-	state, _, _, _, err := p.v.s3.GetObjectLockConfig(ctx, c.Bucket)
+	c := p.cfg
+	state, _, _, _, err := p.s3.GetObjectLockConfig(ctx, c.Bucket)
 	on := err == nil && state == "Enabled"
 	wanted := c.Lock != "" || c.LegalHold
 	switch {
@@ -113,17 +122,16 @@ func (p *probe) lock(ctx context.Context) {
 
 // object writes an object, reads it, and removes it.
 func (p *probe) object(ctx context.Context) {
-	v := p.v
 	body := []byte("earshot's probe " + rand.Text() + "\n")
 	sum := sumOf(body)
-	up, err := v.s3.PutObject(ctx, v.cfg.Bucket, probeName, bytes.NewReader(body), int64(len(body)), "", sum, minio.PutObjectOptions{
-		DisableContentSha256: true, ServerSideEncryption: v.encryption(),
+	up, err := p.s3.PutObject(ctx, p.cfg.Bucket, probeName, bytes.NewReader(body), int64(len(body)), "", sum, minio.PutObjectOptions{
+		DisableContentSha256: true, ServerSideEncryption: p.cfg.sse(),
 	})
 	if err != nil {
 		p.fail(err, "an object was not written")
 		return
 	}
-	r, _, _, err := v.s3.GetObject(ctx, v.cfg.Bucket, probeName, minio.GetObjectOptions{VersionID: up.VersionID})
+	r, _, _, err := p.s3.GetObject(ctx, p.cfg.Bucket, probeName, minio.GetObjectOptions{VersionID: up.VersionID})
 	if err != nil {
 		p.fail(err, "the object that was written is not read")
 		return
@@ -139,7 +147,7 @@ func (p *probe) object(ctx context.Context) {
 		return
 	}
 	p.add(MarkOK, "", "an object was written and read")
-	if err := v.s3.RemoveObject(ctx, v.cfg.Bucket, probeName, minio.RemoveObjectOptions{VersionID: up.VersionID}); err != nil {
+	if err := p.s3.RemoveObject(ctx, p.cfg.Bucket, probeName, minio.RemoveObjectOptions{VersionID: up.VersionID}); err != nil {
 		p.add(MarkWarn, "allow s3:DeleteObjectVersion if recordings are to be erased; under the bucket's default lock the probe stays until that ends",
 			"the probe object was not removed: %v", err)
 	}

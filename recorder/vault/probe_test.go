@@ -33,17 +33,16 @@ func TestAProbeTellsWhatIsMissing(t *testing.T) {
 		"all well":    {lock(config(t.TempDir(), locking.addr)), []string{"is reached", "the clocks agree", "keeps versions", "Object Lock is on", "written and read"}, 0},
 		"no lock":     {lock(config(t.TempDir(), plain.addr)), []string{"no Object Lock", "written and read"}, 1},
 		"no server":   {config(t.TempDir(), freeAddr(t)), []string{"unreachable"}, 1},
-		"wrong clock": {config(t.TempDir(), plain.addr).Through(ahead), []string{"differs from ours by 10m"}, 0},
+		"wrong clock": {config(t.TempDir(), plain.addr).Through(ahead), []string{"differs from ours by"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, err := vault.New(c.config)
+			found, err := vault.Probe(t.Context(), c.config)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer v.Close()
 			var text strings.Builder
 			fails := 0
-			for _, f := range v.Probe(t.Context()) {
+			for _, f := range found {
 				if text.WriteString(f.Mark + " " + f.Found + "\n"); f.Mark == vault.MarkFail {
 					fails++
 				}

@@ -44,7 +44,7 @@ func (v *Vault) body(ctx context.Context, f *os.File, from, size int64) io.Reade
 // putParts uploads a large file in parts. What an upload that was cut brought already is not sent again.
 func (v *Vault) putParts(ctx context.Context, e entry, o Object, local hashed, f *os.File, there bool) (string, error) {
 	if len(local.parts) > mostParts {
-		return "", trouble(CauseOther, "%s: %d parts of %d octets, S3 takes %d: raise vault.part", o.Key, len(local.parts), local.each, mostParts)
+		return "", trouble(CauseOther, "%s: %d parts of %d octets, S3 takes %d: that is more than 160 GB", o.Key, len(local.parts), local.each, mostParts)
 	}
 	id, brought, err := v.resume(ctx, o.Key, local)
 	if err != nil {

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -50,10 +51,6 @@ func (v *Vault) load(name string) (*record, error) {
 	folder := filepath.Join(v.cfg.Dir, filepath.FromSlash(folderOf(name)))
 	root, err := os.OpenRoot(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		last, e := v.last(name)
-		if e == nil && last.Erased != nil {
-			return nil, errErased
-		}
 		return nil, trouble(CauseLocal, "%s is gone before it was in the vault", folderOf(name))
 	}
 	if err != nil {
@@ -143,6 +140,8 @@ func (r *record) ended() time.Time {
 // entry is a line of the ledger: a recording that is whole in the vault, or was erased from it.
 type entry struct {
 	Folder   string     `json:"folder"`
+	Call     string     `json:"call,omitempty"`
+	Part     int        `json:"part,omitempty"`
 	Vaulted  *time.Time `json:"vaulted,omitempty"`
 	Erased   *time.Time `json:"erased,omitempty"`
 	Endpoint string     `json:"endpoint,omitempty"`
@@ -174,21 +173,14 @@ type Vaulted struct {
 	Until    time.Time // locked until; zero: not
 }
 
-func (e entry) tell(r *record) Vaulted {
-	out := Vaulted{
-		Folder: e.Folder, Call: r.manifest.Call.ID, Part: r.manifest.Part, Bucket: e.Bucket, Prefix: e.Prefix, Manifest: e.Manifest, Bytes: e.Bytes,
-	}
-	if e.Until != nil {
-		out.Until = *e.Until
-	}
-	return out
-}
-
 // last gives the newest entry of a recording; one without Folder: there is none.
 func (v *Vault) last(name string) (out entry, err error) {
 	folder := folderOf(name)
 	err = v.done.Read(dayOf(name), func(line []byte) {
 		var e entry
+		if !bytes.Contains(line, []byte(name)) {
+			return
+		}
 		if json.Unmarshal(line, &e) == nil && e.Folder == folder {
 			out = e
 		}

@@ -4,12 +4,16 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
 // newTransport makes connections on which nothing waits for ever: to connect, for an octet to move, for an answer to begin.
@@ -59,19 +63,45 @@ func (w *watched) Read(b []byte) (int, error) {
 	return w.Conn.Read(b)
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. While we send, an answer that is waited for has its time anew: net/http reads all along.
 func (w *watched) Write(b []byte) (int, error) {
-	if err := w.SetWriteDeadline(time.Now().Add(w.idle)); err != nil {
+	now := time.Now()
+	if err := errors.Join(w.SetWriteDeadline(now.Add(w.idle)), w.SetReadDeadline(now.Add(2*w.idle))); err != nil {
 		return 0, err
 	}
 	return w.Conn.Write(b)
 }
 
+// newClient makes a client of the server, without asking it. The clock is what its requests go through.
+func newClient(c Config) (*minio.Core, *clock, error) {
+	host, secure, err := c.server()
+	if err != nil {
+		return nil, nil, err
+	}
+	base, err := newTransport(c, secure)
+	if err != nil {
+		return nil, nil, err
+	}
+	k := &clock{next: base, close: base.CloseIdleConnections}
+	if c.transport != nil {
+		k.next = c.transport(base)
+	}
+	client, err := minio.New(host, &minio.Options{
+		Creds:  credentials.NewStaticV4(c.AccessKey, c.SecretKey.Reveal(), c.SessionToken.Reveal()),
+		Secure: secure, Region: c.Region, Transport: k, MaxRetries: 1, // we try again by ourselves, and not at once
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("vault: %w", err)
+	}
+	return &minio.Core{Client: client}, k, nil
+}
+
 // clock notes what the server's clock says, beside ours.
 type clock struct {
-	next http.RoundTripper
-	skew atomic.Int64 // nanoseconds that the server is ahead
-	told atomic.Bool
+	next  http.RoundTripper
+	close func()       // what is idle
+	skew  atomic.Int64 // nanoseconds that the server is ahead
+	told  atomic.Bool
 }
 
 // RoundTrip implements http.RoundTripper.

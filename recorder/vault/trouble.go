@@ -53,19 +53,19 @@ func (c Cause) whole() bool {
 func (c Cause) hint() string {
 	switch c {
 	case CauseUnreachable:
-		return "look at the network and at vault.endpoint; recordings wait on the disk, and go up when the server is back"
+		return "look at the network and at record.vault.endpoint; recordings wait on the disk, and go up when the server is back"
 	case CauseBusy:
 		return "the server is overloaded or being repaired; it is tried again by itself"
 	case CauseDenied:
-		return "vault.access_key, vault.secret_key and vault.region must be this account's; the rights it needs are in docs/vault.md"
+		return "record.vault.access_key, record.vault.secret_key and record.vault.region must be this account's; the rights it needs are in docs/vault.md"
 	case CauseBucket:
-		return "make the bucket, or correct vault.bucket"
+		return "make the bucket, or correct record.vault.bucket"
 	case CauseClock:
 		return "set this machine's clock (NTP): S3 refuses requests that differ by more than 15 minutes"
 	case CauseTLS:
-		return "name the server's certificate authority in vault.ca_file"
+		return "name the server's certificate authority in record.vault.ca_file"
 	case CauseLock:
-		return "Object Lock can't be had in this bucket, or the right s3:GetObjectRetention is missing: make a bucket with Object Lock, or remove vault.lock (docs/vault.md)"
+		return "Object Lock can't be had in this bucket, or the right s3:GetObjectRetention is missing: make a bucket with Object Lock, or remove record.vault.lock (docs/vault.md)"
 	case CauseChecksum:
 		return "something between here and the server changes what is sent; it is sent again"
 	case CauseLocal:
@@ -119,7 +119,7 @@ func causeOfAnswer(r minio.ErrorResponse) Cause {
 	switch {
 	case strings.Contains(r.Code, "ObjectLock") || r.Code == "InvalidRequest" && strings.Contains(strings.ToLower(r.Message), "lock"):
 		return CauseLock
-	case r.StatusCode == http.StatusForbidden, r.StatusCode == http.StatusUnauthorized, r.Code == "AuthorizationHeaderMalformed":
+	case r.StatusCode == http.StatusForbidden, r.StatusCode == http.StatusUnauthorized, strings.Contains(r.Message, "access key"), r.Code == "AuthorizationHeaderMalformed":
 		return CauseDenied
 	case r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout, r.StatusCode >= 500, r.Code == "SlowDown":
 		return CauseBusy

@@ -195,6 +195,26 @@ func TestAServerThatCrawlsHoldsOneWorker(t *testing.T) {
 	}
 }
 
+// TestALineThatIsSlowOnPurposeIsNoTrouble: the bandwidth is kept to, and an upload that takes longer than any pause may is not given up.
+func TestALineThatIsSlowOnPurposeIsNoTrouble(t *testing.T) {
+	g := serve(t, false)
+	dir := t.TempDir()
+	folder := recording(t, dir, 1, 1<<20)
+	c := config(dir, g.addr).Quick(50*time.Millisecond, 200*time.Millisecond)
+	c.BytesPerSecond = 1 << 20
+	began := time.Now()
+	v := start(t, c)
+	eventually(t, 30*time.Second, "it is in the vault", func() bool { return v.told.folders()[folder] == 1 })
+	if took := time.Since(began); took < 900*time.Millisecond {
+		t.Errorf("1 MiB at 1 MiB a second took %v", took)
+	}
+	for cause, n := range v.Status().Failures {
+		if n != 0 {
+			t.Errorf("%d failures: %s", n, cause)
+		}
+	}
+}
+
 // TestAServerThatHangsIsGivenUp: it takes the request and never answers.
 func TestAServerThatHangsIsGivenUp(t *testing.T) {
 	g := serve(t, false)
@@ -233,7 +253,7 @@ func TestWhatAPersonMustSeeToIsToldOnceWithWhatToDo(t *testing.T) {
 			cfg := config(dir, g.addr).Quick(10*time.Millisecond, 5*time.Second)
 			c.change(&cfg)
 			v := start(t, cfg)
-			eventually(t, 30*time.Second, "it failed often", func() bool { return v.Status().Failures[c.cause] > 4 })
+			eventually(t, 10*time.Second, "it failed often", func() bool { return v.Status().Failures[c.cause] > 4 })
 			s := v.Status()
 			v.stop()
 			if s.Trouble != c.cause || s.Vaulted != 0 || s.Queued != 3 || !strings.Contains(s.Hint, c.hint) {

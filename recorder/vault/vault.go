@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/internal/outbox"
@@ -64,29 +63,14 @@ func New(cfg Config) (*Vault, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	host, secure, err := cfg.server()
-	if err != nil {
-		return nil, err
-	}
-	base, err := newTransport(cfg, secure)
+	s3, clock, err := newClient(cfg)
 	if err != nil {
 		return nil, err
 	}
 	v := &Vault{
-		cfg: cfg, log: cfg.Log, clock: &clock{next: base}, throttle: &throttle{bytesPerSecond: cfg.BytesPerSecond},
+		cfg: cfg, log: cfg.Log, s3: s3, clock: clock, throttle: &throttle{bytesPerSecond: cfg.BytesPerSecond},
 		sealed: make(chan string, sealedLength), work: map[string]*upload{}, erasing: map[string]bool{},
 	}
-	if cfg.transport != nil {
-		v.clock.next = cfg.transport(base)
-	}
-	client, err := minio.New(host, &minio.Options{
-		Creds:  credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey.Reveal(), cfg.SessionToken.Reveal()),
-		Secure: secure, Region: cfg.Region, Transport: v.clock, MaxRetries: 1, // we try again by ourselves, and not at once
-	})
-	if err != nil {
-		return nil, fmt.Errorf("vault: %w", err)
-	}
-	v.s3 = &minio.Core{Client: client}
 	dir := filepath.Join(cfg.Dir, "vault")
 	v.box, err = outbox.New(outbox.Config{
 		Dir: filepath.Join(dir, queueDir), Workers: cfg.Workers, Log: cfg.Log,
@@ -104,6 +88,7 @@ func New(cfg Config) (*Vault, error) {
 
 // Close gives back what New opened, after Run has ended; until then Sealed and Erase work.
 func (v *Vault) Close() error {
+	v.clock.close()
 	return errors.Join(v.box.Close(), v.done.Close())
 }
 
@@ -190,10 +175,17 @@ func (v *Vault) deliver(ctx context.Context, it outbox.Item) outbox.Verdict {
 		return outbox.Verdict{} // it is being erased
 	}
 	defer end()
-	rec, err := v.load(it.Key)
-	if errors.Is(err, errErased) {
+	last, err := v.last(it.Key)
+	switch {
+	case err != nil:
+		return v.fail(ctx, it, trouble(CauseLocal, "%w", err))
+	case last.Erased != nil:
+		return outbox.Verdict{}
+	case last.Vaulted != nil: // a crash came before the item was taken away
+		v.tell(last)
 		return outbox.Verdict{}
 	}
+	rec, err := v.load(it.Key)
 	if err != nil {
 		return v.fail(ctx, it, err)
 	}
@@ -211,10 +203,20 @@ func (v *Vault) deliver(ctx context.Context, it outbox.Item) outbox.Verdict {
 	}
 	v.count.vaulted.Add(1)
 	v.log.Info("recording vaulted", attr.Call(rec.manifest.Call.ID), slog.String("folder", it.Key), slog.String("bucket", v.cfg.Bucket))
-	if v.cfg.Vaulted != nil {
-		v.cfg.Vaulted(done.tell(rec))
-	}
+	v.tell(done)
 	return outbox.Verdict{}
+}
+
+// tell tells that a recording is in the vault.
+func (v *Vault) tell(e entry) {
+	if v.cfg.Vaulted == nil {
+		return
+	}
+	out := Vaulted{Folder: e.Folder, Call: e.Call, Part: e.Part, Bucket: e.Bucket, Prefix: e.Prefix, Manifest: e.Manifest, Bytes: e.Bytes}
+	if e.Until != nil {
+		out.Until = *e.Until
+	}
+	v.cfg.Vaulted(out)
 }
 
 // errErased ends the upload of a recording that is to be gone.

@@ -15,6 +15,7 @@ type Config struct {
 	Supervise   Supervise   `key:"supervise"`
 	Record      Record      `key:"record"`
 	Stream      []Stream    `key:"stream"`
+	Webhooks    []Webhook   `key:"webhooks"`
 	Console     Console     `key:"console"`
 	Control     Control     `key:"control"`
 	Log         Log         `key:"log"`
@@ -114,6 +115,7 @@ type Record struct {
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+	Vault    Vault    `key:"vault"`
 }
 
 // Channels says which side goes where.
