@@ -87,6 +87,8 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	c.byHand(mux)
 	c.ladders(mux)
 	c.acts(mux)
+	c.masking(mux)
+	c.consenting(mux)
 	if cfg.Operator != nil {
 		c.operate(mux)
 	}

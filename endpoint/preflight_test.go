@@ -22,11 +22,11 @@ func TestPreflightMeasuresTheDiskAgainstTheLoad(t *testing.T) {
 		t.Errorf("beside a daemon: got %+v, want the disk alone", got)
 	}
 	got = endpoint.Preflight(cfg, false, 1_000_000, 50)
-	if len(got) != 2 || got[0].Mark != supervise.MarkFail || !strings.Contains(got[0].Do, "media.listen_ip") {
+	if len(got) != 3 || got[1].What != "descriptors" || got[0].Mark != supervise.MarkFail || !strings.Contains(got[0].Do, "media.listen_ip") {
 		t.Errorf("ports of an address that is not ours: got %+v", got)
 	}
-	if len(got) == 2 && (got[1].Mark != supervise.MarkWarn || !strings.Contains(got[1].Found, "write 460800.0 GB a day of 8 hours (wav, channels: 2): full in 0 days")) {
-		t.Errorf("a million calls, half of them heard: got %+v", got[1])
+	if len(got) == 3 && (got[2].Mark != supervise.MarkWarn || !strings.Contains(got[2].Found, "write 460800.0 GB a day of 8 hours (wav, channels: 2): full in 0 days")) {
+		t.Errorf("a million calls, half of them heard: got %+v", got[2])
 	}
 }
 

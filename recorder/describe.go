@@ -26,6 +26,8 @@ func (r *Recording) describe() *Manifest {
 	if r.previous != "" {
 		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}
 	}
+	m.Consent = consentIn(w.info.Consent)
+	m.Masks = masksIn(w.notes.masks, r.started, m.Samples)
 	for _, t := range w.tracks {
 		m.Tracks = append(m.Tracks, w.describe(t))
 	}
@@ -62,6 +64,7 @@ func (w *work) describe(t *track) Track {
 	if st.EpochCount > len(st.Epochs) {
 		out.EpochCount = st.EpochCount
 	}
+	out.OctetsFile = t.octets.describe(t.native)
 	for _, s := range t.loss.spans {
 		out.Spans = append(out.Spans, Span{Kind: s.kind.String(), Pos: s.pos, Samples: s.n})
 	}
@@ -158,6 +161,11 @@ func (r *Recording) missing(labels []string) (out []Missing) {
 		}
 	}
 	for _, t := range w.tracks {
+		if k := t.octets; k != nil && k.lost > 0 {
+			out = append(out, Missing{What: "octets", Track: uint32(t.id), Samples: k.lost, Cause: call.CodeDisk})
+		}
+	}
+	for _, t := range w.tracks {
 		if n := w.hidden(t); n > 0 {
 			out = append(out, Missing{What: "overlap", Track: uint32(t.id), Samples: n, Cause: call.CodeProtocol})
 		}
@@ -204,6 +212,8 @@ func (x Missing) text(labels []string) string {
 			return fmt.Sprintf("track %d: %d samples could not be written", x.Track, x.Samples)
 		}
 		return fmt.Sprintf("track %d: %d samples never reached the recorder", x.Track, x.Samples)
+	case "octets":
+		return fmt.Sprintf("track %d: %d octets of the other law could not be written to a file of their own; audio.wav has them transcoded", x.Track, x.Samples)
 	case "track":
 		return fmt.Sprintf("track %d: no channel was free for it", x.Track)
 	case "overlap":

@@ -10,13 +10,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/strict"
 	"github.com/earshot/earshot/recorder"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		if os.Getenv(sealEnv) != "" {
+		switch {
+		case os.Getenv(sealEnv) != "":
 			sealer()
+		case os.Getenv(talkEnv) != "":
+			babbler()
 		}
 		child()
 	}
@@ -49,6 +53,7 @@ func start(t *testing.T, cfg recorder.Config, prepare ...func(*recorder.Store)) 
 	if cfg.Sync == 0 {
 		cfg.Sync = 100 * time.Millisecond
 	}
+	t.Cleanup(func() { strict.Tree(t, cfg.Dir) })
 	s, err := recorder.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // statesEvery is how often the tracks' states are looked at while nothing happens.
@@ -33,7 +35,10 @@ type Recording struct {
 	at       Anchor
 	seating  seating
 	done     chan struct{}
-	lock     *os.File // of the folder, until it is sealed
+	lock     *os.File      // of the folder, until it is sealed
+	opened   evidence.Leaf // call and time of its beginning
+
+	announced atomic.Int32 // in the evidence log
 
 	inbox inbox
 	// w is owned by the worker that is busy with the recording.
@@ -59,7 +64,9 @@ type inbox struct {
 	cause    call.Cause
 	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
 	busy, again, wantSync bool
-	since                 time.Time // of the group sync, see job
+	// busyAt is since when the worker is at it; zero: nobody is, or what it does takes its time.
+	busyAt time.Time
+	since  time.Time // of the group sync, see job
 	// queued: it stands in the store's queue.
 	queued   bool
 	sealed   bool // done is closed
@@ -86,8 +93,12 @@ func (r *Recording) Write(b *media.Batch) {
 		return
 	}
 	data := false
+	limit := r.s.bufferSamples
+	if x.busy {
+		limit *= 2 // the disk holds this very recording up, and no more than a few at a time (writers, syncParallel)
+	}
 	for i := range b.Frames {
-		x.in.add(&b.Frames[i], r.s.bufferSamples)
+		x.in.add(&b.Frames[i], limit)
 	}
 	for i := range b.Events {
 		x.in.event(b.Events[i])
@@ -143,6 +154,20 @@ func (r *Recording) Update(info call.Info) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.info, x.fresh = cloneInfo(info), true
+}
+
+// busySince is since when a worker writes for the recording; zero: none does.
+func (r *Recording) busySince() time.Time {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	return r.inbox.busyAt
+}
+
+// takesTime tells that what the worker does next may take long: hashing a day's audio is no fault of the disk.
+func (r *Recording) takesTime() {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	r.inbox.busyAt = time.Time{}
 }
 
 // Sealed is closed once the recording is sealed, or that has failed: Result then has Err, and the store tries again
@@ -208,6 +233,7 @@ func cloneInfo(i call.Info) call.Info {
 	i.Earlier = append([]string(nil), i.Earlier...)
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
+	i.Masks = append([]call.Mask(nil), i.Masks...)
 	return i
 }
 

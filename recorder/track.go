@@ -36,6 +36,9 @@ type track struct {
 	heard int64
 	// filler fills what is lost; nil where that stays silent.
 	filler *filler
+	// octets keeps what came in another law than audio.wav's; nil: nothing did. native: something came in audio.wav's own.
+	octets *octetFile
+	native bool
 }
 
 // end is the index behind its last sample.
@@ -172,11 +175,13 @@ func (r *Recording) put(t *track, p piece, audio payload) {
 	if t.channel < 0 {
 		return
 	}
+	r.chooseLaw(t, audio)
 	if err := r.openAudio(); err != nil {
 		r.pieceDone(p, err)
 		return
 	}
 	r.lay(p, audio, len(r.w.tracks)-1)
+	r.keep(t, p, audio)
 }
 
 // lay cuts out of p what the tracks newer than t, up to the one at index i, cover; the rest goes to the image.
@@ -243,6 +248,7 @@ func (r *Recording) remask() {
 	r.w.unmasked = nil
 	for _, p := range again {
 		r.w.img.put(p.t.channel, p, payload{})
+		p.t.octets.mask(p)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/recorder/evidence"
 )
@@ -38,6 +39,9 @@ type Verified struct {
 	Live int `json:"live"`
 	// Erased were erased on purpose, as the log says.
 	Erased int `json:"erased"`
+	// Unannounced, of the good ones, were finished after a crash, and the log does not say that they were begun: what is in them may be
+	// somebody else's.
+	Unannounced int `json:"unannounced"`
 	// Leaves is how many the log has, and Proven up to which one it is proven that nothing was taken out, put in or changed.
 	Leaves   int64              `json:"leaves"`
 	Proven   int64              `json:"proven"`
@@ -48,6 +52,9 @@ type Verified struct {
 type known struct {
 	manifests []string // hex; more than one where sealing was cut short and done again
 	erased    bool
+	opened    time.Time // that it was begun; zero: it does not say
+	// unannounced: its leaf says that it was finished, and that nothing says that it was begun.
+	unannounced bool
 }
 
 type verifier struct {
@@ -122,7 +129,7 @@ func (v *verifier) missing() error {
 	for folder, k := range v.log {
 		if k.erased {
 			v.out.Erased++
-		} else if len(k.manifests) > 0 {
+		} else if len(k.manifests) > 0 || !k.opened.IsZero() {
 			gone = append(gone, folder)
 		}
 	}
@@ -131,6 +138,12 @@ func (v *verifier) missing() error {
 		if fi, err := v.c.root.Lstat(folder); err == nil && fi.IsDir() { // it got its name while its day was listed
 			if err := v.folder(folder); err != nil {
 				return err
+			}
+			continue
+		}
+		if k := v.log[folder]; len(k.manifests) == 0 {
+			if _, err := v.c.root.Lstat(folder + partialSuffix); err != nil {
+				v.find(evidence.Removed, folder, "the log says that this recording was begun at %s, and there is nothing of it", k.opened.UTC().Format(time.RFC3339))
 			}
 			continue
 		}
@@ -155,6 +168,9 @@ func (v *verifier) folder(folder string) error {
 	}
 	if len(v.out.Findings) == before {
 		v.out.Good++
+		if k.unannounced {
+			v.out.Unannounced++
+		}
 	}
 	return nil
 }
@@ -163,6 +179,7 @@ func (v *verifier) folder(folder string) error {
 func (v *verifier) partial(folder, final string) error {
 	k, before := v.log[final], len(v.out.Findings)
 	if len(k.manifests) == 0 && !k.erased {
+		delete(v.log, final)
 		v.out.Live++
 		return nil
 	}

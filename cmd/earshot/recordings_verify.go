@@ -118,6 +118,9 @@ func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyCon
 		fmt.Fprintf(p.out, "%-12s%s: %s\n", strings.ToUpper(f.Kind), plain(f.What), plain(f.Text))
 	}
 	fmt.Fprintf(p.out, "recordings as they were signed: %d; findings: %d; being written: %d; erased, as the log says: %d\n", v.Good, len(v.Findings), v.Live, v.Erased)
+	if v.Unannounced > 0 {
+		fmt.Fprintf(p.out, "note: %d of them were finished after a crash, and the log does not say that they were begun: their manifests say unannounced\n", v.Unannounced)
+	}
 	fmt.Fprintf(p.out, "log: %d of %d leaves proven complete, by the key %s\n", v.Proven, v.Leaves, cfg.Key.ID())
 	if len(k.Key) == 0 {
 		fmt.Fprintln(p.out, "note: the key was taken from beside the recordings; whoever could change those could change it: --key with one that was kept elsewhere proves more")

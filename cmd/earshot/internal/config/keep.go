@@ -137,7 +137,7 @@ func (l *Loaded) checkVault(fail func(string, string, ...any)) {
 // parseBytes reads a size such as 10MiB.
 func parseBytes(s string) (int64, error) {
 	bad := fmt.Errorf("%s: want a size such as 512KiB, 10MiB or 1GiB", s)
-	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
+	for i, unit := range []string{"KiB", "MiB", "GiB"} {
 		if num, ok := strings.CutSuffix(s, unit); ok {
 			n, err := strconv.ParseInt(strings.TrimSpace(num), 10, 32)
 			if err != nil || n < 0 {
