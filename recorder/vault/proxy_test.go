@@ -53,6 +53,7 @@ func (p *proxy) accept() {
 			_ = c.Close()
 			continue
 		}
+		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10) // so that what we hold back is held back at the sender, too
 		p.wg.Go(func() { p.serve(c) })
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -170,12 +169,12 @@ func (f flipped) Read(b []byte) (int, error) {
 }
 func (f flipped) Close() error { return f.body.Close() }
 
-// TestAServerThatCrawlsHoldsOneWorker: the other one brings what waits, and the one that is held is free again in time.
+// TestAServerThatCrawlsHoldsOneWorker: the other one brings what waits.
 func TestAServerThatCrawlsHoldsOneWorker(t *testing.T) {
 	g := serve(t, false)
 	p := newProxy(t, g.addr)
 	dir := t.TempDir()
-	large := recording(t, dir, 0, 4<<20)
+	large := recording(t, dir, 0, 12<<20)
 	var small []string
 	for i := range 5 {
 		small = append(small, recording(t, dir, i+1, 1000))
@@ -288,30 +287,30 @@ func TestALocalFileThatIsNotAsSealedStaysOutOfTheVault(t *testing.T) {
 	}
 }
 
-// TestTwoProcessesBringEachRecordingOnce: a take-over, both with all there is.
+// TestTwoProcessesBringEachRecordingOnce: during a take-over both look through the same folders.
 func TestTwoProcessesBringEachRecordingOnce(t *testing.T) {
 	g := serve(t, false)
 	dir := t.TempDir()
 	var folders []string
 	for i := range 10 {
-		folders = append(folders, recording(t, dir, i, 5000))
+		folders = append(folders, recording(t, dir, i, 50_000))
 	}
-	var wg sync.WaitGroup
-	vaults := make([]*running, 2)
-	for i := range vaults {
-		vaults[i] = start(t, config(dir, g.addr).Quick(20*time.Millisecond, 5*time.Second))
+	c := config(dir, g.addr).Quick(20*time.Millisecond, 5*time.Second)
+	c.BytesPerSecond = 1 << 20 // half a second for all
+	older := start(t, c)
+	eventually(t, 30*time.Second, "the older has the queue", func() bool { return older.Status().SentBytes > 0 })
+	newer := start(t, c)
+	late := recording(t, dir, 20, 1000)
+	for _, v := range []*running{older, newer} {
+		v.Sealed(recorder.Result{Dir: filepath.Join(dir, filepath.FromSlash(late))})
 	}
-	for i, f := range folders {
-		wg.Go(func() { vaults[i%2].Sealed(recorder.Result{Dir: filepath.Join(dir, filepath.FromSlash(f))}) })
-	}
-	wg.Wait()
-	eventually(t, 60*time.Second, "all are in the vault", func() bool {
-		return len(vaults[0].told.folders())+len(vaults[1].told.folders()) == len(folders)
-	})
-	for _, f := range folders {
-		if n := vaults[0].told.folders()[f] + vaults[1].told.folders()[f]; n != 1 {
-			t.Errorf("%s: told %d times, want once", f, n)
-		}
+	folders = append(folders, late)
+	eventually(t, 30*time.Second, "all are in the vault", func() bool { return len(older.told.folders()) == len(folders) })
+	older.stop()
+	last := recording(t, dir, 21, 1000)
+	newer.Sealed(recorder.Result{Dir: filepath.Join(dir, filepath.FromSlash(last))})
+	eventually(t, 30*time.Second, "the newer goes on", func() bool { return newer.told.folders()[last] == 1 })
+	for _, f := range append(folders, last) {
 		g.whole(t, dir, f)
 	}
 }
