@@ -26,6 +26,11 @@ func newProxy(t *testing.T, target string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return proxyOn(t, l, target)
+}
+
+func proxyOn(t *testing.T, l net.Listener, target string) *proxy {
+	t.Helper()
 	p := &proxy{addr: l.Addr().String(), target: target, l: l, conns: map[net.Conn]bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
@@ -53,7 +58,9 @@ func (p *proxy) accept() {
 			_ = c.Close()
 			continue
 		}
-		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10) // so that what we hold back is held back at the sender, too
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetReadBuffer(64 << 10) // so that what we hold back is held back at the sender, too
+		}
 		p.wg.Go(func() { p.serve(c) })
 	}
 }
