@@ -34,6 +34,7 @@ type Recording struct {
 	started  time.Time
 	at       Anchor
 	seating  seating
+	key      *dataKey // nil: nothing is encrypted
 	done     chan struct{}
 	lock     *os.File      // of the folder, until it is sealed
 	opened   evidence.Leaf // call and time of its beginning
@@ -57,6 +58,7 @@ type inbox struct {
 	sip      []byte // for SIPName; sipBytes counts all that there was
 	sipBytes int
 	now      time.Duration
+	final    time.Duration // nothing captured before it changes any more
 	// statesAt is when states was copied.
 	statesAt time.Duration
 	wrote    bool // now is set
@@ -109,7 +111,7 @@ func (r *Recording) Write(b *media.Batch) {
 		copyStates(&x.states, b.Tracks)
 		x.marks, x.statesAt = marksOf(x.marks[:0], x.states), b.Now
 	}
-	x.now, x.wrote = b.Now, true
+	x.now, x.final, x.wrote = b.Now, b.Final, true
 	// Events are for people who look on; audio waits for the group sync unless it is much.
 	wake := (data || len(x.in.data) > r.s.wakeBytes || len(x.in.ops) > maxOps/4) && !x.queued && !x.busy
 	if wake {

@@ -104,7 +104,7 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	}
 	r.conclude(m, j.cause, ended)
 	if m.Samples > 0 {
-		a, err := r.s.digest(r.file(AudioName), w.img.layout.format())
+		a, err := r.digest(m)
 		if err != nil {
 			return m, err
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // maxFiles bounds what a manifest may name.
-const maxFiles = 4096
+const maxFiles = 65_536
 
 // record is a sealed recording on the disk.
 type record struct {
@@ -75,10 +75,7 @@ func (r *record) read() error {
 		return err
 	}
 	r.sum = sumOf(raw)
-	if a := r.manifest.Audio; a != nil {
-		r.files = append(r.files, part{a.File, a.SHA256, a.Bytes})
-	}
-	for _, f := range r.manifest.Files {
+	for _, f := range r.manifest.OnDisk() {
 		r.files = append(r.files, part{f.File, f.SHA256, f.Bytes})
 	}
 	if len(r.files) > maxFiles {

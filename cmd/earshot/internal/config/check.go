@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/stream"
 )
 
@@ -175,6 +176,11 @@ func (l *Loaded) checkFiles(fail func(string, string, ...any)) {
 	checkCAFile("sip.tls.ca_file", c.SIP.TLS.CAFile, fail)
 	if c.Record.Dir == "" {
 		fail("record.dir", "empty: name a folder")
+	}
+	if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, ""); err != nil {
+		fail("record.encrypt.recipients", "%s", strings.TrimPrefix(err.Error(), "recipients: "))
+	} else if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, c.Record.Encrypt.RecipientsFile); err != nil {
+		fail("record.encrypt.recipients_file", "%s", strings.TrimPrefix(err.Error(), "recipients_file: "))
 	}
 	if p, err := filepath.Abs(c.SocketPath()); err == nil && len(p) > maxSocketPath {
 		fail("control.socket", "%s: %d octets, a socket's path has at most %d: set control.socket to a shorter one, such as /run/earshot.sock",
