@@ -50,6 +50,9 @@ type Config struct {
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
+	// Sealed, if not nil, is told of each recording when its folder has its final name, of those that were finished after a crash too. It is called by
+	// the writers, so it must not wait for anything. A crash may come between: who must not miss one looks at the folders as well.
+	Sealed func(Result)
 	// Masks, if not nil, is asked by a repair.
 	Masks Masks
 	// VCon has an IETF vCon written into each folder, see package vcon.

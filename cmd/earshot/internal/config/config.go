@@ -15,6 +15,7 @@ type Config struct {
 	Supervise   Supervise   `key:"supervise"`
 	Record      Record      `key:"record"`
 	Stream      []Stream    `key:"stream"`
+	Webhooks    []Webhook   `key:"webhooks"`
 	Console     Console     `key:"console"`
 	Control     Control     `key:"control"`
 	Log         Log         `key:"log"`
@@ -121,6 +122,7 @@ type Record struct {
 	Mask     Mask     `key:"mask"`
 	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+	Vault    Vault    `key:"vault"`
 	VCon     bool     `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
 }
 
