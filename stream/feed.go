@@ -18,6 +18,8 @@ type feed struct {
 	tracks []*outlet // of consumers per track, while the track lives
 	// known is how many tracks have been given their outlets.
 	known []bool
+	// bunched: Swept is called, and wakes the programs' writers.
+	bunched bool
 }
 
 // outlet is a lane with the program at its end.
@@ -106,7 +108,35 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 			f.hub.count.refused.Add(1)
 		}
 	}
-	o.program.ring.signal()
+	if !f.bunched {
+		o.program.ring.signal()
+	}
+}
+
+// Fetch implements media.Fetched.
+//
+//earshot:hot
+func (f *feed) Fetch() (sum byte) {
+	for _, o := range f.calls {
+		sum += o.lane.fetch() + o.program.ring.fetch()
+	}
+	for _, o := range f.tracks {
+		sum += o.lane.fetch() + o.program.ring.fetch()
+	}
+	return sum
+}
+
+// Swept implements media.Swept, as Listener.Swept does.
+//
+//earshot:hot
+func (f *feed) Swept() {
+	f.bunched = true
+	for _, o := range f.calls {
+		o.program.ring.signal()
+	}
+	for _, o := range f.tracks {
+		o.program.ring.signal()
+	}
 }
 
 // begins tells whether there is something to hear: a call without media starts no program.
