@@ -18,7 +18,7 @@ import (
 const module = "github.com/earshot/earshot"
 
 // leaves import the standard library only, and may be imported by all.
-var leaves = []string{"internal/attr", "internal/secret", "internal/memnet"}
+var leaves = []string{"internal/attr", "internal/secret", "internal/memnet", "internal/powercut", "internal/who"}
 
 // arrows are the packages of ours that a room's own code may import, besides call and the leaves. A room that is not named
 // has no right to any; "..." ends a prefix. Tests may import what they test with.
@@ -26,17 +26,21 @@ var arrows = map[string][]string{
 	"call":                 {},
 	"internal/attr":        {},
 	"internal/secret":      {},
+	"internal/who":         {},
 	"internal/memnet":      {},
+	"internal/powercut":    {},
 	"internal/oracle":      {"internal/ringsim/..."},
+	"internal/strict":      {"recorder"},
 	"internal/ringsim/...": {"internal/ringsim/..."},
 	"supervise":            {},
 	"sip":                  {"sip/offer"},
 	"sip/offer":            {},
 	"media":                {},
-	"recorder":             {"media", "recorder/evidence"},
+	"recorder":             {"media", "recorder/evidence", "recorder/vcon"},
+	"recorder/vcon":        {},
 	"recorder/evidence":    {},
 	"stream":               {"media"},
-	"endpoint":             {"supervise", "sip", "sip/offer", "recorder", "stream", "media"},
+	"endpoint":             {"supervise", "sip", "sip/offer", "recorder", "recorder/evidence", "stream", "media"},
 	"console":              {"endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media"},
 	"cmd/earshot/...":      {"cmd/earshot/...", "console", "endpoint", "supervise", "sip", "sip/offer", "recorder", "recorder/evidence", "stream", "media", "internal/ringsim/...", "internal/bench"},
 	"internal/bench":       {"recorder", "stream", "media"},

@@ -122,7 +122,7 @@ func whole(what string, body io.ReadCloser) (json.RawMessage, error) {
 // Listen writes a call's audio to w until the call ends (nil), ctx does, or w fails. ErrNoCall: there is no such call.
 func (c *Client) Listen(ctx context.Context, req ListenRequest, w io.Writer) error {
 	q := url.Values{}
-	for k, v := range map[string]string{"call": req.Call, "agent": req.Agent, "track": req.Track, "format": req.Format} {
+	for k, v := range map[string]string{"call": req.Call, "agent": req.Agent, "track": req.Track, "format": req.Format, "why": req.Why} {
 		if v != "" {
 			q.Set(k, v)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/internal/who"
 )
 
 // ErrNoCall is what a Backend's Listen returns when there is no such call, and Client.Listen then.
@@ -29,6 +30,7 @@ type ListenRequest struct {
 	Track  string // mix, agent, customer
 	Format string // s16le, mulaw, wav
 	Rate   int    // 8000, 16000
+	Why    string // for the evidence log
 }
 
 // Backend answers the control socket's requests, from any goroutine.
@@ -84,6 +86,9 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	mux.HandleFunc("GET /listen", c.listen)
 	c.byHand(mux)
 	c.ladders(mux)
+	c.acts(mux)
+	c.masking(mux)
+	c.consenting(mux)
 	if cfg.Operator != nil {
 		c.operate(mux)
 	}
@@ -91,7 +96,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	// No ReadTimeout or WriteTimeout: net/http would end a listener with them. The socket is our own user's.
 	c.http = &http.Server{
 		Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ConnContext: named,
 	}
 	return c, nil
 }
@@ -157,7 +162,7 @@ func (c *Control) listen(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &flushed{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	err = c.cfg.Backend.Listen(r.Context(), req, out)
+	err = c.cfg.Backend.Listen(who.Because(r.Context(), req.Why), req, out)
 	switch {
 	case err == nil, out.began && r.Context().Err() != nil: // we end, or the listener has gone
 	case out.began:
@@ -173,12 +178,12 @@ func (c *Control) listen(w http.ResponseWriter, r *http.Request) {
 // parseListen reads a listener's wishes; what words there are is the backend's to know.
 func parseListen(r *http.Request) (ListenRequest, error) {
 	q := r.URL.Query()
-	req := ListenRequest{Call: q.Get("call"), Agent: q.Get("agent"), Track: q.Get("track"), Format: q.Get("format")}
+	req := ListenRequest{Call: q.Get("call"), Agent: q.Get("agent"), Track: q.Get("track"), Format: q.Get("format"), Why: q.Get("why")}
 	for k := range q {
 		switch k {
-		case "call", "agent", "track", "format", "rate":
+		case "call", "agent", "track", "format", "rate", "why":
 		default:
-			return req, fmt.Errorf("listen: %q: want call, agent, track, format or rate", k)
+			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate or why", k)
 		}
 	}
 	if text := q.Get("rate"); text != "" {

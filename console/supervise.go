@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/earshot/earshot/internal/who"
 )
 
 // SuperviseRequest says which call is to be joined by hand.
@@ -17,12 +19,14 @@ type SuperviseRequest struct {
 	Agent string `json:"agent"`          // extension number or id
 	Mode  string `json:"mode,omitempty"` // party or session; empty: as configured
 	Wait  bool   `json:"wait,omitempty"` // for the agent's next call, where there is none
+	Why   string `json:"why,omitempty"`  // for the evidence log
 }
 
 // ReleaseRequest says whose place is to be given up: one of the two.
 type ReleaseRequest struct {
 	Call  string `json:"call,omitempty"`
 	Agent string `json:"agent,omitempty"`
+	Why   string `json:"why,omitempty"` // for the evidence log
 }
 
 // ByHand is a Backend that does what a user says by hand.
@@ -86,7 +90,7 @@ func supervise(b ByHand, w http.ResponseWriter, r *http.Request) {
 		}
 		_, _ = out.Write(append(text, '\n')) // who asked may have gone; the call stays wanted
 	}
-	call, err := b.Supervise(r.Context(), req, line)
+	call, err := b.Supervise(who.Because(r.Context(), req.Why), req, line)
 	line(Conclude(call, err))
 }
 
@@ -96,7 +100,7 @@ func release(b ByHand, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "release: want a call or an agent", http.StatusBadRequest)
 		return
 	}
-	released, err := b.Release(r.Context(), req)
+	released, err := b.Release(who.Because(r.Context(), req.Why), req)
 	switch {
 	case errors.Is(err, ErrNoCall):
 		http.Error(w, err.Error(), http.StatusNotFound)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/who"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
 )
@@ -32,6 +33,7 @@ func (e *Endpoint) Supervise(ctx context.Context, w supervise.Wish, show func(su
 	case e.shift.draining.Load():
 		return "", errDraining
 	}
+	e.Note(ctx, actSupervise, About{Why: because("agent "+w.Agent, who.Why(ctx))})
 	session, err := p.sup.Supervise(ctx, w, func(st supervise.Step) {
 		if st.Name == "invite" && st.OK {
 			if st.Dialog = e.dialogOf(joinKey{st.Session, st.Party}); st.Dialog != "" {
@@ -135,6 +137,9 @@ func (e *Endpoint) Release(ctx context.Context, id, agent string) ([]Released, e
 			return nil, fmt.Errorf("agent %s: %w", agent, ErrNoCall)
 		}
 		return nil, fmt.Errorf("%s: %w", id, ErrNoCall)
+	}
+	for _, r := range out {
+		e.Note(ctx, actRelease, About{Call: r.Call})
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWithin)
 	defer cancel()

@@ -15,6 +15,7 @@ type listenCmd struct {
 	Agent  string `help:"the call of this agent (extension number)"`
 	Track  string `enum:"mix,agent,customer" default:"mix" help:"whom to hear (mix, agent or customer)"`
 	Format string `enum:"s16le,mulaw,wav" default:"s16le" help:"s16le, mulaw or wav"`
+	Why    string `placeholder:"TEXT" help:"the reason, for the evidence log"`
 	Rate   int    `enum:"8000,16000" default:"8000" help:"samples a second"`
 }
 
@@ -31,7 +32,7 @@ func (l listenCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cl.Close() //nolint:errcheck // idle connections only
-	err = cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate}, p.out)
+	err = cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate, Why: l.Why}, p.out)
 	if ctx.Err() != nil { // the listener has heard enough
 		return nil
 	}

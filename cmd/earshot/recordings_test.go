@@ -16,10 +16,15 @@ import (
 )
 
 // shelf is a folder of recordings: a call in two parts, and one without media.
-func shelf(t *testing.T) (dir string) {
+func shelf(t *testing.T) (dir string) { return shelved(t, false, "s-1", "s-1", "s-2") }
+
+// signedShelf is a folder with one signed recording.
+func signedShelf(t *testing.T) (dir string) { return shelved(t, true, "s-1") }
+
+func shelved(t *testing.T, sign bool, calls ...string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "recordings")
-	s, err := recorder.New(recorder.Config{Dir: dir, Sync: 100 * time.Millisecond})
+	s, err := recorder.New(recorder.Config{Dir: dir, Sync: 100 * time.Millisecond, Sign: sign})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +32,7 @@ func shelf(t *testing.T) (dir string) {
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
 	began := time.Date(2026, 11, 23, 10, 15, 0, 0, time.UTC)
-	for i, id := range []string{"s-1", "s-1", "s-2"} {
+	for i, id := range calls {
 		info := call.Info{ID: id, Started: began.Add(time.Duration(i) * time.Minute), Expected: []call.Party{{ID: "p1", Role: call.RoleMix}}}
 		r, err := s.Open(info, recorder.Anchor{Wall: info.Started})
 		if err != nil {
@@ -85,12 +90,12 @@ func TestRecordingsAreListedShownAndExported(t *testing.T) {
 		t.Errorf("show: got code %d, %q", code, out)
 	}
 	part := filepath.Base(list[2].Folder)
-	code, out, errs = recordings(t, "--dir", dir, "export", part)
+	code, out, errs = recordings(t, "--dir", dir, "export", "--tags", "none", part)
 	if code != exitDone || len(out) != 44+2*810 || out[:4] != "RIFF" {
 		t.Errorf("export: got code %d, %d octets, %q", code, len(out), errs)
 	}
 	file := filepath.Join(t.TempDir(), "out.wav")
-	if code, _, errs = recordings(t, "export", "--align", "--out", file, filepath.Join(dir, list[2].Folder)); code != exitDone {
+	if code, _, errs = recordings(t, "export", "--tags", "none", "--align", "--out", file, filepath.Join(dir, list[2].Folder)); code != exitDone {
 		t.Fatalf("export --align: got code %d, %q", code, errs)
 	}
 	b, err := os.ReadFile(file)
@@ -120,5 +125,40 @@ func TestWhatCantBeExportedSaysWhatToDo(t *testing.T) {
 		if code != c.code || out != "" || !strings.Contains(errs, c.want) {
 			t.Errorf("%q: got code %d, stdout %q, stderr %q", c.args, code, out, errs)
 		}
+	}
+}
+
+// Whoever exports or verifies where no daemon runs is named in the log all the same, if the private key is there.
+func TestExportAndVerifyAreNoted(t *testing.T) {
+	dir := signedShelf(t)
+	code, out, errs := recordings(t, "--dir", dir, "export", "--why", "complaint 7", "--out", filepath.Join(t.TempDir(), "x.wav"), "s-1")
+	if code != exitDone || errs != "" {
+		t.Fatalf("export: code %d, %q, %q", code, out, errs)
+	}
+	if code, out, errs = recordings(t, "--dir", dir, "verify"); code != exitDone || errs != "" {
+		t.Fatalf("verify: code %d, %q, %q", code, out, errs)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "evidence", "log", "leaves.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("got %d leaves, want opened, recording, export, verify: %s", len(lines), b)
+	}
+	for i, want := range []string{`"act":"export"`, `"act":"verify"`} {
+		if l := lines[i+2]; !strings.Contains(l, want) || !strings.Contains(l, `"who":"uid `) {
+			t.Errorf("leaf %d: got %s, want %s", i+1, l, want)
+		}
+	}
+	if !strings.Contains(lines[2], "complaint 7; to /") || !strings.Contains(lines[2], `"folder":"2026/11/23/`) {
+		t.Errorf("the export: got %s", lines[2])
+	}
+	// A copy without the private key, as an expert has it: nothing can be noted, and nobody is bothered with that.
+	if err := os.Remove(filepath.Join(dir, "evidence", "key.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs = recordings(t, "--dir", dir, "verify"); code != exitDone || errs != "" {
+		t.Errorf("verify of a copy: code %d, %q, %q", code, out, errs)
 	}
 }

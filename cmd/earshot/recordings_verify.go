@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/evidence"
 )
@@ -15,6 +16,7 @@ import (
 type verifyCmd struct {
 	Key        []string `placeholder:"FILE|KEY" help:"the public key that was kept, then those of before a rotation; default those beside the recordings, which prove less"`
 	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
+	Identity   string   `placeholder:"FILE" help:"age identities: encrypted audio is decrypted and compared too"`
 	JSON       bool     `help:"as JSON"`
 	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
 }
@@ -39,6 +41,10 @@ func (k verifyCmd) Run(ctx context.Context, c *cli, p *process) error {
 	v, err := cat.Verify(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	a := console.Act{What: "verify", Why: fmt.Sprintf("%d good, %d findings", v.Good, len(v.Findings))}
+	if err := c.note(ctx, p, cat.Dir(""), a); err != nil && !unwritable(err) && !errors.Is(err, evidence.ErrDamaged) {
+		fmt.Fprintln(p.err, "earshot: warning: the evidence log does not name this check:", err)
 	}
 	if k.JSON {
 		if err := printJSON(p, v); err != nil {
@@ -78,6 +84,9 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 			cfg.Older = append(cfg.Older, key)
 		}
 	}
+	if cfg.Identities, err = identities(k.Identity); err != nil {
+		return cfg, err
+	}
 	for _, f := range k.Checkpoint {
 		b, err := os.ReadFile(f)
 		if err == nil && len(b) > maxCheckpointFile {
@@ -113,6 +122,9 @@ func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyCon
 		fmt.Fprintf(p.out, "%-12s%s: %s\n", strings.ToUpper(f.Kind), plain(f.What), plain(f.Text))
 	}
 	fmt.Fprintf(p.out, "recordings as they were signed: %d; findings: %d; being written: %d; erased, as the log says: %d\n", v.Good, len(v.Findings), v.Live, v.Erased)
+	if v.Unannounced > 0 {
+		fmt.Fprintf(p.out, "note: %d of them were finished after a crash, and the log does not say that they were begun: their manifests say unannounced\n", v.Unannounced)
+	}
 	fmt.Fprintf(p.out, "log: %d of %d leaves proven complete, by the key %s\n", v.Proven, v.Leaves, cfg.Key.ID())
 	if len(k.Key) == 0 {
 		fmt.Fprintln(p.out, "note: the key was taken from beside the recordings; whoever could change those could change it: --key with one that was kept elsewhere proves more")

@@ -13,6 +13,7 @@ import (
 type releaseCmd struct {
 	Call  string `arg:"" optional:"" help:"call id, as earshot status shows it"`
 	Agent string `help:"the calls of this agent (extension number)"`
+	Why   string `placeholder:"TEXT" help:"the reason, for the evidence log"`
 	JSON  bool   `help:"as JSON"`
 }
 
@@ -26,7 +27,7 @@ func (r releaseCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cl.Close() //nolint:errcheck // idle connections only
-	raw, err := cl.Release(ctx, console.ReleaseRequest{Call: r.Call, Agent: r.Agent})
+	raw, err := cl.Release(ctx, console.ReleaseRequest{Call: r.Call, Agent: r.Agent, Why: r.Why})
 	if errors.Is(err, console.ErrNoCall) {
 		return &hinted{err, "`earshot status` lists the calls"}
 	}

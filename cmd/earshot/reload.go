@@ -15,6 +15,7 @@ import (
 
 	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
+	"github.com/earshot/earshot/endpoint"
 )
 
 type reloadCmd struct {
@@ -87,7 +88,7 @@ type badConfig struct{ error }
 func (badConfig) Is(target error) bool { return target == console.ErrBadConfig }
 
 // Reload reads the configuration again and applies what can be; see console.Operator.
-func (d *daemon) Reload(context.Context) (console.Reloaded, error) {
+func (d *daemon) Reload(ctx context.Context) (console.Reloaded, error) {
 	r := &d.reloads
 	done := console.Reloaded{Applied: []string{}, Restart: []string{}}
 	if r.read == nil {
@@ -114,6 +115,9 @@ func (d *daemon) Reload(context.Context) (console.Reloaded, error) {
 	}
 	if err := d.apply(l, &done); err != nil {
 		return done, badConfig{err}
+	}
+	if len(done.Applied) > 0 {
+		d.ep.Note(ctx, "policy", endpoint.About{Why: "at work: " + strings.Join(done.Applied, ", ")})
 	}
 	d.log.Info("configuration reloaded", "applied", done.Applied, "restart", done.Restart)
 	return done, nil

@@ -19,6 +19,7 @@ type joinCmd struct {
 	Agent string `required:"" placeholder:"EXT" help:"the agent's extension number"`
 	Mode  string `enum:",party,session" default:"" help:"party: a stream per party; session: one mixed stream (default as configured)"`
 	Wait  bool   `help:"wait for the agent's next call, where there is none"`
+	Why   string `placeholder:"TEXT" help:"the reason, for the evidence log"`
 	JSON  bool   `help:"each step as a line of JSON"`
 }
 
@@ -32,7 +33,7 @@ func (s joinCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cl.Close() //nolint:errcheck // idle connections only
-	out, err := cl.Supervise(ctx, console.SuperviseRequest{Agent: s.Agent, Mode: s.Mode, Wait: s.Wait}, func(line json.RawMessage) error {
+	out, err := cl.Supervise(ctx, console.SuperviseRequest{Agent: s.Agent, Mode: s.Mode, Wait: s.Wait, Why: s.Why}, func(line json.RawMessage) error {
 		return s.step(p.out, line)
 	})
 	if ctx.Err() != nil {
