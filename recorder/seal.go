@@ -104,7 +104,7 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	}
 	r.conclude(m, j.cause, ended)
 	if m.Samples > 0 {
-		a, err := r.s.digest(r.file(AudioName), w.img.layout.format())
+		a, err := r.digest(m)
 		if err != nil {
 			return m, err
 		}
@@ -194,6 +194,14 @@ func (s *Store) sealed(r *Recording, res Result) {
 	s.count.state(res.State)
 	s.log.Debug("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
 		slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+	s.tell(res)
+}
+
+// tell tells of a folder that has its final name.
+func (s *Store) tell(res Result) {
+	if s.cfg.Sealed != nil {
+		s.cfg.Sealed(res)
+	}
 }
 
 // length is how long samples last.

@@ -28,6 +28,8 @@ type VerifyConfig struct {
 	Kept []*evidence.Checkpoint
 	// Only are the folders to look into, below the folder of recordings; empty: all, and that none is missing.
 	Only []string
+	// Identities are the private halves of recipients: with them encrypted audio is decrypted and compared too.
+	Identities []Identity
 	// Progress is told how many recordings were looked at; nil: nobody.
 	Progress func(recordings int)
 }
@@ -328,11 +330,7 @@ func (v *verifier) files(folder string, m *Manifest) error {
 	}
 	delete(there, ManifestName)
 	delete(there, SignatureName)
-	list := m.Files
-	if m.Audio != nil {
-		list = append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, list...)
-	}
-	for _, f := range list {
+	for _, f := range m.OnDisk() {
 		name := path.Join(folder, path.Base(f.File))
 		if !there[f.File] {
 			v.find(evidence.Removed, name, "the manifest names this file, and it is not there")
@@ -343,6 +341,9 @@ func (v *verifier) files(folder string, m *Manifest) error {
 	}
 	for _, n := range slices.Sorted(maps.Keys(there)) {
 		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")
+	}
+	if m.Encryption != nil {
+		v.encrypted(folder, m)
 	}
 	return nil
 }
@@ -371,6 +372,7 @@ func (v *verifier) file(name string, want File, m *Manifest) {
 	if m.Audio != nil && path.Base(name) == m.Audio.File {
 		text += where(m, d.pieces)
 	}
+	text += m.Encryption.where(path.Base(name))
 	v.find(evidence.Changed, name, "%s", text)
 }
 

@@ -16,6 +16,7 @@ import (
 type verifyCmd struct {
 	Key        []string `placeholder:"FILE|KEY" help:"the public key that was kept, then those of before a rotation; default those beside the recordings, which prove less"`
 	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
+	Identity   string   `placeholder:"FILE" help:"age identities: encrypted audio is decrypted and compared too"`
 	JSON       bool     `help:"as JSON"`
 	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
 }
@@ -82,6 +83,9 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 		} else {
 			cfg.Older = append(cfg.Older, key)
 		}
+	}
+	if cfg.Identities, err = identities(k.Identity); err != nil {
+		return cfg, err
 	}
 	for _, f := range k.Checkpoint {
 		b, err := os.ReadFile(f)

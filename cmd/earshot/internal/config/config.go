@@ -15,6 +15,7 @@ type Config struct {
 	Supervise   Supervise   `key:"supervise"`
 	Record      Record      `key:"record"`
 	Stream      []Stream    `key:"stream"`
+	Webhooks    []Webhook   `key:"webhooks"`
 	Console     Console     `key:"console"`
 	Control     Control     `key:"control"`
 	Log         Log         `key:"log"`
@@ -116,10 +117,12 @@ type Record struct {
 	Buffer   Duration `key:"buffer" default:"8s" min:"1s" max:"60s" help:"audio of a track that may wait for a disk that stands still; what comes beyond is named missing"`
 	Disk     Disk     `key:"disk"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	Encrypt  Encrypt  `key:"encrypt"`
 	Consent  Consent  `key:"consent"`
 	Mask     Mask     `key:"mask"`
 	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+	Vault    Vault    `key:"vault"`
 	VCon     bool     `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
 }
 
@@ -141,6 +144,12 @@ type Mask struct {
 type Disk struct {
 	Warn   Room `key:"warn" default:"2GB" help:"with less room (5GB, 5%) it is told in log, status and metrics; off: never"`
 	Refuse Room `key:"refuse" default:"500MB" help:"with less room no new calls are taken, so that those that are heard can be recorded to their end; off: never"`
+}
+
+// Encrypt is to whom audio is encrypted; with nobody named it is not.
+type Encrypt struct {
+	Recipients     []string `key:"recipients" help:"encrypt audio at rest to these (age1..., from age-keygen); no audio is then written in plain (docs/keys.md)"`
+	RecipientsFile string   `key:"recipients_file" help:"or to those that a file names, one a line"`
 }
 
 // Channels says which side goes where.
