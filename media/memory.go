@@ -286,22 +286,56 @@ func (l *liveTimeline) forgetKept() {
 	l.empty()
 }
 
-// wipe masks what was said before the leave and has not gone out yet: the leave is withdrawn. It returns the time of the oldest of it; 0: there is none.
-func (l *liveTimeline) wipe() (since time.Duration) {
+// maskKept has a holder's word reach what waits: nobody has it, so it can be taken back from as long ago as was asked. It returns from when on nothing of it goes
+// out; 0: nothing was masked.
+func (l *liveTimeline) maskKept(h Holder, asked time.Duration) time.Duration {
 	m := l.memory
-	if m == nil || !m.open {
+	switch {
+	case m == nil:
+		return 0
+	case h == HolderConsent:
+		return l.wipe()
+	}
+	since := l.blankKept(func(_ *keptBatch, f *keptFrame) bool { return f.Captured >= asked })
+	wall := l.wall(asked)
+	for i := range m.kept {
+		m.kept[i].events = slices.DeleteFunc(m.kept[i].events, func(e call.Event) bool { return e.Type == call.EventDTMF && !e.Time.Before(wall) })
+	}
+	if since != 0 && !m.open {
+		return max(asked, l.zero, 1) // what is older than what waits went out masked
+	}
+	return since
+}
+
+// wipe masks what was said before the leave and has not gone out yet: the leave is withdrawn. It returns the time of the oldest of it; 0: there is none.
+func (l *liveTimeline) wipe() time.Duration {
+	m := l.memory
+	if !m.open {
 		return 0
 	}
-	if len(l.shard.out.frames) > 0 { // the mask's own frames count what they mask
+	until := m.opened + l.shard.engine.cfg.ArchiveWindow // what comes late belongs to a place before it, and digits are told that much later
+	since := l.blankKept(func(k *keptBatch, f *keptFrame) bool {
+		return k.now <= m.opened || f.Captured <= m.opened || f.Kind == KindLate && k.now <= until
+	})
+	for i := range m.kept {
+		if k := &m.kept[i]; k.now <= until {
+			k.events = slices.DeleteFunc(k.events, func(e call.Event) bool { return e.Type == call.EventDTMF })
+		}
+	}
+	return since
+}
+
+// blankKept masks frames that wait, and returns the time of the oldest of them; 0: there is none.
+func (l *liveTimeline) blankKept(which func(*keptBatch, *keptFrame) bool) (since time.Duration) {
+	m := l.memory
+	if len(l.shard.out.frames) > 0 { // a mask's own frames count what they mask
 		l.shard.write(l, l.final)
 	}
 	for i := range m.kept {
 		k := &m.kept[i]
 		for j := range k.frames {
 			f := &k.frames[j]
-			// What came late belongs to a place before it.
-			late := f.Kind == KindLate && k.now <= m.opened+l.shard.engine.cfg.ArchiveWindow
-			if k.now > m.opened && f.Captured > m.opened && !late {
+			if f.Kind == KindMasked || !which(k, f) {
 				continue
 			}
 			if since == 0 {
@@ -313,9 +347,6 @@ func (l *liveTimeline) wipe() (since time.Duration) {
 			}
 			l.recount(f)
 			f.mask()
-		}
-		if k.now <= m.opened+l.shard.engine.cfg.ArchiveWindow { // digits are told that much later
-			k.events = slices.DeleteFunc(k.events, func(e call.Event) bool { return e.Type == call.EventDTMF })
 		}
 	}
 	return since

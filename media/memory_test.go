@@ -222,3 +222,28 @@ func TestAKeyThatMasksWhatWaitsCountsEachSampleOnce(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Nobody has what waits, so a mask reaches back in it as far as was asked.
+func TestAMaskReachesAllThatWaits(t *testing.T) {
+	r := waiting(t).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 600)...).until(10 * time.Second)
+	first := r.line.Hold(HolderPCI, 8*time.Second, "card")
+	r.until(10*time.Second + 40*ms)
+	again := r.line.Hold(HolderPCI, 3*time.Second, "from its beginning")
+	r.until(10*time.Second + 80*ms)
+	if a, b := <-first, <-again; a.From != 8*time.Second || b.From != 3*time.Second {
+		t.Errorf("got %v and %v, want 8 s and 3 s", a.From, b.From)
+	}
+	r.line.Release(HolderPCI)
+	r.until(11 * time.Second)
+	r.line.Leave(true, "")
+	r.until(13 * time.Second).close()
+	kinds := r.tape.tracks[1].kinds
+	from := slices.Index(kinds, KindMasked)
+	to := from + slices.Index(kinds[from:], KindReceived)
+	if from < 22_900 || from > 23_300 || to < 79_000 || to > 80_000 {
+		t.Errorf("got %s, want 3 s to 10.08 s masked", r.tape.runs(1))
+	}
+	if i := slices.IndexFunc(r.tape.tracks[1].octets[from:to], func(b byte) bool { return b != 0 }); i >= 0 {
+		t.Errorf("sample %d of the mask went out", i)
+	}
+}
