@@ -44,6 +44,9 @@ func logLevel(c config.Log) slog.Level {
 // newLogAt is newLog with a level that may change.
 func newLogAt(level slog.Leveler, c config.Log, w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
+	if c.PII {
+		o.ReplaceAttr = attr.ShowNumbers
+	}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if c.Format == "json" {
 		h = slog.NewJSONHandler(w, o)

@@ -212,6 +212,7 @@ type Control struct {
 type Log struct {
 	Level  string `key:"level" default:"info" oneof:"debug,info,warn,error" help:"least level"`
 	Format string `key:"format" default:"text" oneof:"text,json" help:"form of a line"`
+	PII    bool   `key:"pii" default:"false" help:"write phone numbers whole; else +1650*****23"`
 }
 
 // Duration is a time.Duration written as 60ms or 2s.
