@@ -158,7 +158,7 @@ func (c *Catalog) look(folder string) (Listed, bool) {
 		l.Live, l.Folder = false, strings.TrimSuffix(folder, partialSuffix)
 		m, err = readManifest(c.root, path.Join(l.Folder, ManifestName))
 	}
-	l.Held = c.held(l.Folder)
+	l.Held = c.Held(l.Folder)
 	if err != nil {
 		if fi, e := c.root.Stat(l.Folder); e != nil || !fi.IsDir() {
 			return l, false
@@ -180,8 +180,8 @@ func (c *Catalog) look(folder string) (Listed, bool) {
 	return l, true
 }
 
-// held tells whether a recording is on legal hold, or may be.
-func (c *Catalog) held(folder string) bool {
+// Held tells whether a recording is on legal hold, or may be.
+func (c *Catalog) Held(folder string) bool {
 	_, err := c.root.Lstat(holdName(trimPartial(folder)))
 	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -162,7 +162,7 @@ func (p *pruner) run(ctx context.Context, do func([]PrunedItem)) error {
 	}
 	due := p.cfg.Due
 	if due == nil {
-		due = p.c.all()
+		due = p.c.All()
 	}
 	var errs error
 	var some []PrunedItem
@@ -235,8 +235,8 @@ func (p *pruner) note(i PrunedItem, state string, err error) {
 	p.out.Items = append(p.out.Items, i)
 }
 
-// all gives every sealed recording, the oldest first.
-func (c *Catalog) all() iter.Seq2[string, error] {
+// All gives every sealed recording's folder, the oldest first.
+func (c *Catalog) All() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		days, err := c.days()
 		if err != nil && !yield("", err) {

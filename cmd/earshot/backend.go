@@ -6,13 +6,17 @@ import (
 	"io"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/stream"
 )
 
 // backend answers the control socket from the endpoint.
-type backend struct{ ep *endpoint.Endpoint }
+type backend struct {
+	ep     *endpoint.Endpoint
+	record config.Record
+}
 
 func (b backend) Status() any { return b.ep.Status() }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -25,12 +24,11 @@ type recordedCmd struct {
 	Show   showCmd   `cmd:"" help:"a recording's manifest in words"`
 	Export exportCmd `cmd:"" help:"a recording as one WAV file of 16 bit PCM"`
 	Verify verifyCmd `cmd:"" help:"whether the recordings are as they were signed, and none is missing"`
-}
 
-type listCmd struct {
-	Day  string `placeholder:"YYYY-MM-DD" help:"of one day only (UTC)"`
-	Most int    `default:"100" help:"so many at most"`
-	JSON bool   `help:"as JSON"`
+	Hold   holdCmd   `cmd:"" help:"keep a recording from being erased, whatever its time (legal hold)"`
+	Unhold unholdCmd `cmd:"" help:"end a legal hold"`
+	Erase  eraseCmd  `cmd:"" help:"erase a recording and every copy of it that is known; for good"`
+	Prune  pruneCmd  `cmd:"" help:"erase what is past its time"`
 }
 
 type showCmd struct {
@@ -43,48 +41,6 @@ type exportCmd struct {
 	Out       string `short:"o" placeholder:"FILE" help:"where to; default standard output"`
 	Why       string `placeholder:"TEXT" help:"the reason, for the evidence log"`
 	Recording string `arg:"" help:"a recording's folder, its name, or a call's id"`
-}
-
-// Run lists.
-func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
-	if _, err := time.Parse(time.DateOnly, k.Day); k.Day != "" && err != nil {
-		return &usageError{err: fmt.Errorf("recordings list: --day: got %q, want a day such as 2026-11-23", k.Day)}
-	}
-	if k.Most < 1 {
-		return &usageError{err: fmt.Errorf("recordings list: --most: got %d, want 1 or more", k.Most)}
-	}
-	cat, err := c.catalog(p)
-	if err != nil {
-		return err
-	}
-	defer cat.Close() //nolint:errcheck // nothing was written
-	list, missed := cat.List(ctx, k.Day, k.Most)
-	if k.JSON {
-		return errors.Join(printJSON(p, append([]recorder.Listed{}, list...)), missed)
-	}
-	if len(list) == 0 && missed != nil {
-		return missed
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(p.err, "earshot: no recordings in", cat.Dir(""))
-		return nil
-	}
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STARTED\tLENGTH\tSTATE\tPART\tCHANNELS\tCALL\tFOLDER")
-	for _, l := range list {
-		state := string(l.State)
-		switch {
-		case l.Error != "":
-			state = "UNREADABLE"
-		case l.Live:
-			state = "live"
-		case l.Cause != "" && l.State != recorder.StateRecorded:
-			state += " (" + l.Cause + ")"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Started.UTC().Format("2006-01-02 15:04:05"), seconds(l.Seconds), state, l.Part,
-			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), plain(l.Folder))
-	}
-	return errors.Join(w.Flush(), missed)
 }
 
 // Run exports.
@@ -120,7 +76,11 @@ func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
 	if k.Out == "" {
 		return e.Write(p.out)
 	}
-	return writeWhole(k.Out, e)
+	if err := writeWhole(k.Out, e); err != nil {
+		return err
+	}
+	c.exported(ctx, p, dir, name, k.Out)
+	return nil
 }
 
 // because is what the evidence log says of the export: why, and where to.

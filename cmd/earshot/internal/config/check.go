@@ -72,6 +72,7 @@ func (l *Loaded) check() []error {
 		fail("record.channels.agent", "%s: the customer is there: put one left and one right", c.Record.Channels.Agent)
 	}
 	l.checkFiles(fail)
+	l.checkRetention(fail)
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
 	}

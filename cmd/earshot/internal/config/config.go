@@ -114,6 +114,25 @@ type Record struct {
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
+	// Retention is how long recordings are kept.
+	Retention Retention `key:"retention"`
+}
+
+// Retention is how long recordings are kept; what it says when a call ends stands in its recording.
+type Retention struct {
+	Default string           `key:"default" help:"how long recordings are kept that no class fits, such as 90d, 12w or 5y; empty: for ever (docs/retention.md)"`
+	Classes []RetentionClass `key:"classes" help:"kinds of calls that are kept for another time; the first that fits counts"`
+	Prune   string           `key:"prune" default:"true" help:"true: each day at 03:00 in timezone what is past its time is erased; a time such as 04:30: then; false: only by earshot recordings prune"`
+}
+
+// RetentionClass keeps the calls that fit all of its lists.
+type RetentionClass struct {
+	Name       string   `key:"name" help:"name of the class, as recordings show it"`
+	Keep       string   `key:"keep" help:"how long, such as 5y; empty: for ever"`
+	Agents     []string `key:"agents" help:"calls of these agents (extension numbers)"`
+	Queues     []string `key:"queues" help:"calls through these queues (extension numbers or ids)"`
+	Numbers    []string `key:"numbers" help:"calls with these numbers (E.164 prefixes such as +44)"`
+	Directions []string `key:"directions" oneof:"inbound,outbound" help:"calls of these directions"`
 }
 
 // Channels says which side goes where.
