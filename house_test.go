@@ -18,7 +18,7 @@ import (
 const module = "github.com/earshot/earshot"
 
 // leaves import the standard library only, and may be imported by all.
-var leaves = []string{"internal/attr", "internal/secret", "internal/memnet", "internal/who"}
+var leaves = []string{"internal/attr", "internal/secret", "internal/memnet", "internal/powercut", "internal/who"}
 
 // arrows are the packages of ours that a room's own code may import, besides call and the leaves. A room that is not named
 // has no right to any; "..." ends a prefix. Tests may import what they test with.
@@ -28,13 +28,16 @@ var arrows = map[string][]string{
 	"internal/secret":      {},
 	"internal/who":         {},
 	"internal/memnet":      {},
+	"internal/powercut":    {},
 	"internal/oracle":      {"internal/ringsim/..."},
+	"internal/strict":      {"recorder"},
 	"internal/ringsim/...": {"internal/ringsim/..."},
 	"supervise":            {},
 	"sip":                  {"sip/offer"},
 	"sip/offer":            {},
 	"media":                {},
-	"recorder":             {"media", "recorder/evidence"},
+	"recorder":             {"media", "recorder/evidence", "recorder/vcon"},
+	"recorder/vcon":        {},
 	"recorder/evidence":    {},
 	"recorder/catalog":     {"recorder"},
 	"stream":               {"media"},

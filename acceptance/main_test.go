@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/earshot/earshot/internal/strict"
 )
 
 // earshot is the path of the binary, built by TestMain.
@@ -64,6 +66,7 @@ func folder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		strict.Tree(t, dir)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}

@@ -23,6 +23,7 @@ const (
 	CodeReplaced       Code = "replaced"        // another dialog took its place (RFC 3891, transfer)
 	CodeCrash          Code = "crash"           // earshot ended without sealing; finished at the next start
 	CodeDisk           Code = "disk"            // the recording could not be written
+	CodeDiskFull       Code = "disk_full"       // too little room to take new calls (record.disk.refuse)
 	CodeProtocol       Code = "protocol"        // the far side broke a rule we can't live with
 	CodeInternal       Code = "internal"        // our own fault
 )
@@ -45,6 +46,6 @@ func (c Cause) String() string {
 func Codes() []Code {
 	return []Code{
 		CodeHangup, CodeReleased, CodeShutdown, CodeCancelled, CodeNoACK, CodeNoMedia, CodeNoInvite, CodeRefused, CodeNoCapacity,
-		CodeOccupied, CodeAgentLeft, CodeLate, CodeReplan, CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeProtocol, CodeInternal,
+		CodeOccupied, CodeAgentLeft, CodeLate, CodeReplan, CodeSessionExpired, CodeFlowLost, CodeReplaced, CodeCrash, CodeDisk, CodeDiskFull, CodeProtocol, CodeInternal,
 	}
 }

@@ -30,8 +30,12 @@ type Info struct {
 	// from being heard at once, empty where nothing did.
 	Talks    time.Time
 	Obstacle string
+	// Consent is the ground on which it is recorded.
+	Consent Consent
 	// Masked says on whose word the audio is held back from the first sample on, such as "hook"; empty: it is not.
 	Masked string
+	// Masks are those that last when the part begins.
+	Masks []Mask
 }
 
 // The directions of a call, as the agent sees it.

@@ -88,6 +88,8 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	c.ladders(mux)
 	c.acts(mux)
 	c.care(mux)
+	c.masking(mux)
+	c.consenting(mux)
 	if cfg.Operator != nil {
 		c.operate(mux)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/earshot/earshot/internal/secret"
 )
 
 const (
@@ -30,16 +32,22 @@ type Config struct {
 	// Listen is "ip:port"; port 0 is the kernel's choice.
 	Listen string
 	Source Source
+	// Backend serves what is about calls, to who has Token; nil: nobody does. Empty Token: nobody may.
+	Backend Backend
+	Token   secret.Text
+	// CertFile and KeyFile are PEM files for TLS; both empty: without.
+	CertFile, KeyFile string
 	// Version and Revision stand in earshot_build_info.
 	Version, Revision string
 	// Log; nil discards.
 	Log *slog.Logger
 }
 
-// Server answers /livez, /readyz and /metrics.
+// Server answers /livez, /readyz and /metrics, and what is about calls.
 type Server struct {
 	// Set by New, then constant.
 	http *http.Server
+	cfg  Config
 	addr net.Addr
 	door *door
 }
@@ -56,7 +64,11 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	s := &Server{addr: l.Addr(), door: newDoor(limit(l, maxConns))}
+	in, err := protect(limit(l, maxConns), cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s := &Server{cfg: cfg, addr: l.Addr(), door: newDoor(in)}
 	s.http = &http.Server{
 		Handler: handler(cfg), ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
@@ -82,7 +94,11 @@ func (s *Server) TakeBack() error {
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
-	s.door.set(limit(l, maxConns))
+	in, err := protect(limit(l, maxConns), s.cfg.CertFile, s.cfg.KeyFile)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.door.set(in)
 	return nil
 }
 
@@ -93,8 +109,9 @@ func handler(cfg Config) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(cfg), promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 	}))
+	serveCalls(mux, cfg)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "earshot: /livez /readyz /metrics\n")
+		_, _ = io.WriteString(w, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /calls/any/audio.wav\n")
 	})
 	return mux
 }

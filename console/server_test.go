@@ -63,7 +63,7 @@ func TestHealthSaysWhyNot(t *testing.T) {
 		"alive":     {console.Snapshot{SweepAge: 20 * time.Millisecond}, "/livez", 200, "ok sweep: 20ms ago\n"},
 		"idle":      {console.Snapshot{SweepAge: -1}, "/livez", 200, "ok sweep: not yet\n"},
 		"hung":      {console.Snapshot{SweepAge: 7 * time.Second}, "/livez", 503, "FAIL sweep: 7s ago\n"},
-		"root":      {console.Snapshot{}, "/", 200, "earshot: /livez /readyz /metrics\n"},
+		"root":      {console.Snapshot{}, "/", 200, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /calls/any/audio.wav\n"},
 		"elsewhere": {console.Snapshot{}, "/etc/passwd", 404, "404 page not found\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +79,10 @@ func TestHealthSaysWhyNot(t *testing.T) {
 const golden = `earshot_build_info{go="GO",revision="abc",version="v1.2.3"} 1
 earshot_calls_ended_total{cause="hangup"} 7
 earshot_calls_ended_total{cause="no_media"} 1
+earshot_calls_masked{by="pci"} 1
 earshot_calls{state="held"} 1
 earshot_calls{state="live"} 3
+earshot_masks_total{by="pci"} 3
 earshot_media_drops_total{reason="stray"} 4
 earshot_media_samples_total{kind="lost"} 160
 earshot_media_samples_total{kind="received"} 800000
@@ -88,10 +90,14 @@ earshot_media_sweep_age_seconds 0.02
 earshot_media_tracks 6
 earshot_media_tracks_quality{quality="best"} 5
 earshot_media_tracks_quality{quality="poor"} 1
+earshot_recorder_disk_fault 1
 earshot_recorder_disk_free_bytes 1e+09
+earshot_recorder_disk_level 1
 earshot_recorder_errors_total 2
 earshot_recorder_open_recordings 3
 earshot_recorder_repaired_total 5
+earshot_recorder_sync_seconds 0.25
+earshot_recorder_unwritten_samples_total 80
 earshot_sip_accounts 2
 earshot_sip_events_total{event="register_sent"} 12
 earshot_sip_registered 1
@@ -101,10 +107,12 @@ earshot_stream_late_samples_total 320
 earshot_stream_programs 4
 earshot_stream_refused_total 6
 earshot_stream_restarts_total 9
+earshot_stream_revoked_samples_total 80
 earshot_supervise_logged_in 1
 earshot_supervise_requests_total{class="2xx"} 30
 earshot_supervise_requests_total{class="429"} 1
 earshot_supervise_waiting_calls 8
+earshot_unmasks_total{by="pci"} 2
 `
 
 func TestMetricsHaveTheirNames(t *testing.T) {
@@ -112,8 +120,8 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		SweepAge: 20 * time.Millisecond, Registered: 1, Accounts: 2, Calls: map[string]int64{"live": 3, "held": 1},
 		CallsEnded: map[string]int64{"hangup": 7, "no_media": 1}, SIP: map[string]int64{"register_sent": 12},
 		MediaSamples: map[string]int64{"received": 800000, "lost": 160}, MediaDrops: map[string]int64{"stray": 4}, Tracks: 6, MediaQuality: map[string]int64{"best": 5, "poor": 1},
-		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, Repaired: 5,
-		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
+		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, DiskLevel: 1, DiskFault: true, UnwrittenSamples: 80, LastSync: 250 * time.Millisecond, Repaired: 5,
+		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamRevokedSamples: 80, CallsMasked: map[string]int64{"pci": 1}, Masks: map[string]int64{"pci": 3}, Unmasks: map[string]int64{"pci": 2}, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
 		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, SuperviseWaiting: 8, LoggedIn: true,
 	})
 	code, body := get(t, addr, "/metrics")

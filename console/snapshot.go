@@ -34,13 +34,23 @@ type Snapshot struct {
 	Tracks       int64            // open now
 	MediaQuality map[string]int64 // live tracks by the quality of their newest 10 s
 
+	CallsMasked map[string]int64 // live calls whose audio is held back, by whose word
+	Masks       map[string]int64 // that were begun, by whose word, since start
+	Unmasks     map[string]int64 // that ended while their call went on
+
 	DiskFreeBytes  int64 // of the recordings' file system; negative: not known
+	DiskLevel      int   // 0: room enough; 1: little; 2: so little that no new calls are taken
+	DiskFault      bool  // recordings can't be written as they should
 	RecorderErrors int64
-	Recordings     int64 // open now
-	Repaired       int64 // recordings finished after a crash
+	// UnwrittenSamples came and could not be written. LastSync is how long the newest group sync took.
+	UnwrittenSamples int64
+	LastSync         time.Duration
+	Recordings       int64 // open now
+	Repaired         int64 // recordings finished after a crash
 
 	StreamDroppedSamples int64
 	StreamLateSamples    int64
+	StreamRevokedSamples int64
 	StreamPrograms       int64 // running now
 	StreamRestarts       int64
 	StreamGivenUp        int64

@@ -14,6 +14,9 @@ const (
 	actStream    = "stream"
 	actRelease   = "release"
 	actSupervise = "supervise"
+	actConsent   = "consent"
+	actMask      = "mask"
+	actUnmask    = "unmask"
 )
 
 // Note has the evidence log name an act: of whom the context tells, see package who. It does not wait; what it gives tells, once, when

@@ -38,6 +38,7 @@ func (p *pool) Agent(session string, a supervise.Agent, party string, s supervis
 		c.mu.Unlock()
 	}
 	c.post(call.Event{Type: agentEvents[s], Facts: facts})
+	c.heed()
 }
 
 // StreamFailed puts into the record why a stream does not come; see supervise.StreamHandler.

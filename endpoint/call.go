@@ -65,6 +65,16 @@ type Call struct {
 	broken   time.Time     // when a leg ended that this process can't ask for again; zero: none has
 	silent   map[media.TrackID]silence
 	laddered map[string]bool // dialogs whose SIP a recording has
+	holds    map[media.Holder]call.Mask
+
+	// heeding is held while it is seen whether the call is on hold. Lock order: heeding, then a leg's mu, then mu.
+	heeding sync.Mutex
+	// masking is held while a person's mask is set or ended, disk included. Lock order: masking, then parting and mu.
+	masking sync.Mutex
+	pci     pciMask
+	// consenting is held while consent is given or refused, disk included. Lock order: as masking.
+	consenting sync.Mutex
+	remembers  bool // mu guards it: the timeline keeps audio in memory
 }
 
 // silence is how long a track has brought nothing.
@@ -78,7 +88,7 @@ type silence struct {
 func newCall(e *Endpoint, r *ear, info call.Info) *Call {
 	return &Call{
 		id: info.ID, agent: info.Agent, mode: info.Mode, e: e, ear: r, made: make(chan struct{}), changed: make(chan struct{}, 1),
-		holders: 1, silent: map[media.TrackID]silence{}, laddered: map[string]bool{},
+		holders: 1, silent: map[media.TrackID]silence{}, laddered: map[string]bool{}, holds: map[media.Holder]call.Mask{},
 	}
 }
 
@@ -101,6 +111,10 @@ func (c *Call) make(info call.Info) error {
 	}
 	c.post(call.Event{Type: call.EventCallStarted, Facts: facts})
 	c.shut(info.Masked)
+	c.tellShut()
+	ids := append([]string{c.id}, info.Sessions...)
+	c.inherit(ids...)
+	c.gate(ids...)
 	return nil
 }
 
@@ -140,6 +154,7 @@ func (c *Call) add(l *leg, sessions []string) {
 	l.part.dialog(l.id)
 	c.mu.Unlock()
 	c.tell()
+	c.heed()
 	c.wake()
 }
 
@@ -158,6 +173,7 @@ func (c *Call) remove(l *leg, cause call.Cause) {
 	}
 	c.mu.Unlock()
 	c.retire(pt)
+	c.heed()
 	c.wake()
 }
 
@@ -206,7 +222,10 @@ func (c *Call) run(ctx context.Context) {
 			c.watchMedia(now)
 			c.endDeserted(ctx)
 			c.letGo(ctx, now)
+			c.heedBook(ctx)
+			c.endMaskInTime(ctx, now)
 		}
+		c.heedKeys(ctx)
 		if c.lonely() {
 			done = c.over(ctx)
 		}
@@ -232,7 +251,8 @@ func (c *Call) over(ctx context.Context) bool {
 			if !c.lonely() {
 				return false
 			}
-		case <-tick.C:
+		case now := <-tick.C:
+			c.endMaskInTime(ctx, now)
 		case <-ctx.Done():
 		}
 	}
@@ -259,6 +279,10 @@ func (c *Call) goesOn(session string) {
 	c.mu.Unlock()
 	c.tell()
 	c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"session": session}})
+	c.inherit(session)
+	c.followConsent(session)
+	c.follow()
+	c.heed()
 	c.wake()
 }
 
@@ -273,6 +297,8 @@ func (c *Call) comesFrom(id string) {
 	if !known {
 		c.tell()
 		c.post(call.Event{Type: call.EventCallMoved, Facts: map[string]any{"from": id, "session": c.id}})
+		c.inherit(id)
+		c.followConsent(id)
 	}
 }
 

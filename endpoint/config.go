@@ -38,6 +38,12 @@ type Config struct {
 	NoMediaTimeout time.Duration
 	// RejoinTimeout is how long a call without legs stays open while RingCentral still shows it; default 30 s.
 	RejoinTimeout time.Duration
+	// MaskMax is how long a person's mask lasts at most; then it ends by itself. Default 10 min, 1 s to 24 h.
+	MaskMax time.Duration
+	// MaskHolds: what is said while a call is on hold is masked.
+	MaskHolds bool
+	// Consent is on what ground calls are recorded.
+	Consent ConsentConfig
 	// Standby: another process works with the same devices and records to the same directory. Run logs in and looks at the
 	// calls, and neither registers nor asks for anything until TakeOver.
 	Standby bool
@@ -66,6 +72,15 @@ func (c *Config) check() error {
 	}
 	if c.RejoinTimeout == 0 {
 		c.RejoinTimeout = 30 * time.Second
+	}
+	if err := c.Consent.check(); err != nil {
+		return err
+	}
+	if c.MaskMax == 0 {
+		c.MaskMax = defaultMaskMax
+	}
+	if c.MaskMax < time.Second || c.MaskMax > 24*time.Hour {
+		return fmt.Errorf("endpoint: mask max: got %v, want 1s to 24h", c.MaskMax)
 	}
 	if c.NoMediaTimeout < 0 || c.RejoinTimeout < 0 {
 		return fmt.Errorf("endpoint: negative time limit: %v, %v", c.NoMediaTimeout, c.RejoinTimeout)

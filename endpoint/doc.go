@@ -9,7 +9,8 @@
 // timeline what is theirs (window.go).
 //
 // [Endpoint.Supervise] joins a call by hand, [Endpoint.Release] gives the supervisor's place of one to a human. A call that the policy's
-// hook wants masked has its valve shut before its first track is open.
+// hook wants masked has its valve shut before its first track is open; [Endpoint.Mask] holds back what is said for a while, in this process and
+// the next (pci.go, maskbook.go), and one that is on hold where Config.MaskHolds says so (holds.go).
 //
 // # Usage
 //

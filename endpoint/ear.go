@@ -165,6 +165,9 @@ func (r *ear) Invited(ctx context.Context, inv *sip.Invitation) (sip.Leg, error)
 	// What is named by its Call-ID alone is a leg of nothing else: who knows the Call-ID of a call, and sends it with tags of his
 	// own, would be heard in its recording.
 	alone := len(p.joins) == 0 && inv.Replaces == "" && p.info.ID == inv.CallID
+	if err := r.bar(inv, p, alone); err != nil {
+		return nil, err
+	}
 	c, err := r.e.open(r, p.info, alone)
 	if err != nil {
 		r.log.Error("call refused", "call", p.info.ID, "leg", inv.CallID, "err", err)

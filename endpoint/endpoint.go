@@ -43,6 +43,11 @@ type Endpoint struct {
 	owed   []missedCall      // records of missed calls that the disk did not take yet
 	older  older             // the process that we took over from
 	past   []pastCall        // the newest calls that are over
+
+	book *maskBook // set by New, then constant
+	// consents is set by New, then constant.
+	consents *consentBook
+	masks    maskCounts
 }
 
 // New checks the configuration and opens what it owns: the recordings' folder and its lock.
@@ -59,7 +64,15 @@ func New(cfg Config) (*Endpoint, error) {
 	if e.shift.trial.Store(cfg.Standby); !cfg.Standby {
 		e.turn.give()
 	}
+	e.checkFiles()
 	cfg.Media.Log = cfg.Log
+	if t := &cfg.Media.Triggers; t.On != "" || t.Off != "" {
+		t.To = e
+	}
+	e.book, e.consents = newMaskBook(""), newConsentBook("")
+	if cfg.Record != nil {
+		e.book, e.consents = newMaskBook(cfg.Record.Dir), newConsentBook(cfg.Record.Dir)
+	}
 	engine, err := media.New(cfg.Media)
 	if err != nil {
 		return nil, err
@@ -74,7 +87,7 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	if cfg.Record != nil {
 		rc := *cfg.Record
-		rc.Log, rc.Standby = cfg.Log, cfg.Standby
+		rc.Log, rc.Standby, rc.Masks = cfg.Log, cfg.Standby, e.book.masks
 		if e.store, err = recorder.New(rc); err != nil {
 			return nil, errors.Join(err, e.Close())
 		}
@@ -144,6 +157,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		}
 	})
 
+	e.sayConsent()
 	var err error
 	retry := time.NewTicker(storeRetry)
 	defer retry.Stop()
@@ -152,6 +166,8 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		case <-retry.C:
 			e.recordOwed()
 			e.keepRegistrations()
+			e.book.sweep(time.Now())
+			e.consents.sweep(time.Now())
 		case c := <-e.fresh:
 			calls.Go(func() { c.run(up) })
 		case m := <-e.missed:

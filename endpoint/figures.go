@@ -12,10 +12,13 @@ type Figures struct {
 	SweepAge      time.Duration // of the media engine: since the newest sweep of the slowest shard; negative: none yet
 	Tracks        int64         // open now
 	DiskFreeBytes int64         // of the recordings' file system; negative: not known
+	Disk          recorder.DiskState
 	Recorder      recorder.Counters
 	Stream        stream.Totals
 	Requests      map[string]int64 // REST requests by class
 	LoggedIn      bool             // every supervisor is
+	Masks         map[string]int64 // that were begun, by holder
+	Unmasks       map[string]int64 // that ended while the call went on
 	Waiting       int64            // wanted calls that the pool has no room for
 }
 
@@ -23,11 +26,12 @@ type Figures struct {
 func (e *Endpoint) Figures() Figures {
 	f := Figures{SweepAge: e.engine.SweepAge(), DiskFreeBytes: -1, Stream: e.hub.Totals(), Requests: map[string]int64{}, LoggedIn: true}
 	if e.store != nil {
-		f.Recorder = e.store.Counters()
+		f.Recorder, f.Disk = e.store.Counters(), e.store.Disk()
 		if n, err := e.store.DiskFree(); err == nil {
 			f.DiskFreeBytes = n
 		}
 	}
+	f.Masks, f.Unmasks = e.masks.figures()
 	f.Tracks = int64(e.engine.Totals().Tracks)
 	for _, p := range e.pools {
 		for k, v := range p.sup.Requests() {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,14 +63,11 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		seen           = map[int]bool{}
 		opened         []int
 		wider          = l.widens(streams)
-		undo           = func() {
+		undoLocked     = func() {
 			for _, f := range undos {
 				f()
 			}
-			for _, line := range opened {
-				l.tracks[line].End()
-				delete(l.tracks, line)
-			}
+			l.dropLocked(opened)
 		}
 	)
 	remotes := resolve(streams, net.DefaultResolver.LookupNetIP)
@@ -79,7 +77,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		if t == nil {
 			var err error
 			if t, err = l.open(s, remote, wider); err != nil {
-				undo()
+				undoLocked()
 				return nil, nil, nil, err
 			}
 			l.tracks[s.Line] = t
@@ -87,7 +85,7 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 		}
 		commit, back, err := t.Prepare(params(s, remote))
 		if err != nil {
-			undo()
+			undoLocked()
 			return nil, nil, nil, fmt.Errorf("m= line %d: %w", s.Line, err)
 		}
 		commits, undos = append(commits, commit), append(undos, back)
@@ -109,8 +107,26 @@ func (l *leg) Prepare(streams []offer.Stream) ([]offer.Local, func(), func(), er
 			f()
 		}
 		l.noteHold(streams)
+		l.call.heed()
+	}
+	undo := func() { // of an answer that did not go out: status and parts look at the tracks meanwhile
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		undoLocked()
 	}
 	return locals, commit, undo, nil
+}
+
+// dropLocked ends tracks that were opened for an exchange that came to nothing: no one shall see them again.
+func (l *leg) dropLocked(lines []int) {
+	for _, line := range lines {
+		t := l.tracks[line]
+		t.End()
+		delete(l.tracks, line)
+		l.call.mu.Lock()
+		l.call.tracks = slices.DeleteFunc(l.call.tracks, func(o *media.Track) bool { return o == t })
+		l.call.mu.Unlock()
+	}
 }
 
 // open opens a line's track; what a later offer adds to a part with one channel belongs to none until it is agreed.
@@ -130,7 +146,9 @@ func (l *leg) open(s offer.Stream, remote netip.AddrPort, wider bool) (*media.Tr
 	switch {
 	case err == nil:
 	case errors.Is(err, media.ErrNoPort):
-		return nil, errors.Join(&sip.Refusal{Code: 486, Reason: "Busy Here"}, err)
+		return nil, &sip.Refusal{Code: 486, Reason: "Busy Here", Cause: call.Cause{
+			Code: call.CodeNoCapacity, Text: "media.ports: " + err.Error() + "; widen the range, or end what else has them",
+		}}
 	case s.IPv6:
 		return nil, fmt.Errorf("%w: %w", sip.ErrNotAcceptable, err)
 	default:
@@ -188,9 +206,6 @@ func (l *leg) Established(d *sip.Dialog) {
 
 // Digit hands a digit that came by INFO on as an event.
 func (l *leg) Digit(digit string, d time.Duration) {
-	if l.call.description().Masked != "" {
-		return // no event sees what the valve holds
-	}
 	l.call.post(call.Event{Type: call.EventDTMF, Leg: l.id, Facts: map[string]any{
 		"digit": digit, "duration_samples": d.Milliseconds() * media.SampleRate / 1000, "by": "info",
 	}})

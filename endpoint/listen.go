@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/stream"
@@ -20,6 +21,12 @@ var errWhich = errors.New("name one by its id or its agent, see `earshot status`
 // its id, or by its agent's extension; with neither it is the only live one. Where there is none yet, Listen waits
 // for the next one, unless an id was given.
 func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.ListenConfig, w io.Writer) error {
+	var heard atomic.Pointer[Call]
+	cfg.Revoked = func(from, samples int64) {
+		if c := heard.Load(); c != nil {
+			c.post(call.Event{Type: call.EventRevoked, Facts: map[string]any{"consumer": "listener", "from_samples": from, "samples": samples}})
+		}
+	}
 	l, err := stream.NewListener(cfg)
 	if err != nil {
 		return err
@@ -28,6 +35,7 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 	if err != nil {
 		return err
 	}
+	heard.Store(c)
 	if err := c.has(cfg.Track); err != nil {
 		return err
 	}

@@ -27,14 +27,20 @@ func (c *Call) mask(by string) {
 	c.mu.Unlock()
 	c.tell()
 	c.shut(by)
+	c.tellShut()
 }
 
 // shut closes the call's valve from its first sample on, or, where audio has gone out, from as far back as that can be taken. It is
 // called before the first track is open, so that of a call which is masked from the start nobody gets a sample. Empty: it stays open.
 func (c *Call) shut(by string) {
-	if by == "" {
-		return
+	if by != "" {
+		c.holdBack(media.HolderHook, max(c.timeline.Zero(), 1), "") // 0 would mean now
 	}
-	c.timeline.Valve(media.ValveMasked, max(c.timeline.Zero(), 1)) // 0 would mean now
-	c.post(call.Event{Type: call.EventCallMasked, Facts: map[string]any{"masked": by}})
+}
+
+// tellShut tells the record that the call is masked for good.
+func (c *Call) tellShut() {
+	if by := c.description().Masked; by != "" {
+		c.post(call.Event{Type: call.EventCallMasked, Facts: map[string]any{"masked": by}})
+	}
 }

@@ -30,6 +30,9 @@ type wanted struct {
 type missedCall struct {
 	call  supervise.Call
 	cause call.Cause
+	// plain is all that is known of a call that nobody asked for, and caller what its INVITE says; nil: RingCentral knows the call.
+	plain  *call.Info
+	caller map[string]any
 }
 
 // miss hands a missed call to Run's loop.
@@ -91,6 +94,11 @@ func (e *Endpoint) writeMissed(m missedCall) bool {
 		info.Expected = []call.Party{m.call.Customer, agent}
 		info.Expected[0].Role = call.RoleCustomer
 	}
+	started := map[string]any{"agent": info.Agent, "mode": info.Mode}
+	if m.plain != nil {
+		info, started = *m.plain, m.caller
+		info.Started = began.UTC()
+	}
 	rec, err := e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: e.engine.Now() - time.Since(began)})
 	if err != nil {
 		e.log.Error("record of a missed call not written", attr.Err(err), "hint", diskHint)
@@ -98,7 +106,7 @@ func (e *Endpoint) writeMissed(m missedCall) bool {
 	}
 	id, cause := m.call.Session, map[string]any{"cause": string(m.cause.Code), "text": m.cause.Text}
 	events := []call.Event{
-		{Time: info.Started, Type: call.EventCallStarted, Facts: map[string]any{"agent": info.Agent, "mode": info.Mode}},
+		{Time: info.Started, Type: call.EventCallStarted, Facts: started},
 		failed(call.Party{}, m.cause), {Type: call.EventCallEnded, Facts: cause},
 	}
 	for i := range events {

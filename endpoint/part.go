@@ -243,6 +243,7 @@ func (c *Call) record(pt *part) {
 		return
 	}
 	info := c.describe(pt)
+	info.Masks = c.heldBack()
 	rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: pt.zero})
 	c.mu.Lock()
 	pt.rec, pt.recErr = rec, err
@@ -303,7 +304,7 @@ func (c *Call) describe(pt *part) call.Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	info := pt.info
-	info.Earlier, info.Masked = slices.Clone(c.info.Earlier), c.info.Masked
+	info.Earlier, info.Masked, info.Consent = slices.Clone(c.info.Earlier), c.info.Masked, c.info.Consent
 	info.Sessions, info.SIPCallIDs = slices.Clone(c.info.Sessions), slices.Clone(pt.dialogs)
 	return info
 }

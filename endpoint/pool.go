@@ -37,7 +37,7 @@ const probeEvery = 10 * time.Second
 func newPool(e *Endpoint, s Supervisor) (*pool, error) {
 	p := &pool{e: e, log: e.log}
 	cfg := s.RingCentral
-	cfg.Handler, cfg.Log = p, e.log
+	cfg.Handler, cfg.Log, cfg.Barred = p, e.log, e.barred
 	device := s.Device.Account
 	device.RingCentral = true
 	// RingCentral offers a device on TLS nothing but RTP/SAVP, so our own offers to it are the same.
@@ -141,7 +141,7 @@ func (p *pool) Gone(session string) {
 	if c != nil {
 		c.wake()
 	} else if ok && !w.heard && w.cause.Code != "" {
-		p.e.miss(missedCall{w.call, w.cause})
+		p.e.miss(missedCall{call: w.call, cause: w.cause})
 	}
 }
 
@@ -180,7 +180,7 @@ func (p *pool) giveUp() {
 			w.cause = call.Cause{Code: call.CodeShutdown, Text: "earshot stopped before the call could be heard"}
 		}
 		if !w.heard {
-			left = append(left, missedCall{w.call, w.cause})
+			left = append(left, missedCall{call: w.call, cause: w.cause})
 		}
 	}
 	p.e.mu.Unlock()

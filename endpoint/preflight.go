@@ -10,14 +10,16 @@ import (
 )
 
 // Preflight looks at what this machine must have for calls to be recorded, and opens nothing for longer than a moment:
-// ports, unless a daemon has them (running), and disk, with what calls at peak write.
+// ports and descriptors, unless a daemon has them (running), and disk, with what calls at peak write.
 func Preflight(cfg Config, running bool, peakCalls, share int) []supervise.Finding {
 	var out []supervise.Finding
 	if !running {
-		out = append(out, portsFinding(cfg.Media))
+		limit, err := fileLimit()
+		out = append(out, portsFinding(cfg.Media), filesFinding(cfg, limit, err))
 	}
 	if cfg.Record != nil {
 		out = append(out, diskFinding(*cfg.Record, channelsOf(cfg), peakCalls, share))
+		out = append(out, encryptionFinding(*cfg.Record)...)
 	}
 	return out
 }
@@ -63,7 +65,7 @@ const (
 
 func diskFinding(r recorder.Config, channels, peakCalls, share int) supervise.Finding {
 	f := supervise.Finding{Mark: supervise.MarkOK, What: "disk"}
-	free, err := recorder.Free(r.Dir)
+	free, total, err := recorder.Room(r.Dir)
 	if err != nil {
 		f.Mark, f.Found, f.Do = supervise.MarkFail, err.Error(), "name a folder that can be written to in record.dir"
 		return f
@@ -75,12 +77,31 @@ func diskFinding(r recorder.Config, channels, peakCalls, share int) supervise.Fi
 			peakCalls, share, perDay/gigabyte, peakHours, r.Format, channels, float64(free)/perDay)
 	}
 	switch {
-	case free < leastFreeBytes:
-		f.Mark, f.Do = supervise.MarkFail, "make room, or name another folder in record.dir"
+	case free < r.Refuse.Of(total):
+		f.Mark, f.Do = supervise.MarkFail, "less than record.disk.refuse, no new calls are taken: make room, or name another folder in record.dir"
+	case free < r.Warn.Of(total):
+		f.Mark, f.Do = supervise.MarkWarn, "less than record.disk.warn: make room"
 	case float64(free) < perDay*keepDays:
 		f.Mark, f.Do = supervise.MarkWarn, fmt.Sprintf("that is %.1f days of such load: make room, or move recordings away before", float64(free)/perDay)
 	}
 	return f
+}
+
+// encryptionFinding is about to whom audio is encrypted; nothing where it is not.
+func encryptionFinding(r recorder.Config) []supervise.Finding {
+	f := supervise.Finding{Mark: supervise.MarkOK, What: "encryption"}
+	names, err := recorder.Recipients(r.Recipients, r.RecipientsFile)
+	switch {
+	case err != nil:
+		f.Mark, f.Found, f.Do = supervise.MarkFail, err.Error(), "see record.encrypt: age-keygen prints a recipient"
+		return []supervise.Finding{f}
+	case len(names) == 0:
+		return nil
+	case len(names) == 1:
+		f.Mark, f.Do = supervise.MarkWarn, "name a second one in record.encrypt.recipients, whose identity lies elsewhere: what is encrypted to a lost one is lost"
+	}
+	f.Found = fmt.Sprintf("audio is encrypted to age recipients: %d", len(names))
+	return []supervise.Finding{f}
 }
 
 // Findings tells what a running daemon's status says of its registrations, for doctor.

@@ -22,11 +22,29 @@ func TestPreflightMeasuresTheDiskAgainstTheLoad(t *testing.T) {
 		t.Errorf("beside a daemon: got %+v, want the disk alone", got)
 	}
 	got = endpoint.Preflight(cfg, false, 1_000_000, 50)
-	if len(got) != 2 || got[0].Mark != supervise.MarkFail || !strings.Contains(got[0].Do, "media.listen_ip") {
+	if len(got) != 3 || got[1].What != "descriptors" || got[0].Mark != supervise.MarkFail || !strings.Contains(got[0].Do, "media.listen_ip") {
 		t.Errorf("ports of an address that is not ours: got %+v", got)
 	}
-	if len(got) == 2 && (got[1].Mark != supervise.MarkWarn || !strings.Contains(got[1].Found, "write 460800.0 GB a day of 8 hours (wav, channels: 2): full in 0 days")) {
-		t.Errorf("a million calls, half of them heard: got %+v", got[1])
+	if len(got) == 3 && (got[2].Mark != supervise.MarkWarn || !strings.Contains(got[2].Found, "write 460800.0 GB a day of 8 hours (wav, channels: 2): full in 0 days")) {
+		t.Errorf("a million calls, half of them heard: got %+v", got[2])
+	}
+}
+
+func TestPreflightLooksAtWhoMayListen(t *testing.T) {
+	const one, other = "age10uwxn7k9gsv5vfw9wytusl5zptxqwxpyv36ft9g3ane23uydda0smvr7dz", "age193e8f9ss03ccxluhdudscu4mhcmcs3wpcjhlm8rfgjh6ya50acvqt75jvv"
+	for _, c := range []struct {
+		list []string
+		mark string
+		want string
+	}{
+		{[]string{one, other}, supervise.MarkOK, "audio is encrypted to age recipients: 2"},
+		{[]string{one}, supervise.MarkWarn, "audio is encrypted to age recipients: 1"},
+		{[]string{one, "age1x"}, supervise.MarkFail, "recipients[1]: "},
+	} {
+		got := endpoint.Preflight(endpoint.Config{Record: &recorder.Config{Dir: t.TempDir(), Recipients: c.list}}, true, 0, 100)
+		if len(got) != 2 || got[1].Mark != c.mark || !strings.Contains(got[1].Found, c.want) || (c.mark == supervise.MarkOK) != (got[1].Do == "") {
+			t.Errorf("%v: got %+v, want %s: %s", c.list, got, c.mark, c.want)
+		}
 	}
 }
 

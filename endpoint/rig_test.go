@@ -12,6 +12,7 @@ import (
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/ringsim"
 	"github.com/earshot/earshot/internal/secret"
+	"github.com/earshot/earshot/internal/strict"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/sip"
@@ -62,6 +63,9 @@ const endWithin = 15 * time.Second
 // started runs an endpoint; stop ends it and waits, which the test's end does as well.
 func started(t *testing.T, cfg endpoint.Config) (ep *endpoint.Endpoint, stop func()) {
 	t.Helper()
+	if cfg.Record != nil {
+		t.Cleanup(func() { strict.Tree(t, cfg.Record.Dir) })
+	}
 	ep, err := endpoint.New(cfg)
 	if err != nil {
 		t.Fatal(err)

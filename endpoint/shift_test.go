@@ -13,6 +13,7 @@ import (
 	"github.com/earshot/earshot/internal/ringsim"
 	"github.com/earshot/earshot/internal/ringsim/trunk"
 	"github.com/earshot/earshot/internal/secret"
+	"github.com/earshot/earshot/internal/strict"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/sip"
@@ -30,6 +31,7 @@ type worker struct {
 // work starts an endpoint on a device that all workers of a test share.
 func work(t *testing.T, sim *ringsim.Sim, dir string, standby bool) *worker {
 	t.Helper()
+	t.Cleanup(func() { strict.Tree(t, dir) })
 	env := dotEnv(sim)
 	name := "working"
 	if standby {

@@ -37,6 +37,8 @@ type Status struct {
 type Check struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
+	// Warn: it holds, and will not for long.
+	Warn bool   `json:"warn,omitempty"`
 	Text string `json:"text"`
 }
 
@@ -73,7 +75,9 @@ type CallStatus struct {
 	ID      string        `json:"id"`
 	State   string        `json:"state"`
 	Agent   string        `json:"agent,omitempty"`
-	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back
+	Masked  string        `json:"masked,omitempty"` // on whose word its audio is held back: pci, hook, hold, consent, or several
+	Masks   []MaskStatus  `json:"masks,omitempty"`
+	Consent string        `json:"consent,omitempty"` // where it is required: waiting, given, refused
 	Started time.Time     `json:"started"`
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
@@ -223,29 +227,6 @@ func (r *ear) status(s *Status, in supervise.DeviceStatus) {
 	}
 }
 
-// leastFreeBytes is what a disk should have left: half an hour of ten stereo calls.
-const leastFreeBytes = 64 << 20
-
-// diskCheck tells whether calls are being recorded.
-func (e *Endpoint) diskCheck(calls []CallStatus) Check {
-	c := Check{Name: "disk", OK: true}
-	free, err := e.store.DiskFree()
-	switch {
-	case err != nil:
-		c.OK, c.Text = false, err.Error()
-	case free < leastFreeBytes:
-		c.OK, c.Text = false, fmt.Sprintf("%d MiB free: make room", free>>20)
-	default:
-		c.Text = fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))
-	}
-	for _, s := range calls {
-		if s.NotRecorded != "" {
-			c.OK, c.Text = false, "a call is not recorded: "+s.NotRecorded
-		}
-	}
-	return c
-}
-
 func local(st sip.State) string {
 	if !st.Local.IsValid() {
 		return ""
@@ -290,8 +271,10 @@ func (p *pool) status(s *Status, devices map[*ear]supervise.DeviceStatus) {
 func (c *Call) status() CallStatus {
 	held := c.heldLines()
 	c.mu.Lock()
-	s := CallStatus{ID: c.id, Agent: c.agent, Masked: c.info.Masked, Started: c.started, Legs: len(c.legs)}
+	s := CallStatus{ID: c.id, Agent: c.agent, Started: c.started, Legs: len(c.legs)}
 	c.mu.Unlock()
+	s.Consent = c.description().Consent.State
+	s.Masks, s.Masked = c.masks(), byWhom(c.heldBack())
 	live, onHold := 0, 0
 	for _, t := range c.states() {
 		h := held[trackLine{t.Leg, t.Line}]

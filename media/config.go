@@ -38,6 +38,8 @@ type Config struct {
 	Keepalive time.Duration
 	// Tap sees all datagrams of all tracks. Nil: nobody does.
 	Tap Tap
+	// Triggers are what an agent dials to mask a call.
+	Triggers Triggers
 	// NoReports sends no RTCP; what comes is read all the same.
 	NoReports bool
 	// Log takes what a human should know. Nil discards.
@@ -91,6 +93,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("media: keepalive: got %v, want at least %v", c.Keepalive, minKeepalive)
 	case c.AdvertiseIP.IsUnspecified():
 		return fmt.Errorf("media: advertise ip: got %v, want an address that others can reach", c.AdvertiseIP)
+	}
+	if err := c.Triggers.Check(); err != nil {
+		return fmt.Errorf("media: triggers: %w", err)
 	}
 	return c.checkPorts()
 }

@@ -36,6 +36,7 @@ type digits struct {
 	segment  int64 // longest duration told of the present segment
 	before   int64 // samples of the segments before
 	pos      int64
+	began    time.Duration // arrival of its first packet
 	arrival  time.Duration // of its newest packet
 	finished digit
 }
@@ -45,6 +46,7 @@ type digit struct {
 	name    string
 	pos     int64
 	samples int64
+	began   time.Duration // arrival of its first packet
 	at      time.Duration // of its newest packet
 }
 
@@ -69,7 +71,7 @@ func (d *digits) take(ts uint32, octets []byte, pos int64, arrival time.Duration
 		return false, true
 	default:
 		told = d.finish()
-		*d = digits{any: true, active: true, ts: ts, code: code, segment: samples, pos: pos, finished: d.finished}
+		*d = digits{any: true, active: true, ts: ts, code: code, segment: samples, pos: pos, began: arrival, finished: d.finished}
 	}
 	d.arrival = arrival
 	if end && !told {
@@ -99,6 +101,6 @@ func (d *digits) finish() bool {
 	if int(d.code) < len(digitNames) {
 		name = digitNames[d.code : d.code+1]
 	}
-	d.finished = digit{name, d.pos, d.before + d.segment, d.arrival}
+	d.finished = digit{name, d.pos, d.before + d.segment, d.began, d.arrival}
 	return true
 }

@@ -76,7 +76,7 @@ func TestRFC4733EventIsToldOnce(t *testing.T) {
 func TestDigitsOfAMaskAreNotTold(t *testing.T) {
 	r := newRig(t, Config{}).commit(plainParams()).send(stream(testSSRC, 100, 0, 100*ms, 5)...)
 	r.send(key(220*ms, 105, 800, 7, true, 160)).until(150 * ms)
-	r.line.Valve(ValveMasked, 200*ms)
+	r.line.Hold(HolderPCI, 200*ms, "")
 	r.until(time.Second).close()
 	if es := r.tape.typed(call.EventDTMF); len(es) != 0 {
 		t.Errorf("told: %v", es)

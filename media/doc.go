@@ -37,7 +37,7 @@
 // leave a post in the shard's mailbox, which takes effect at the next sweep, in the order of the calls; an agreement has one of its
 // own at once. Run starts one goroutine per shard, and returns when all have ended; there are no others, no timer per track and
 // no lock per packet. Sinks are called by their shard's goroutine only. A panic in a track or a sink ends that one and is counted; all others live.
-// Before Run and after it nothing moves: a channel of Close or Valve that was asked for before Run answers when it runs.
+// Before Run and after it nothing moves: a channel of Close, Hold or Release that was asked for before Run answers when it runs.
 //
 // # Limits
 //
@@ -66,7 +66,9 @@
 // some 100,000 a second has the kernel drop is the call's own as well.
 // While all sinks are [Paced] a packet waits as long for its batch as the least of them says, in the kernel and after it; its time is the
 // kernel's stamp, so that nothing but the delay changes.
-// Masks go by arrival at our port, so by the network's delay after the moment of speech.
+// Masks go by arrival at our port, so by the network's usual delay after the moment of speech; what it brings later than usual is judged by when
+// it usually would have come. DTMF events go out once they lie before Final, for an event can't be taken back: 2 s late. At most 32 of
+// them wait in a timeline.
 //
 // # Standards
 //

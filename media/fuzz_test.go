@@ -49,7 +49,7 @@ func FuzzDatagrams(f *testing.F) {
 				n = min(len(ops), n)
 				l.octets, ops = ops[:n], ops[n:]
 			case 8:
-				r.line.Valve(ValveState(next()%2), at-time.Duration(next())*10*ms)
+				turnValve(r.line, next(), at-time.Duration(next())*10*ms)
 			}
 			if l.octets != nil {
 				r.send(l)

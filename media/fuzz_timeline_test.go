@@ -167,7 +167,7 @@ func (d *driver) step(at time.Duration, op byte, i int) {
 	case 11:
 		v.from = netip.AddrPortFrom(v.from.Addr(), 4000+uint16(d.next()%8))
 	case 12:
-		d.line.Valve(ValveState(d.next()%2), at-time.Duration(d.next())*20*ms)
+		turnValve(d.line, d.next(), at-time.Duration(d.next())*20*ms)
 	case 13:
 		d.agree(i, d.next())
 	case 14:

@@ -39,7 +39,9 @@ type liveTimeline struct {
 	shard *shard
 	zero  time.Duration // time of sample 0
 
-	valve valve // owned by the shard
+	valve    valve // owned by the shard, as the next
+	withheld withheld
+	memory   *memory // nil: the sinks get what comes at once
 
 	// Set by newLiveTimeline, then constant.
 	info  call.Info
@@ -106,9 +108,19 @@ func (l *liveTimeline) perform(p *post) {
 	case postDetach:
 		l.detach(p.seat, p.cause)
 	case postEvent:
+		if p.event.Type == call.EventDTMF {
+			l.withhold(p.event, s.now, s.now)
+			break
+		}
 		l.event(p.event)
-	case postValve:
+	case postHold:
 		l.mask(p)
+	case postRelease:
+		l.unmask(p)
+	case postKeep:
+		l.memory = new(memory)
+	case postLeave:
+		l.leave(p)
 	case postParty:
 		if i := int(p.from) - 1; i >= 0 && i < len(l.tracks) {
 			l.tracks[i].state.Party = p.party
@@ -128,11 +140,11 @@ func (l *liveTimeline) refuse(p *post) {
 		l.shard.leave(p.track)
 	case postAttach:
 		l.shard.finish(p.seat, l.cause)
-	case postValve:
+	case postHold, postRelease, postLeave:
 		close(p.reply)
 	case postClose:
 		close(p.done)
-	case postTimeline, postCommit, postEnd, postDetach, postEvent, postParty, postMove:
+	case postTimeline, postCommit, postEnd, postDetach, postEvent, postKeep, postParty, postMove:
 	}
 }
 
@@ -154,8 +166,11 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 	for _, have := range l.seats {
 		if have == st {
 			l.show()
-			if len(l.shard.out.frames) > 0 {
+			if len(l.shard.out.frames) > 0 || l.memory != nil {
 				l.shard.write(l, l.final)
+			}
+			if l.memory != nil {
+				l.handTo(st)
 			}
 			l.shard.write(l, l.final) // its last batch, without frames: the states as they are
 			l.seats = slices.DeleteFunc(l.seats, func(have *seat) bool { return have == st })
@@ -166,38 +181,17 @@ func (l *liveTimeline) detach(st *seat, c call.Cause) {
 	}
 }
 
-// mask moves the valve.
-func (l *liveTimeline) mask(p *post) {
-	now := l.shard.now
-	// Between two batches Final stands still, and tracks forget at each turn.
-	final := max(l.final, l.turned-l.shard.engine.cfg.ArchiveWindow)
-	a := Applied{State: p.valve, At: now, From: l.valve.set(p.valve, p.from, final, now)}
-	e := call.Event{Type: call.EventMaskOff}
-	if p.valve == ValveMasked {
-		e.Type = call.EventMaskOn
-		from := max(a.From, final) // a mask that was on already may have begun before
-		for _, k := range l.tracks {
-			l.shard.guard(k, func() {
-				if reached := k.placer.mask(from, now); reached > from {
-					a.From = max(a.From, reached)
-				}
-			})
-		}
-	}
-	l.shard.out.event(e, a.From)
-	p.reply <- a // has room for the one answer
-	close(p.reply)
-}
-
 // close ends all tracks, gives out the last batch, and ends the sinks.
 func (l *liveTimeline) close(c call.Cause) {
 	s := l.shard
 	for _, k := range l.tracks {
 		s.guard(k, func() { k.end(c) })
 	}
+	l.tellDigits(forever)
 	l.tellDropped()
 	l.show()
 	s.write(l, s.now)
+	l.empty()
 	l.closed, l.cause = true, c
 	for _, st := range l.seats {
 		s.finish(st, c)

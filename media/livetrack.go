@@ -29,6 +29,7 @@ type liveTrack struct {
 	reports reporter
 	kept    kept
 	digits  digits
+	dialled dialled
 
 	// Set by newLiveTrack, then constant.
 	plan   *Plan
@@ -406,14 +407,12 @@ func (k *liveTrack) event(p *packet, octets []byte) {
 	}
 }
 
-// digit tells the event that is complete. A masked one isn't told at all: it may be a card number's.
+// digit has the event that is complete told, once no mask can reach it. A masked one isn't told at all: it may be a card number's.
 func (k *liveTrack) digit() {
 	d := &k.digits.finished
-	if k.line.valve.masked(d.at, d.at) {
-		return
-	}
-	k.shard.out.event(call.Event{
+	k.line.withhold(call.Event{
 		Type: call.EventDTMF, Leg: k.state.Leg, Track: uint32(k.state.ID), Pos: d.pos,
 		Facts: map[string]any{"digit": d.name, "duration_samples": d.samples},
-	}, d.at)
+	}, d.began, d.at)
+	k.dial(d)
 }

@@ -22,7 +22,10 @@ const (
 	postAttach
 	postDetach
 	postEvent
-	postValve
+	postHold
+	postRelease
+	postKeep
+	postLeave
 	postParty
 	postMove
 	postClose
@@ -30,20 +33,21 @@ const (
 
 // post is one thing that is asked of a shard. It takes effect at the next sweep; a commit, and what was asked before it, at once.
 type post struct {
-	kind  postKind
-	line  *liveTimeline
-	track *liveTrack
-	agree *agreement
-	party call.Party
-	part  uint16
-	seat  *seat
-	cause call.Cause
-	event call.Event
-	valve ValveState
-	from  time.Duration
-	reply chan Applied
-	done  chan struct{}
-	round uint64 // of the shard, in which it was taken
+	kind   postKind
+	line   *liveTimeline
+	track  *liveTrack
+	agree  *agreement
+	party  call.Party
+	part   uint16
+	seat   *seat
+	cause  call.Cause
+	event  call.Event
+	holder Holder
+	why    string
+	from   time.Duration
+	reply  chan Applied
+	done   chan struct{}
+	round  uint64 // of the shard, in which it was taken
 }
 
 // mailbox is what other goroutines and a shard share.

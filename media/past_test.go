@@ -14,7 +14,7 @@ func TestAMaskReachesNoFurtherBackThanIsKnown(t *testing.T) {
 		r.send(letter{at: at, octets: spec{ssrc: 7, seq: uint16(2 * i), ts: uint32(60 * i), n: 20}.marshal()})
 	}
 	r.until(1800 * ms)
-	applied := r.line.Valve(ValveMasked, 1*ms)
+	applied := r.line.Hold(HolderPCI, 1*ms, "")
 	r.until(1840 * ms)
 	if a := <-applied; a.From <= 1000*ms || a.From > 1500*ms {
 		t.Errorf("masked from %v, want what 128 holes reach back to: 64 times 7.5 ms from 1.8 s", a.From)

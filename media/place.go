@@ -272,7 +272,7 @@ func (p *placer) deliver(k *packet, pos int64, at time.Duration) {
 func (p *placer) give(k *packet, skip int64) {
 	n := int64(len(k.octets)) - skip
 	f := Frame{Track: p.state.ID, Kind: KindReceived, Law: k.law, Epoch: p.epoch, Pos: p.front, Captured: k.arrival}
-	if p.valve.masked(k.arrival, k.arrival) {
+	if p.held(k.arrival, p.front) {
 		f.Kind, f.Law = KindMasked, LawNone
 		p.run(f, n, false)
 		return
@@ -376,7 +376,7 @@ func (p *placer) late(k *packet, pos int64, epoch uint16, counted bool) {
 		hit = true
 		f := Frame{Track: p.state.ID, Kind: KindLate, Law: k.law, Epoch: epoch, Pos: h.pos, Captured: k.arrival}
 		*p.samples(h.kind) -= h.end - h.pos
-		if p.valve.masked(k.arrival, k.arrival) {
+		if p.held(k.arrival, h.pos) {
 			f.Kind, f.Law, f.Samples = KindMasked, LawNone, h.end-h.pos
 			c.MaskedSamples += f.Samples
 			h.kind, h.open = KindMasked, false

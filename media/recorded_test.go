@@ -79,7 +79,7 @@ func recorded(t *testing.T, cfg recorder.Config, length time.Duration, speakers 
 // aligned gives the channels of the aligned export.
 func aligned(t *testing.T, dir string) [2][]int16 {
 	t.Helper()
-	e, err := recorder.OpenExport(dir, true)
+	e, err := recorder.OpenExport(dir, recorder.ExportConfig{Align: true})
 	if err != nil {
 		t.Fatal(err)
 	}

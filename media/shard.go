@@ -158,6 +158,12 @@ func (s *shard) write(l *liveTimeline, final time.Duration) {
 	l.bringUp()
 	l.final, l.wroteAt, l.dirty = max(l.final, final), s.now, false
 	s.gift = Batch{Now: s.now, Final: l.final, Zero: l.zero, Frames: s.out.frames, Events: s.out.events, Tracks: l.states}
+	if l.memory != nil {
+		l.keep(&s.gift)
+		s.out.reset()
+		l.pass()
+		return
+	}
 	if len(l.seats) > 0 {
 		s.give(l, &s.gift)
 	}

@@ -20,8 +20,9 @@ type Datagram struct {
 }
 
 // Tap sees every datagram that a track gets, and those of which it turns out later that they are not the track's. It is called
-// by all shards, so at once by several goroutines, and never blocks. What comes while the call is masked it does not see; a
-// mask that reaches back takes nothing back from it, so who stores what it gets keeps it for the archive window first.
+// by all shards, so at once by several goroutines, and never blocks. What comes while the call is masked it does not see, nor what comes within
+// the archive window after: it may have been on its way since. A mask that reaches back takes nothing back from it, so who stores what it
+// gets keeps it for the archive window first.
 type Tap interface{ Tap(*Datagram) }
 
 // tapper is a shard's part of it.
@@ -37,7 +38,7 @@ func (t *tapper) keep(b []byte) { t.raw = append(t.raw[:0], b...) }
 
 // tap shows what was kept.
 func (s *shard) tap(k *liveTrack, p receiver, from netip.AddrPort, at time.Duration, control bool) {
-	if k.line.valve.masked(at, at) {
+	if k.line.memory != nil || k.line.valve.masked(at-s.engine.cfg.ArchiveWindow, at) {
 		return
 	}
 	t := &s.tapper

@@ -51,15 +51,20 @@ func TestTapSeesNothingOfWhatIsMasked(t *testing.T) {
 	c := newCrowd(t, Config{Tap: tap})
 	a := c.open(at("198.51.100.1", 4000), false)
 	c.says(a, 20)
-	a.line.Valve(ValveMasked, c.now)
+	a.line.Hold(HolderPCI, c.now, "")
 	c.sweep()
 	seen := len(tap.got)
 	c.says(a, 20)
-	a.line.Valve(ValveOpen, c.now)
+	a.line.Release(HolderPCI)
 	c.sweep()
 	if len(tap.got) != seen {
 		t.Errorf("the tap saw %d datagrams of a masked call", len(tap.got)-seen)
 	}
+	c.says(a, int(2*time.Second/(20*ms)))
+	if len(tap.got) > seen+2 {
+		t.Errorf("within the archive window after the mask the tap saw %d datagrams", len(tap.got)-seen)
+	}
+	seen = len(tap.got)
 	c.says(a, 20)
 	if len(tap.got) < seen+19 {
 		t.Errorf("after the mask the tap saw %d datagrams, want 20", len(tap.got)-seen)

@@ -79,15 +79,27 @@ func (t *Timeline) Post(e call.Event) bool {
 	return t.shard.mail.put(post{kind: postEvent, line: t.live, event: e})
 }
 
-// Valve masks or opens the timeline for what is captured from a time on (since the engine's start; 0 is now). A mask reaches back
-// to Final at most, and what was given out already comes once more as masked frames; an opening reaches back to nothing.
-// The channel gives one answer and is closed; it is closed without one if the timeline is closed first.
-func (t *Timeline) Valve(s ValveState, from time.Duration) <-chan Applied {
-	reply := make(chan Applied, 1)
+// Hold has a holder hold back what is captured from a time on (since the engine's start; 0 is now), until Release, and why: the events
+// that sinks get say it. A mask reaches back to Final at most, and what was given out already comes once more as masked frames. To
+// hold again may reach further back, and does nothing else. The channel gives one answer and is closed; it is closed without one if the
+// timeline is closed first.
+func (t *Timeline) Hold(h Holder, from time.Duration, why string) <-chan Applied {
 	if from == 0 {
 		from = t.engine.Now()
 	}
-	if !t.shard.mail.put(post{kind: postValve, line: t.live, valve: s, from: from, reply: reply}) {
+	return t.turnValve(post{kind: postHold, line: t.live, holder: h, from: from, why: why})
+}
+
+// Release ends what a holder holds. Audio goes out again from this sweep on if nobody else holds; what was held back is gone. It answers as
+// Hold does.
+func (t *Timeline) Release(h Holder) <-chan Applied {
+	return t.turnValve(post{kind: postRelease, line: t.live, holder: h})
+}
+
+func (t *Timeline) turnValve(p post) <-chan Applied {
+	reply := make(chan Applied, 1)
+	p.reply = reply
+	if !t.shard.mail.put(p) {
 		close(reply)
 	}
 	return reply

@@ -64,13 +64,13 @@ func TestDriftIsEstimated(t *testing.T) {
 
 func TestMaskHoldsBackAndReachesBackToFinal(t *testing.T) {
 	r := newRig(t, Config{}).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 400)...).until(4 * time.Second)
-	applied := r.line.Valve(ValveMasked, 500*ms) // long before Final
+	applied := r.line.Hold(HolderPCI, 500*ms, "") // long before Final
 	r.until(5 * time.Second)
 	a := <-applied
 	if a.State != ValveMasked || a.At != 4020*ms || a.From != 2000*ms {
 		t.Errorf("mask: got %+v, want it from Final, 2 s, at 4.02 s", a)
 	}
-	applied = r.line.Valve(ValveOpen, 1)
+	applied = r.line.Release(HolderPCI)
 	r.until(10 * time.Second)
 	if a = <-applied; a.State != ValveOpen || a.From != 5020*ms {
 		t.Errorf("open: got %+v, want it from 5.02 s", a)
@@ -88,11 +88,11 @@ func TestMaskHoldsBackAndReachesBackToFinal(t *testing.T) {
 func TestWhatWasSpokenUnderAMaskIsNotTakenInLate(t *testing.T) {
 	in := append(delayed(stream(1, 1, 0, 100*ms, 100), 50, 800*ms), delayed(stream(1, 101, 16000, 2100*ms, 100), 30, 300*ms)...)
 	r := newRig(t, Config{}).commit(plainParams()).send(without(in, 40)...).until(500 * ms)
-	r.line.Valve(ValveMasked, 800*ms)
+	r.line.Hold(HolderPCI, 800*ms, "")
 	r.until(1500 * ms)
-	r.line.Valve(ValveOpen, 0) // the 51st packet comes after that
+	r.line.Release(HolderPCI) // the 51st packet comes after that
 	r.until(1510 * ms)
-	r.line.Valve(ValveOpen, 1500*ms)
+	r.line.Release(HolderPCI)
 	r.until(5 * time.Second).close()
 	if got := r.tape.runs(1); got[:11] != "r5600 m5760" || r.state().Counts.LateSamples != 160 {
 		t.Errorf("got %s, late %d", got, r.state().Counts.LateSamples)
@@ -260,8 +260,8 @@ func TestAfterTheEndNothingHangs(t *testing.T) {
 	if !slices.Equal(before.ended, []call.Cause{{Code: call.CodeShutdown, Text: "why"}}) || len(after.ended) != 1 {
 		t.Errorf("ends: got %v and %v", before.ended, after.ended)
 	}
-	if _, ok := <-line.Valve(ValveMasked, 0); ok {
-		t.Error("Valve: got an answer")
+	if _, ok := <-line.Hold(HolderPCI, 0, ""); ok {
+		t.Error("Hold: got an answer")
 	}
 	<-line.Close(call.Cause{})
 	if line.Post(call.Event{}) {

@@ -96,7 +96,7 @@ func (p post) ends() bool {
 	switch p.kind {
 	case postClose, postEnd, postDetach, postMove:
 		return true
-	case postTimeline, postOpen, postCommit, postAttach, postEvent, postValve, postParty:
+	case postTimeline, postOpen, postCommit, postAttach, postEvent, postHold, postRelease, postKeep, postLeave, postParty:
 	}
 	return false
 }
@@ -154,6 +154,10 @@ func (s *shard) turn(l *liveTimeline) {
 		k.dirty = false
 		l.due = min(l.due, k.due(s.now))
 		l.opening = l.opening || k.silence.left > 0 && k.agree != nil
+	}
+	if len(l.withheld.digits) > 0 {
+		l.tellDigits(s.now - s.engine.cfg.ArchiveWindow)
+		l.dirty = true
 	}
 	if l.droppedEvents.Load() > 0 {
 		l.tellDropped()

@@ -2,6 +2,23 @@ package media
 
 import "time"
 
+// Holder is somebody on whose word a timeline's audio is held back. Each has a word of its own: audio goes out only while none holds.
+type Holder uint8
+
+// The holders.
+const (
+	HolderPCI     Holder = iota + 1 // a person masks what is said: a card number
+	HolderHook                      // the policy's hook wants the call masked
+	HolderHold                      // the call is on hold
+	HolderConsent                   // consent was not given yet
+	holders
+)
+
+// String gives the holder's name as in manifests, events and status.
+func (h Holder) String() string {
+	return [...]string{"", "pci", "hook", "hold", "consent"}[h%holders]
+}
+
 // ValveState says whether a timeline's audio goes out.
 type ValveState uint8
 
@@ -20,28 +37,33 @@ func (s ValveState) String() string {
 	return "open"
 }
 
-// Applied tells what became of a Timeline.Valve.
+// Applied tells what became of a Timeline.Hold or Release.
 type Applied struct {
+	Holder Holder
+	// State is the valve's, after it: masked while anybody holds.
 	State ValveState
-	// From is the capture time from which the state holds: a mask's as asked for, but not before Final; an opening's
-	// not before At, for what was held back is gone.
+	// From is the capture time from which the holder's word holds: a mask's as asked for, but not before Final; an opening's
+	// is At, for what was held back is gone.
 	From time.Duration
 	// At is the sweep that did it.
 	At time.Duration
 }
 
-// valveSpans is how many masks are remembered: those which a packet still in the reorder buffer may belong to.
-const valveSpans = 8
+// valveSpans is how many masks are remembered apart, for the packets that wait to be read or placed. Of more than that the two
+// oldest become one, with the time between them: what was captured inside a mask never comes out.
+const valveSpans = 16
 
 // span is a stretch of capture time: from <= t < to.
 type span struct{ from, to time.Duration }
 
-// valve is a timeline's mask by capture time.
+// valve is a timeline's mask by capture time: the union of what its holders hold.
 //
-// Invariant: spans are in order and don't overlap; only the last may be open-ended.
+// Invariant: spans are in order and don't overlap; the last is open-ended while anybody holds, and no other is.
 type valve struct {
 	n     int
 	spans [valveSpans]span
+	// held is from when each holder holds, by Holder; 0: not.
+	held [holders]time.Duration
 }
 
 const forever = time.Duration(1<<63 - 1)
@@ -58,31 +80,46 @@ func (v *valve) masked(a, b time.Duration) bool {
 	return false
 }
 
-// set puts the state from a capture time on, and returns that time as it was applied.
-func (v *valve) set(s ValveState, from, final, now time.Duration) time.Duration {
-	on := v.n > 0 && v.spans[v.n-1].to == forever
-	switch {
-	case s == ValveMasked && on:
-		v.spans[v.n-1].from = min(v.spans[v.n-1].from, max(from, final))
-		return v.spans[v.n-1].from
-	case s == ValveMasked:
-		from = max(from, final)
-		if v.n > 0 && from < v.spans[v.n-1].to { // runs into the mask before: one mask
-			v.spans[v.n-1].to = forever
-			v.spans[v.n-1].from = min(from, v.spans[v.n-1].from)
-			return from
-		}
-		if v.n == valveSpans {
-			copy(v.spans[:], v.spans[1:])
-			v.n--
-		}
-		v.spans[v.n] = span{from, forever}
-		v.n++
-		return from
-	case on:
-		from = max(from, now)
-		v.spans[v.n-1].to = max(from, v.spans[v.n-1].from)
-		return from
+// on tells whether anybody holds.
+func (v *valve) on() bool { return v.n > 0 && v.spans[v.n-1].to == forever }
+
+// state is what that makes of the valve.
+func (v *valve) state() ValveState {
+	if v.on() {
+		return ValveMasked
 	}
-	return max(from, now)
+	return ValveOpen
+}
+
+// hold has a holder hold from a capture time on, and returns that time as it was applied; more: he did not before, or not from so early on.
+func (v *valve) hold(h Holder, from, final time.Duration) (since time.Duration, more bool) {
+	from = max(from, final, 1)
+	if was := v.held[h]; was != 0 && was <= from {
+		return was, false
+	}
+	v.held[h] = from
+	s := span{from, forever}
+	for v.n > 0 && s.from <= v.spans[v.n-1].to { // runs into the mask before: one mask
+		v.n--
+		s.from = min(s.from, v.spans[v.n].from)
+	}
+	if v.n == valveSpans {
+		v.spans[1].from = v.spans[0].from
+		copy(v.spans[:], v.spans[1:])
+		v.n--
+	}
+	v.spans[v.n] = s
+	v.n++
+	return from, true
+}
+
+// release ends what a holder holds, at a time that is not before any other that it was given; was: he held. The last one opens the valve.
+func (v *valve) release(h Holder, now time.Duration) (was bool) {
+	was = v.held[h] != 0
+	v.held[h] = 0
+	if v.on() && v.held == [holders]time.Duration{} {
+		s := &v.spans[v.n-1]
+		s.to = max(now, s.from)
+	}
+	return was
 }

@@ -112,8 +112,8 @@ func (s *Store) attest(folder string, m *Manifest) error {
 	return s.putFile(inDay(folder, SignatureName), s.book.Sign(b), true)
 }
 
-// testify adds a recording to the evidence log, under its final name; again: it may be there already.
-func (s *Store) testify(final string, m *Manifest, again bool) error {
+// testify adds a recording to the evidence log, under its final name, behind what is to be said before; again: it may be there already.
+func (s *Store) testify(final string, m *Manifest, again bool, before ...evidence.Leaf) error {
 	if s.book == nil {
 		return nil
 	}
@@ -122,12 +122,12 @@ func (s *Store) testify(final string, m *Manifest, again bool) error {
 		return err
 	}
 	sum := sha256.Sum256(b)
-	leaf := evidence.Leaf{Type: evidence.LeafRecording, Folder: path.Clean(final), Call: m.Call.ID, Part: m.Part, Manifest: hex.EncodeToString(sum[:])}
+	leaf := evidence.Leaf{Type: evidence.LeafRecording, Folder: path.Clean(final), Call: m.Call.ID, Part: m.Part, Manifest: hex.EncodeToString(sum[:]), Unannounced: m.Unannounced}
 	if m.Ended != nil {
 		leaf.Ended = m.Ended.UTC()
 	}
 	if again {
-		return s.book.Ensure(leaf)
+		return s.book.Ensure(leaf, before...)
 	}
-	return s.book.Write(leaf)
+	return s.book.Write(append(before, leaf)...)
 }

@@ -133,7 +133,7 @@ func (s *Store) claimed() bool {
 func (s *Store) newFolder(name string) (*os.File, error) {
 	s.folders.Lock()
 	defer s.folders.Unlock()
-	if err := s.root.Mkdir(name, dirMode); err != nil {
+	if err := s.mkdir(name); err != nil {
 		return nil, err
 	}
 	return s.lockFolder(name)

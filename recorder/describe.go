@@ -18,7 +18,8 @@ func (r *Recording) describe() *Manifest {
 			Direction: w.info.Direction, Queues: w.info.Queues, Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
 		},
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
-		Rate: rate, Samples: w.samples(), Channels: r.labels(), Late: r.late(),
+		Encryption: r.encryption(),
+		Rate:       rate, Samples: w.samples(), Channels: r.labels(), Late: r.late(),
 	}
 	if r.s.cfg.Fill == FillConceal {
 		m.Fill = FillConceal
@@ -26,6 +27,8 @@ func (r *Recording) describe() *Manifest {
 	if r.previous != "" {
 		m.Previous = &Previous{Folder: r.previous, Text: w.notes.why}
 	}
+	m.Consent = consentIn(w.info.Consent)
+	m.Masks = masksIn(w.notes.masks, r.started, m.Samples)
 	for _, t := range w.tracks {
 		m.Tracks = append(m.Tracks, w.describe(t))
 	}
@@ -62,6 +65,7 @@ func (w *work) describe(t *track) Track {
 	if st.EpochCount > len(st.Epochs) {
 		out.EpochCount = st.EpochCount
 	}
+	out.OctetsFile = t.octets.describe(t.native)
 	for _, s := range t.loss.spans {
 		out.Spans = append(out.Spans, Span{Kind: s.kind.String(), Pos: s.pos, Samples: s.n})
 	}
@@ -145,6 +149,9 @@ func (r *Recording) missing(labels []string) (out []Missing) {
 		out = append(out, Missing{What: "mask", Track: uint32(p.t.id), Samples: p.n, Cause: call.CodeDisk})
 	}
 	for _, t := range w.tracks {
+		if t.unmasked > 0 {
+			out = append(out, Missing{What: "mask", Track: uint32(t.id), Samples: t.unmasked, Cause: call.CodeInternal})
+		}
 		if n := t.loss.total[kindDisk]; n > 0 {
 			out = append(out, Missing{What: "samples", Track: uint32(t.id), Samples: n, Cause: call.CodeDisk})
 		}
@@ -155,6 +162,11 @@ func (r *Recording) missing(labels []string) (out []Missing) {
 		}
 		if t.placed && t.channel < 0 && t.loss.end > 0 {
 			out = append(out, Missing{What: "track", Track: uint32(t.id), Samples: t.loss.end, Cause: call.CodeProtocol})
+		}
+	}
+	for _, t := range w.tracks {
+		if k := t.octets; k != nil && k.lost > 0 {
+			out = append(out, Missing{What: "octets", Track: uint32(t.id), Samples: k.lost, Cause: call.CodeDisk})
 		}
 	}
 	for _, t := range w.tracks {
@@ -204,6 +216,8 @@ func (x Missing) text(labels []string) string {
 			return fmt.Sprintf("track %d: %d samples could not be written", x.Track, x.Samples)
 		}
 		return fmt.Sprintf("track %d: %d samples never reached the recorder", x.Track, x.Samples)
+	case "octets":
+		return fmt.Sprintf("track %d: %d octets of the other law could not be written to a file of their own; audio.wav has them transcoded", x.Track, x.Samples)
 	case "track":
 		return fmt.Sprintf("track %d: no channel was free for it", x.Track)
 	case "overlap":

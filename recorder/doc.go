@@ -36,9 +36,11 @@
 //
 // A kill -9 costs what was not handed to the kernel, at most two [Config].Sync; a power loss what was not made durable,
 // the same. From 32 open recordings on they are made durable with one sync of the file system; what headers name is then a round
-// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A recording has at most 256 tracks; a loss map some thousand spans in memory, the older ones being in a file
-// beside the recording, and 32,768 where that can't be written, then totals; a file 4 GiB (37 h of stereo
-// PCM). An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
+// older, and a file system that others keep busy (a sync takes longer than [Config].Sync) is synced file by file for a minute. A manifest is written after
+// the samples that it names are durable. After a sync that failed, all since the last good one is written again. [Store.Disk] tells of faults, of writes that do not come back
+// (0.8 s), and of the room that is left. A recording has at most 256 tracks; a loss map some thousand spans in memory, the older ones being in a file
+// beside the recording, and 32,768 where that can't be written, then totals; a file 128 GiB, RF64 from 4 GiB
+// (37 h of stereo PCM) on. A track in another law than audio.wav's has a file, 16 KiB of memory and a descriptor more. An open recording has one descriptor more, which locks its folder: a process that shares the directory for a while
 // ([Store.Release], [Store.Claim]) leaves it alone. A pause costs no room in PCM files. New looks through the names of all recordings for unfinished ones: a second or
 // two for a million.
 //
@@ -51,8 +53,11 @@
 //	  - The time is [call.Info].Started, UTC. In <call-id> only [A-Za-z0-9_-] is kept, others become _, cut to 48; where that
 //	    changed anything, _ and the first 8 hex digits of the original's SHA-256 follow. _<n>, from 2, tells recordings of one
 //	    call and second apart.
-//	  - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for mu-law fact, data. PCM: tag 1, 16 bit, samples at octet
-//	    80. Mu-law: tag 7, 8 bit, samples at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
+//	  - audio.wav begins with RIFF, a JUNK chunk of 28 bytes, fmt, for G.711 fact, data. PCM: tag 1, 16 bit, samples at octet
+//	    80. Mu-law: tag 7, A-law: tag 6, 8 bit, at octet 94. The RIFF and data sizes (and fact's samples) are brought up after each sync.
+//	  - Octets are stored bit for bit by [FormatMulaw]: audio.wav has the law of what was laid into it first; what comes in the other
+//	    one is transcoded there, and as it came in audio-<track>.wav, an [OctetsFile], whose index is the position on the track.
+//	  - call.vcon.json, with [Config].VCon, is package vcon's, made when the folder is sealed.
 //	  - recording.json is [Manifest]. pos + offset_samples is the index in audio.wav. Spans name what is not received: late (in
 //	    the file, but came after it had been given up), lost, gap, masked, disk (came, could not be written), unknown (the tail
 //	    after the last manifest of a process that was killed: in the file as far as it was received; or a hole that media left). No spans touch that
@@ -68,10 +73,10 @@
 //	  - A later part of the same call names the one before in previous, with the SHA-256 of its recording.json.
 //	  - events.jsonl holds one [call.Event] a line; a torn last line is cut off at the next start.
 //
-// WAV: "Multimedia Programming Interface and Data Specifications 1.0" (RIFF) and RFC 2361. Mu-law: ITU-T G.711.
+// WAV: "Multimedia Programming Interface and Data Specifications 1.0" (RIFF) and RFC 2361. Both laws: ITU-T G.711.
 //
 // # Testing
 //
-// Tests compare whole files with arrays built from the same frames, kill a child process while it records, and put a slow,
-// a full and a broken disk behind the writer.
+// Tests compare whole files with arrays built from the same frames, kill a child process while it records, cut the power (internal/powercut), and put a slow,
+// a full and a broken disk behind the writer. EARSHOT_KILLS, EARSHOT_CUTS and EARSHOT_STALL say how often, and with how many recordings.
 package recorder

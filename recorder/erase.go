@@ -113,7 +113,7 @@ func (s *Store) eraseHere(i *intent) error {
 		return err
 	}
 	for _, key := range i.Keys { // before the audio: what is left of that can't be read
-		if err := s.remove(key); err != nil {
+		if err := s.eraseKey(key); err != nil {
 			return err
 		}
 	}
@@ -200,8 +200,8 @@ func (s *Store) eraseElsewhere(ctx context.Context, i *intent) {
 // until is an error that says how long it stands.
 type until interface{ Until() time.Time }
 
-// elsewhere keeps a run over many recordings from waiting for an Eraser that does not answer.
-type elsewhere struct {
+// copyKeepers keeps a run over many recordings from waiting for an Eraser that does not answer.
+type copyKeepers struct {
 	fails int
 	back  time.Time // not asked before
 }
@@ -213,7 +213,7 @@ const (
 
 var errAway = errors.New("not asked: it failed for the recordings before")
 
-func (a *elsewhere) ask(ctx context.Context, e Eraser, folder string) error {
+func (a *copyKeepers) ask(ctx context.Context, e Eraser, folder string) error {
 	if time.Now().Before(a.back) {
 		return errAway
 	}

@@ -19,6 +19,7 @@ const (
 
 // eventLog appends to events.jsonl.
 type eventLog struct {
+	s        *Store
 	f        *os.File
 	lines    []byte // not written yet
 	lost     int64  // events that fell over
@@ -46,7 +47,10 @@ func (l *eventLog) write() error {
 	if len(l.lines) == 0 {
 		return nil
 	}
-	n, err := l.f.Write(l.lines)
+	n, err := 0, l.s.allow("write", l.f.Name())
+	if err == nil {
+		n, err = l.f.Write(l.lines)
+	}
 	if n > 0 {
 		l.unsynced = true
 		l.lines = append(l.lines[:0], l.lines[n:]...)
@@ -61,7 +65,7 @@ func (l *eventLog) sync() error {
 	if l.f == nil || !l.unsynced {
 		return nil
 	}
-	if err := datasync(l.f); err != nil {
+	if err := l.s.datasync(l.f); err != nil {
 		return fmt.Errorf("%s: sync: %w", EventsName, err)
 	}
 	l.unsynced = false

@@ -60,7 +60,7 @@ func TestARepeatedErrorIsOneLineAMinute(t *testing.T) {
 	now := time.Unix(1000, 0)
 	var lines []int64
 	for range 125 {
-		if n, ok := g.pass(now); ok {
+		if n, ok := g.pass(now, false); ok {
 			lines = append(lines, n)
 		}
 		now = now.Add(time.Second)

@@ -38,7 +38,7 @@ func TestTheExpertsShellAgrees(t *testing.T) {
 		return string(out), err
 	}
 	out, err := run()
-	if err != nil || strings.Count(out, "Signature Verified Successfully") != 2 || !strings.Contains(out, "audio.wav: OK") || !strings.Contains(out, "events.jsonl: OK") || !strings.Contains(out, "root of 7 lines: OK") {
+	if err != nil || strings.Count(out, "Signature Verified Successfully") != 2 || !strings.Contains(out, "audio.wav: OK") || !strings.Contains(out, "events.jsonl: OK") || !strings.Contains(out, "root of 14 lines: OK") {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 	good := snapshot(t, dir)

@@ -13,7 +13,7 @@ import (
 // exportSamples is how much is made at a time, per channel.
 const exportSamples = 1 << 14
 
-// Export is a recording that is written as one WAV file of 16 bit PCM.
+// Export is a recording that is written as one file: WAV of 16 bit PCM ([Export.Write]), or what ffmpeg makes of it ([Export.Encode]).
 type Export struct {
 	// Samples is the file's length, of each channel, and Channels how many it has.
 	Samples  int64
@@ -21,19 +21,26 @@ type Export struct {
 	// Cut is how many samples lie before sample 0 by the manifest's estimates, and are left out.
 	Cut int64
 
-	f      *os.File
+	f      audioFile
 	layout wavLayout // of audio.wav
 	stored int64     // samples of each channel in it
 	runs   []laid
+	first  int64  // index that the file begins with
+	fold   bool   // channels are summed up, as at most one side is wanted
+	tags   []byte // chunks that say what it is
 }
 
 // ErrNoAudio is returned by OpenExport for a recording without audio.wav.
 var ErrNoAudio = errors.New("the recording has no audio: not one sample came")
 
-// OpenExport opens a recording's folder for [Export.Write]. align has each track lie where the manifest's best knowledge says, by offset and
-// drift, epoch by epoch; else audio.wav is given as it is. The recording stays as it is in any case. Close what you have
-// opened.
-func OpenExport(dir string, align bool) (*Export, error) {
+// audioFile is audio.wav, or what stands for it.
+type audioFile interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// OpenExport opens a recording's folder for [Export.Write]. The recording stays as it is in any case. Close what you have opened.
+func OpenExport(dir string, cfg ExportConfig) (*Export, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
@@ -43,47 +50,73 @@ func OpenExport(dir string, align bool) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	f, err := openFile(root, AudioName)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, size, err := openAudioFile(dir, m, cfg.Identities)
+	if errors.Is(err, ErrNoAudio) {
 		return nil, ErrNoAudio
 	}
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
 	e := &Export{f: f}
-	if err := e.prepare(m, align); err != nil {
+	if err := e.prepare(m, size, cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("export: %w", err), f.Close())
 	}
 	return e, nil
 }
 
-func (e *Export) prepare(m *Manifest, align bool) error {
-	st, err := e.f.Stat()
+// openAudioFile opens the audio of a folder, encrypted or not, and says how long it is.
+func openAudioFile(dir string, m *Manifest, ids []Identity) (audioFile, int64, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	if e.layout, err = parseWAV(e.f, st.Size()); err != nil {
+	if m.Encryption != nil {
+		f, err := unsealFolder(root, dir, m, ids)
+		if err != nil {
+			return nil, 0, errors.Join(err, root.Close())
+		}
+		return f, f.size(), nil
+	}
+	defer root.Close()
+	f, err := openFile(root, AudioName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, ErrNoAudio
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, st.Size(), nil
+}
+
+func (e *Export) prepare(m *Manifest, size int64, cfg ExportConfig) (err error) {
+	if e.layout, err = parseWAV(e.f, size); err != nil {
 		return fmt.Errorf("%s: %w", AudioName, err)
 	}
-	e.Channels = e.layout.channels
-	e.stored = min(e.layout.dataBytes, st.Size()-e.layout.dataAt) / e.layout.block()
+	e.stored = min(e.layout.dataBytes, size-e.layout.dataAt) / e.layout.block()
 	e.Samples = e.stored
-	if align {
+	if cfg.Align {
 		if e.runs, err = m.layOut(e.stored); err != nil {
 			return fmt.Errorf("%s: %w", ManifestName, err)
 		}
 		e.measure()
 	} else {
-		for ch := range e.Channels {
+		for ch := range e.layout.channels {
 			e.runs = append(e.runs, laid{channel: ch, to: e.stored, pace: 1})
 		}
 	}
 	for _, r := range e.runs {
-		if r.channel >= e.Channels {
-			return fmt.Errorf("%s: a track on channel %d, %s has %d", ManifestName, r.channel, AudioName, e.Channels)
+		if r.channel >= e.layout.channels {
+			return fmt.Errorf("%s: a track on channel %d, %s has %d", ManifestName, r.channel, AudioName, e.layout.channels)
 		}
 	}
-	if top := exportLayout(e.Channels).maxSamples(); e.Samples > top {
+	if err := e.choose(m, cfg); err != nil {
+		return err
+	}
+	if top := exportLayout(e.Channels).maxSamples() - maxTagBytes; e.Samples > top {
 		return fmt.Errorf("%d samples of %d channels are more than a WAV file can name", e.Samples, e.Channels)
 	}
 	return nil
@@ -107,29 +140,35 @@ func exportLayout(channels int) wavLayout {
 // Close shuts the recording's file.
 func (e *Export) Close() error { return e.f.Close() }
 
-// Write writes the WAV file.
-func (e *Export) Write(w io.Writer) error {
-	if _, err := w.Write(plainHeader(e.Channels, e.Samples)); err != nil {
+// Write writes the WAV file. Samples begin at octet 44; tags follow them, where a reader that knows no chunks but these is not in
+// their way.
+func (e *Export) Write(w io.Writer) error { return e.write(w, nil, e.tags) }
+
+func (e *Export) write(w io.Writer, before, after []byte) error {
+	if _, err := w.Write(plainHeader(e.Channels, e.Samples, before, int64(len(after)))); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	mix := mixer{e: e, out: make([]byte, 0, exportSamples*2*e.Channels)}
-	for at := int64(0); at < e.Samples; at += exportSamples {
-		if err := mix.block(at, min(exportSamples, e.Samples-at)); err != nil {
+	mix := mixer{e: e, out: make([]byte, 0, exportSamples*2*e.layout.channels)}
+	for at, end := e.first, e.first+e.Samples; at < end; at += exportSamples {
+		if err := mix.block(at, min(exportSamples, end-at)); err != nil {
 			return fmt.Errorf("export: %s: %w", AudioName, err)
 		}
-		if _, err := w.Write(mix.out); err != nil {
+		if _, err := w.Write(e.shape(mix.out)); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
+	}
+	if _, err := w.Write(after); err != nil {
+		return fmt.Errorf("export: %w", err)
 	}
 	return nil
 }
 
-// plainHeader is the shortest header that a WAV file can have: 44 octets.
-func plainHeader(channels int, samples int64) []byte {
+// plainHeader is the shortest header that a WAV file can have, 44 octets, and chunks before the samples. after octets follow them.
+func plainHeader(channels int, samples int64, chunks []byte, after int64) []byte {
 	le, l := binary.LittleEndian, exportLayout(channels)
 	data := samples * l.block()
-	b := append(make([]byte, 0, l.dataAt), "RIFF"...)
-	b = le.AppendUint32(b, uint32(l.dataAt-8+data))
+	b := append(make([]byte, 0, l.dataAt+int64(len(chunks))), "RIFF"...)
+	b = le.AppendUint32(b, uint32(l.dataAt-8+data+int64(len(chunks))+after))
 	b = append(b, "WAVEfmt "...)
 	b = le.AppendUint32(b, 16)
 	b = le.AppendUint16(b, tagPCM)
@@ -138,11 +177,12 @@ func plainHeader(channels int, samples int64) []byte {
 	b = le.AppendUint32(b, uint32(rate*l.block()))
 	b = le.AppendUint16(b, uint16(l.block()))
 	b = le.AppendUint16(b, 16)
+	b = append(b, chunks...)
 	b = append(b, "data"...)
 	return le.AppendUint32(b, uint32(data))
 }
 
-// mixer makes the file's samples, a block at a time.
+// mixer makes the samples of audio.wav's channels, a block at a time.
 type mixer struct {
 	e    *Export
 	sinc *sinc // nil until a run needs it
@@ -153,7 +193,7 @@ type mixer struct {
 
 // block makes n samples of each channel from at on.
 func (x *mixer) block(at, n int64) error {
-	x.out = x.out[:n*2*int64(x.e.Channels)]
+	x.out = x.out[:n*2*int64(x.e.layout.channels)]
 	clear(x.out)
 	for _, r := range x.e.runs {
 		from, to := max(at, int64(math.Ceil(r.at))), min(at+n, int64(math.Ceil(r.end())))
@@ -170,7 +210,7 @@ func (x *mixer) block(at, n int64) error {
 // run makes [from, to) of the block at, out of one run.
 func (x *mixer) run(r laid, at, from, to int64) error {
 	put := func(i int64, v int16) {
-		binary.LittleEndian.PutUint16(x.out[((i-at)*int64(x.e.Channels)+int64(r.channel))*2:], uint16(v))
+		binary.LittleEndian.PutUint16(x.out[((i-at)*int64(x.e.layout.channels)+int64(r.channel))*2:], uint16(v))
 	}
 	if r.pace == 1 {
 		first := r.from + from - int64(r.at)
@@ -222,9 +262,12 @@ func (x *mixer) read(r laid, first, n int64) error {
 	for i := range int(to - from) {
 		b := x.raw[i*block+r.channel*width:]
 		v := int16(0)
-		if l.tag == tagMulaw {
+		switch l.tag {
+		case tagMulaw:
 			v = ulawLinear[b[0]]
-		} else {
+		case tagAlaw:
+			v = alawLinear[b[0]]
+		default:
 			v = int16(binary.LittleEndian.Uint16(b))
 		}
 		x.in[from-first+int64(i)] = float32(v)

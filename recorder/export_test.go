@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // BlockFile is what a test puts between a recording and its audio.wav.
@@ -65,3 +67,14 @@ func (r *Recording) Drop() {
 	default:
 	}
 }
+
+// Beneath has a store's files be made durable through a function, and its changes allowed by another; nil: as usual.
+func (c *Config) Beneath(through evidence.Through, fault func(op, name string) error) {
+	c.through, c.fault = through, fault
+}
+
+// OnRoom has a store's disk have the room that f says.
+func (c *Config) OnRoom(f func(dir string) (free, total int64, err error)) { c.room = f }
+
+// Measure looks at the disk's room now.
+func (s *Store) Measure() { s.measure() }

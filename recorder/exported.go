@@ -47,12 +47,7 @@ func exportsOf(dir string, folders map[string]bool) (map[string][]Exported, erro
 		}
 		switch l.Act {
 		case ActExport:
-			to := l.Why
-			if i := strings.LastIndex(to, "; to "); i >= 0 {
-				to = to[i+2:]
-			}
-			to = strings.TrimPrefix(to, "to ")
-			out[l.Folder] = append(out[l.Folder], Exported{To: to, Who: l.Who, Time: l.Time})
+			out[l.Folder] = append(out[l.Folder], Exported{To: whereTo(l.Why), Who: l.Who, Time: l.Time})
 		case ActExported:
 			sum, to, ok := strings.Cut(l.Why, "  ")
 			if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != 32 {
@@ -70,6 +65,20 @@ func exportsOf(dir string, folders map[string]bool) (map[string][]Exported, erro
 		return nil, fmt.Errorf("exports: %w", err)
 	}
 	return out, nil
+}
+
+// whereTo takes the place out of what an export's leaf says, such as "complaint 7; track agent to /home/anna/x.wav".
+func whereTo(why string) string {
+	for _, mark := range []string{"; to ", "; track "} {
+		if i := strings.LastIndex(why, mark); i >= 0 {
+			why = why[i+2:]
+		}
+	}
+	if strings.HasPrefix(why, "track ") {
+		_, why, _ = strings.Cut(why, " to ")
+		return why
+	}
+	return strings.TrimPrefix(why, "to ")
 }
 
 // erase removes the file, if it is still what was exported.

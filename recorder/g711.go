@@ -6,14 +6,19 @@ import (
 	"github.com/zaf/g711"
 )
 
-// silenceOctet is zero in mu-law (ITU-T G.711 table 2a: +0 is 0xFF).
-const silenceOctet = 0xFF
+// What stands for silence: zero in mu-law (ITU-T G.711 table 2a: +0 is 0xFF); in A-law, which has no zero, the smallest positive value
+// (table 1a, even bits inverted).
+const (
+	silenceUlaw = 0xFF
+	silenceAlaw = 0xD5
+)
 
 // linear tables, filled once: a table look-up a sample instead of a call.
 var (
 	ulawLinear = linearTable(g711.DecodeUlawFrame)
 	alawLinear = linearTable(g711.DecodeAlawFrame)
 	alawToUlaw = octetTable(g711.Alaw2UlawFrame)
+	ulawToAlaw = octetTable(g711.Ulaw2AlawFrame)
 )
 
 func linearTable(decode func(uint8) int16) (t [256]int16) {
@@ -76,21 +81,33 @@ func (p payload) toPCM(dst []byte, stride int) {
 	}
 }
 
-// toUlaw writes the samples as mu-law octets to dst, one every stride bytes; octets of that law stay bit for bit.
-func (p payload) toUlaw(dst []byte, stride int) {
+// toLaw writes the samples as octets of a law to dst, one every stride bytes; octets of that law stay bit for bit.
+func (p payload) toLaw(alaw bool, dst []byte, stride int) {
 	at := 0
 	if !p.octets {
+		encode := g711.EncodeUlawFrame
+		if alaw {
+			encode = g711.EncodeAlawFrame
+		}
 		for i := 0; i+1 < len(p.data); i += 2 {
-			dst[at] = g711.EncodeUlawFrame(int16(uint16(p.data[i]) | uint16(p.data[i+1])<<8))
+			dst[at] = encode(int16(uint16(p.data[i]) | uint16(p.data[i+1])<<8))
 			at += stride
 		}
 		return
 	}
-	for _, o := range p.data {
-		if p.alaw {
-			o = alawToUlaw[o]
+	if p.alaw == alaw {
+		for _, o := range p.data {
+			dst[at] = o
+			at += stride
 		}
-		dst[at] = o
+		return
+	}
+	table := &alawToUlaw
+	if alaw {
+		table = &ulawToAlaw
+	}
+	for _, o := range p.data {
+		dst[at] = table[o]
 		at += stride
 	}
 }

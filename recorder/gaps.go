@@ -27,6 +27,7 @@ type notes struct {
 	why    string // this is not the call's first part: why it began
 	before *gap   // what lies between the part before and this one
 	follow int64  // where the call's next part began; 0: there is none
+	masks  []call.Mask
 }
 
 // legEnd is where and why a dialog ended.
@@ -73,6 +74,8 @@ func (r *Recording) note(e call.Event) {
 		if len(n.fails) < maxNotes {
 			n.fails = append(n.fails, failure{at, word("role"), call.Cause{Code: call.Code(word("cause")), Text: word("text")}})
 		}
+	case call.EventMaskOn, call.EventMaskOff:
+		n.mask(e)
 	case call.EventPartStarted:
 		part, _ := e.Facts["part"].(int)
 		switch {

@@ -10,13 +10,20 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/strict"
 	"github.com/earshot/earshot/recorder"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		if os.Getenv(sealEnv) != "" {
+		switch {
+		case os.Getenv(sealEnv) != "":
 			sealer()
+		case os.Getenv(talkEnv) != "":
+			babbler()
+		}
+		if os.Getenv(recipientEnv) != "" {
+			sealedChild()
 		}
 		child()
 	}
@@ -49,6 +56,7 @@ func start(t *testing.T, cfg recorder.Config, prepare ...func(*recorder.Store)) 
 	if cfg.Sync == 0 {
 		cfg.Sync = 100 * time.Millisecond
 	}
+	t.Cleanup(func() { strict.Tree(t, cfg.Dir) })
 	s, err := recorder.New(cfg)
 	if err != nil {
 		t.Fatal(err)

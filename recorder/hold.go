@@ -83,7 +83,7 @@ func (c *Catalog) OnHold() ([]string, error) {
 // readHolds reads a recording's holds; nil: it has none.
 func readHolds(root *os.Root, folder string) (*holdFile, error) {
 	f := new(holdFile)
-	err := readSmall(root, holdName(folder), f)
+	err := readState(root, holdName(folder), f)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -99,8 +99,8 @@ func readHolds(root *os.Root, folder string) (*holdFile, error) {
 	return f, nil
 }
 
-// readSmall reads a small JSON file.
-func readSmall(root *os.Root, name string, into any) error {
+// readState reads a small JSON file.
+func readState(root *os.Root, name string, into any) error {
 	f, err := openFile(root, name)
 	if err != nil {
 		return err

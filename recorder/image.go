@@ -31,7 +31,8 @@ type piece struct {
 // image lays runs of samples into audio.wav at their places. It holds a window of the file only while it is being
 // changed: the file is the memory, and the kernel's page cache makes that cheap.
 type image struct {
-	f      blockFile // nil until the first sample comes
+	f      blockFile   // nil until the first sample comes
+	sealed *sealedFile // f, where audio is encrypted; else nil
 	layout wavLayout
 	// length is how many samples of each channel the file holds.
 	length int64
@@ -46,8 +47,11 @@ type image struct {
 	lowest int64
 	// done takes each piece, or a part of one, once it is in the file or could not be written.
 	done func(p piece, err error)
-	// unsynced: written since the last Datasync. stale: the header's sizes are behind.
+	// unsynced: written since the last Datasync, from low on. stale: the header's sizes are behind.
 	unsynced, stale bool
+	low             int64
+	// doubtful: a Datasync failed. The kernel tells of that once, and then takes for written what it was; so it is given all again.
+	doubtful bool
 	// ragged: a write failed midway, so there may be a part of a sample behind length.
 	ragged bool
 	// headed is the length that the header names. settled is what was written by settledAt: as durable as the file system was
@@ -63,6 +67,10 @@ func (m *image) put(ch int, p piece, audio payload) {
 		keep := max(0, top-p.idx)
 		m.done(piece{p.t, p.kind, p.pos + keep, p.n - keep, p.idx + keep}, errTooLong)
 		p.n = keep
+	}
+	if before := min(m.floor()-p.idx, p.n); before > 0 {
+		m.tooLate(p.part(0, before), audio)
+		p, audio = p.part(before, p.n-before), audio.sub(before, p.n-before)
 	}
 	for at := int64(0); at < p.n; {
 		idx := p.idx + at
@@ -83,7 +91,36 @@ func (m *image) put(ch int, p piece, audio payload) {
 	}
 }
 
-var errTooLong = errors.New("audio.wav: longer than a RIFF header can name")
+// floor is the index before which nothing can be changed: it is encrypted.
+func (m *image) floor() int64 {
+	if m.sealed == nil {
+		return 0
+	}
+	return m.sealed.final / m.layout.block()
+}
+
+// tooLate is what becomes of a part whose place can't be changed: silence is there where nothing was laid.
+func (m *image) tooLate(p piece, audio payload) {
+	if audio.data == nil && p.kind != kindMasked {
+		m.done(p, nil)
+		return
+	}
+	m.done(p, errFinal)
+}
+
+// encrypt has what lies before an index encrypted and written, if audio is.
+func (m *image) encrypt(to int64) error {
+	if m.sealed == nil {
+		return nil
+	}
+	err := m.sealed.settled(to)
+	if m.sealed.dirty {
+		m.touch(m.length)
+	}
+	return err
+}
+
+var errTooLong = errors.New("audio.wav: longer than a recording may be")
 
 // edge is where the file ends, what is in the window included.
 func (m *image) edge() int64 {
@@ -105,10 +142,10 @@ func (m *image) lay(ch int, p piece, audio payload, at int64) {
 		for i := range int(p.n) {
 			m.hush(dst[i*block : i*block+width])
 		}
-	case m.layout.tag == tagMulaw:
-		audio.part(at, p.n).toUlaw(dst, block)
-	default:
+	case m.layout.tag == tagPCM:
 		audio.part(at, p.n).toPCM(dst, block)
+	default:
+		audio.part(at, p.n).toLaw(m.layout.tag == tagAlaw, dst, block)
 	}
 	if m.dlo == m.dhi {
 		m.dlo, m.dhi = p.idx, p.idx+p.n
@@ -120,12 +157,16 @@ func (m *image) lay(ch int, p piece, audio payload, at int64) {
 
 // hush makes b silence.
 func (m *image) hush(b []byte) {
-	if m.layout.tag != tagMulaw {
+	quiet := byte(silenceUlaw)
+	switch m.layout.tag {
+	case tagPCM:
 		clear(b)
 		return
+	case tagAlaw:
+		quiet = silenceAlaw
 	}
 	for i := range b {
-		b[i] = silenceOctet
+		b[i] = quiet
 	}
 }
 
@@ -179,8 +220,9 @@ func (m *image) flush() {
 			var n int
 			n, err = m.f.WriteAt(m.win[(m.dlo-m.w0)*block:(m.dhi-m.w0)*block], m.layout.dataAt+m.dlo*block)
 			good += int64(n) / block
+			m.touch(m.dlo)
 			m.length = max(m.length, good)
-			m.unsynced, m.stale, m.ragged = true, true, err != nil
+			m.stale, m.ragged = true, err != nil
 		}
 	}
 	for _, p := range m.pieces {
@@ -199,7 +241,7 @@ func (m *image) flush() {
 }
 
 // extend makes the file at least to samples long, with silence. Zeros are silence in PCM, so that is a hole in the file
-// that takes no room; mu-law has to write it.
+// that takes no room; octets of a law have to be written.
 func (m *image) extend(to int64) error {
 	if m.ragged {
 		if err := m.f.Truncate(m.layout.dataAt + m.length*m.layout.block()); err != nil {
@@ -211,8 +253,9 @@ func (m *image) extend(to int64) error {
 		return nil
 	}
 	block := m.layout.block()
-	m.unsynced, m.stale = true, true
-	if m.layout.tag != tagMulaw {
+	m.touch(m.length)
+	m.stale = true
+	if m.layout.tag == tagPCM {
 		if err := m.f.Truncate(m.layout.dataAt + to*block); err != nil {
 			return fmt.Errorf("audio.wav: extend to %d: %w", to, err)
 		}
@@ -232,6 +275,45 @@ func (m *image) extend(to int64) error {
 	return nil
 }
 
+// touch notes that the file is written from an index on.
+func (m *image) touch(from int64) {
+	if !m.unsynced {
+		m.low = from
+	}
+	m.unsynced, m.low = true, min(m.low, from)
+}
+
+// datasync makes durable what was written. What an earlier one failed at is read from the kernel's memory and written again first.
+func (m *image) datasync() error {
+	if m.doubtful && m.sealed == nil { // a sealed file does that itself
+		if err := m.rewrite(); err != nil {
+			return err
+		}
+	}
+	if err := m.f.Datasync(); err != nil {
+		m.doubtful = true
+		return fmt.Errorf("audio.wav: sync: %w", err)
+	}
+	m.unsynced, m.doubtful = false, false
+	return nil
+}
+
+// rewrite gives the kernel again what was written since the last Datasync that went well.
+func (m *image) rewrite() error {
+	block := m.layout.block()
+	buf := make([]byte, windowSamples*block)
+	for at := m.low; at < m.length; at += windowSamples {
+		b := buf[:min(m.length-at, windowSamples)*block]
+		if err := readFull(m.f, b, m.layout.dataAt+at*block); err != nil {
+			return fmt.Errorf("audio.wav: read at %d: %w", at, err)
+		}
+		if _, err := m.f.WriteAt(b, m.layout.dataAt+at*block); err != nil {
+			return fmt.Errorf("audio.wav: %w", err)
+		}
+	}
+	return nil
+}
+
 // sizes brings the header's sizes up to what a Datasync has made durable: samples of each channel.
 func (m *image) sizes(samples int64) error {
 	if m.layout.block()&1 == 1 {
@@ -240,7 +322,8 @@ func (m *image) sizes(samples int64) error {
 	if _, err := m.f.WriteAt(m.layout.header(samples, false), 0); err != nil {
 		return fmt.Errorf("audio.wav: header: %w", err)
 	}
-	m.unsynced, m.headed = true, samples
+	m.touch(samples)
+	m.headed = samples
 	return nil
 }
 
@@ -265,10 +348,9 @@ func (m *image) sync() error {
 		return nil
 	}
 	length := m.length
-	if err := m.f.Datasync(); err != nil {
-		return fmt.Errorf("audio.wav: sync: %w", err)
+	if err := m.datasync(); err != nil {
+		return err
 	}
-	m.unsynced = false
 	if !m.stale {
 		return nil
 	}
@@ -280,14 +362,25 @@ func (m *image) sync() error {
 	return nil
 }
 
-// close makes the file exactly that many samples long, durable, and shut. The file is shut in any case.
+// close makes the file exactly that many samples long, durable, and shut. What fails may be tried again.
 func (m *image) close(samples int64) error {
-	err := m.finish(samples)
-	if e := m.f.Close(); err == nil && e != nil {
-		err = fmt.Errorf("audio.wav: close: %w", e)
+	if err := m.finish(samples); err != nil {
+		return err
 	}
+	return m.letGo()
+}
+
+// letGo shuts the file as it is.
+func (m *image) letGo() error {
+	if m.f == nil {
+		return nil
+	}
+	err := m.f.Close()
 	m.f = nil
-	return err
+	if err != nil {
+		return fmt.Errorf("audio.wav: close: %w", err)
+	}
+	return nil
 }
 
 func (m *image) finish(samples int64) error {
@@ -295,18 +388,20 @@ func (m *image) finish(samples int64) error {
 		return err
 	}
 	bytes := samples * m.layout.block()
-	if bytes&1 == 1 {
+	if bytes&1 == 1 && m.sealed == nil {
 		if _, err := m.f.WriteAt([]byte{0}, m.layout.dataAt+bytes); err != nil {
 			return fmt.Errorf("audio.wav: pad byte: %w", err)
 		}
 	}
-	if err := m.f.Datasync(); err != nil {
-		return fmt.Errorf("audio.wav: sync: %w", err)
+	if err := m.datasync(); err != nil {
+		return err
 	}
 	if _, err := m.f.WriteAt(m.layout.header(samples, true), 0); err != nil {
 		return fmt.Errorf("audio.wav: header: %w", err)
 	}
+	m.touch(samples)
 	if err := m.f.Sync(); err != nil {
+		m.doubtful = true
 		return fmt.Errorf("audio.wav: sync: %w", err)
 	}
 	return nil

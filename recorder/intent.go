@@ -2,10 +2,8 @@ package recorder
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -21,7 +19,6 @@ const (
 	// erasingDir is where decided erasures stand until they are done.
 	erasingDir    = "state/erasing"
 	intentVersion = 1
-	keysName      = "keys"
 	// Copies elsewhere are tried again after firstRetry, then after twice as long, up to mostRetry.
 	firstRetry = time.Hour
 	mostRetry  = 24 * time.Hour
@@ -96,22 +93,16 @@ func onHold(f *holdFile) error {
 
 // keysOf gives the files of keys without which the recording's audio can't be read.
 func (s *Store) keysOf(folder string) []string {
-	keys := []string{path.Join(keysName, folder) + ".age"}
-	f, err := openFile(s.root, inDay(folder, ManifestName))
-	if err != nil {
-		return keys
+	usual := path.Join(keysDir, folder)
+	m, err := readManifest(s.root, inDay(folder, ManifestName))
+	if err == nil && m.Encryption != nil {
+		// Only what can be this recording's: a manifest that lies must not take another one's key.
+		same, ok := strings.CutPrefix(m.Encryption.Key, usual+"_")
+		if ok && strings.Trim(strings.TrimSuffix(same, ".age"), "0123456789") == "" {
+			return []string{m.Encryption.Key}
+		}
 	}
-	defer f.Close()
-	var m struct{ Encryption struct{ Key string } }
-	if json.NewDecoder(io.LimitReader(f, maxManifestBytes)).Decode(&m) != nil {
-		return keys
-	}
-	// Only what can be this recording's: a manifest that lies must not take another one's key.
-	k := m.Encryption.Key
-	if same, ok := strings.CutPrefix(k, path.Join(keysName, folder)+"_"); ok && strings.Trim(strings.TrimSuffix(same, ".age"), "0123456789") == "" {
-		return []string{k}
-	}
-	return keys
+	return []string{usual + ".age"}
 }
 
 // intents lists the erasures that were decided and are not done; with an error those that can be read.
@@ -123,7 +114,7 @@ func intents(root *os.Root) (out []*intent, errs error) {
 			continue
 		}
 		i := new(intent)
-		err := readSmall(root, path.Join(erasingDir, n), i)
+		err := readState(root, path.Join(erasingDir, n), i)
 		if errors.Is(err, fs.ErrNotExist) { // done just now
 			continue
 		}
@@ -196,7 +187,7 @@ func (s *Store) retryErasures(ctx context.Context) {
 	for {
 		if err := s.FinishErasures(ctx); err != nil {
 			s.count.errors.Add(1)
-			if n, ok := gripe.pass(time.Now()); ok {
+			if n, ok := gripe.pass(time.Now(), false); ok {
 				s.log.Error("erasure not finished", attr.Err(err), slog.Int64("count", n))
 			}
 		}

@@ -20,6 +20,7 @@ const (
 // laid is a run of a channel of audio.wav, and where it lies on the call's timeline by the best that the manifest knows.
 type laid struct {
 	channel  int
+	track    uint32  // 0: all there are
 	from, to int64   // in audio.wav
 	at       float64 // where from lies
 	pace     float64 // how much of the timeline a sample takes; 1: the run is copied as it is, and at is whole
@@ -60,7 +61,7 @@ func (t *Track) layOut() (runs []laid, err error) {
 		first := Epoch{OffsetEstimate: &t.OffsetEstimate, DriftPPM: &t.DriftPPM}
 		epochs = append([]Epoch{first}, epochs[min(1, len(epochs)):]...)
 	}
-	line := laid{channel: t.Channel, pace: 1}
+	line := laid{channel: t.Channel, track: t.ID, pace: 1}
 	pos := int64(0) // that line is written from
 	for i, e := range epochs {
 		start, end := e.Pos, t.Samples

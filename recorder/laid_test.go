@@ -27,7 +27,7 @@ func folder(t testing.TB, m *Manifest, format string, channels ...[]int16) strin
 			two := binary.LittleEndian.AppendUint16(nil, uint16(c[i]))
 			if format == FormatMulaw {
 				one := []byte{0}
-				payload{data: two}.toUlaw(one, 1)
+				payload{data: two}.toLaw(false, one, 1)
 				two = one
 			}
 			audio = append(audio, two...)
@@ -44,7 +44,7 @@ func folder(t testing.TB, m *Manifest, format string, channels ...[]int16) strin
 // exported gives the channels of what a folder is exported as, by a reader of its own.
 func exported(t testing.TB, dir string, align bool) (channels [][]int16) {
 	t.Helper()
-	e, err := OpenExport(dir, align)
+	e, err := OpenExport(dir, ExportConfig{Align: align})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAnExportIsTheAudioAsItIs(t *testing.T) {
 			for i, v := range want {
 				if format == FormatMulaw {
 					one := []byte{0}
-					payload{data: binary.LittleEndian.AppendUint16(nil, uint16(v))}.toUlaw(one, 1)
+					payload{data: binary.LittleEndian.AppendUint16(nil, uint16(v))}.toLaw(false, one, 1)
 					v = ulawLinear[one[0]]
 				}
 				if got[ch][i] != v {
@@ -194,7 +194,7 @@ func TestWhatANewerTrackCoversIsItsOwn(t *testing.T) {
 func TestAnExportBeforeTheBeginningIsCutAndSaid(t *testing.T) {
 	in := noise(1000, 5)
 	dir := folder(t, &Manifest{Tracks: []Track{on(0, 0, 1000, -30, 0)}}, FormatWAV, in)
-	e, err := OpenExport(dir, true)
+	e, err := OpenExport(dir, ExportConfig{Align: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestEstimatesThatCantBeAreRefused(t *testing.T) {
 		"offset": on(0, 0, 1000, 1<<40, 0),
 		"both":   on(0, 0, 1000, -1<<62, -2000),
 	} {
-		if e, err := OpenExport(folder(t, &Manifest{Tracks: []Track{k}}, FormatWAV, noise(1000, 6)), true); err == nil {
+		if e, err := OpenExport(folder(t, &Manifest{Tracks: []Track{k}}, FormatWAV, noise(1000, 6)), ExportConfig{Align: true}); err == nil {
 			t.Errorf("%s: got %d samples, want an error", name, e.Samples)
 		}
 	}
@@ -234,7 +234,7 @@ func FuzzExport(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		e, err := OpenExport(dir, true)
+		e, err := OpenExport(dir, ExportConfig{Align: true})
 		if err != nil {
 			return
 		}

@@ -371,7 +371,7 @@ func TestCopiesElsewhereAreTriedAgainAndNamed(t *testing.T) {
 func (k *shop) due(folder string) {
 	k.t.Helper()
 	i := new(intent)
-	succeed(k.t, readSmall(k.s.root, intentName(folder), i))
+	succeed(k.t, readState(k.s.root, intentName(folder), i))
 	i.Next = time.Now().Add(-time.Second)
 	succeed(k.t, k.s.putSmall(intentName(folder), i))
 }
@@ -466,7 +466,7 @@ func TestExportsOfAnErasedRecordingAreErasedOrNamed(t *testing.T) {
 	note(ActExport, "to "+changed)
 	note(ActExported, sum+"  "+changed)
 	note(ActExported, sum+"  "+filepath.Join(out, "moved.wav"))
-	note(ActExport, "to standard output")
+	note(ActExport, "why not; track agent to standard output")
 	e, err := k.s.Erase(t.Context(), folder, "uid 7", "she asked")
 	succeed(t, err)
 	var got []string

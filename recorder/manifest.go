@@ -35,24 +35,32 @@ type Manifest struct {
 	Previous *Previous    `json:"previous,omitempty"`
 	State    State        `json:"state"`
 	// Cause says why State is not recorded; of a recorded call, why it ended. Empty while the call lives.
-	Cause     call.Code   `json:"cause"`
-	CauseText string      `json:"cause_text,omitempty"`
-	EndCause  *call.Cause `json:"end_cause,omitempty"` // why the call ended
-	Started   time.Time   `json:"started"`             // sample 0
-	Ended     *time.Time  `json:"ended"`               // null while the call lives
-	Anchor    *ClockPoint `json:"anchor,omitempty"`
-	Rate      int         `json:"rate"`           // Hz
-	Samples   int64       `json:"samples"`        // of each channel
-	Channels  []string    `json:"channels"`       // roles, left first
-	Fill      string      `json:"fill,omitempty"` // conceal: lost runs are no silence
-	Missing   []Missing   `json:"missing,omitempty"`
+	Cause     call.Code `json:"cause"`
+	CauseText string    `json:"cause_text,omitempty"`
+	// Unannounced: it was found unfinished, and the evidence log does not say that it was begun.
+	Unannounced bool        `json:"unannounced,omitempty"`
+	EndCause    *call.Cause `json:"end_cause,omitempty"` // why the call ended
+	Started     time.Time   `json:"started"`             // sample 0
+	Ended       *time.Time  `json:"ended"`               // null while the call lives
+	Anchor      *ClockPoint `json:"anchor,omitempty"`
+	Rate        int         `json:"rate"`           // Hz
+	Samples     int64       `json:"samples"`        // of each channel
+	Channels    []string    `json:"channels"`       // roles, left first
+	Fill        string      `json:"fill,omitempty"` // conceal: lost runs are no silence
+	Missing     []Missing   `json:"missing,omitempty"`
 	// Gaps are stretches of a channel in which there was nothing to hear: nothing is missing there.
 	Gaps []Missing `json:"gaps,omitempty"`
+	// Consent is the ground on which the call was recorded, as the user stated it.
+	Consent *Consent `json:"consent,omitempty"`
+	// Masks are the stretches whose audio was held back, by whose word each.
+	Masks []Mask `json:"masks,omitempty"`
 	// Late is what went unheard before sample 0.
 	Late  *Late  `json:"late,omitempty"`
 	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one
 	// Retention is how long the recording is to be kept, as the configuration was when it was sealed; absent: for ever.
 	Retention *Kept `json:"retention,omitempty"`
+	// Encryption is there where the audio is encrypted.
+	Encryption *Encryption `json:"encryption,omitempty"`
 	// Files are the folder's other files, when sealed.
 	Files  []File  `json:"files,omitempty"`
 	Tracks []Track `json:"tracks"`
@@ -87,7 +95,7 @@ type ClockPoint struct {
 
 // Missing is one thing that a partial recording lacks.
 type Missing struct {
-	What    string    `json:"what"` // stream, track, overlap, samples, mask, gap, tail
+	What    string    `json:"what"` // stream, track, overlap, samples, mask, gap, tail, octets
 	Channel *int      `json:"channel,omitempty"`
 	Track   uint32    `json:"track,omitempty"`
 	Pos     int64     `json:"pos,omitempty"` // of a gap: its index in audio.wav
@@ -96,11 +104,20 @@ type Missing struct {
 	Text    string    `json:"text,omitempty"`
 }
 
-// Audio is audio.wav as it was sealed.
+// OnDisk names the files of a sealed recording's folder, but for recording.json and its signature.
+func (m *Manifest) OnDisk() []File {
+	if m.Audio == nil || m.Encryption != nil { // then the segments stand among the files
+		return m.Files
+	}
+	return append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, m.Files...)
+}
+
+// Audio is audio.wav as it was sealed. Where it is encrypted there is no such file, and it is what the segments make when they are joined; its hash is then
+// unknown after a crash, as nobody on that machine can read them.
 type Audio struct {
-	File   string `json:"file"`
-	Format string `json:"format"` // wav (PCM16) or mulaw
-	SHA256 string `json:"sha256"`
+	File   string `json:"file,omitempty"`
+	Format string `json:"format"` // wav (PCM16), mulaw or alaw
+	SHA256 string `json:"sha256,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	// Segments are the hashes of the file's pieces.
 	Segments *Segments `json:"segments,omitempty"`
@@ -139,6 +156,8 @@ type Track struct {
 	SpansUntil *int64           `json:"spans_until,omitempty"`
 	SpanTotals map[string]int64 `json:"span_totals,omitempty"`
 	Overlaps   []Overlap        `json:"overlaps,omitempty"`
+	// OctetsFile has what came in another law than audio.wav's, as it came.
+	OctetsFile *OctetsFile `json:"octets_file,omitempty"`
 }
 
 // Epoch is a stretch under one SSRC and timestamp base.
@@ -252,6 +271,11 @@ func (m *Manifest) check() error {
 	}
 	if m.Samples < 0 || m.Part < 0 {
 		return fmt.Errorf("samples or part: %w", errNegative)
+	}
+	if m.Encryption != nil {
+		if err := m.Encryption.check(); err != nil {
+			return err
+		}
 	}
 	for _, t := range m.Tracks {
 		if t.OffsetSamples < 0 || t.Samples < 0 || t.OffsetSamples+t.Samples < 0 {

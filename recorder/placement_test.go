@@ -3,6 +3,7 @@ package recorder_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -183,7 +184,7 @@ func anyBatches(t *testing.T, format string, rng *rand.Rand, mono bool) {
 		checkSpans(t, m.Tracks[i], k)
 	}
 	for ch := range w.channels {
-		sameSamples(t, fmt.Sprintf("channel %d", ch), w.pcm(ch), expectIn(format, length, channels[ch]))
+		sameSamples(t, fmt.Sprintf("channel %d", ch), w.pcm(ch), expectIn(w.tag, length, channels[ch]))
 	}
 	if w.size != w.riff+8 || w.size&1 == 1 {
 		t.Errorf("RIFF size: got %d of %d", w.riff, w.size)
@@ -191,17 +192,50 @@ func anyBatches(t *testing.T, format string, rng *rand.Rand, mono bool) {
 	if format == recorder.FormatMulaw && w.fact != length {
 		t.Errorf("fact: got %d, want %d", w.fact, length)
 	}
+	for i, k := range talkers {
+		if o := m.Tracks[i].OctetsFile; w.tag != 1 && m.Tracks[i].Channel >= 0 && (w.tag == 6) != (k.Law == media.LawPCMA) && slices.ContainsFunc(k.kinds, isHeard) {
+			if o == nil {
+				t.Errorf("track %d: its octets are nowhere as they came", i+1)
+				continue
+			}
+			checkOctets(t, readWaveFile(t, filepath.Join(res.Dir, o.File)), k)
+		} else if o != nil {
+			t.Errorf("track %d: got %+v, want none", i+1, o)
+		}
+	}
 }
 
-// expectIn is expect, A-law audio passed through the table to mu-law where the file is.
-func expectIn(format string, samples int64, talkers []*talker) []int16 {
-	if format == recorder.FormatWAV {
+// checkOctets looks at each octet of a file beside audio.wav.
+func checkOctets(t *testing.T, own wave, k *talker) {
+	t.Helper()
+	quiet := byte(0xFF)
+	if k.Law == media.LawPCMA {
+		quiet = 0xD5
+	}
+	for pos, kind := range k.kinds {
+		want := quiet
+		if isHeard(kind) {
+			want = voice(k.ID, int64(pos))
+		}
+		if pos < len(own.data) && own.data[pos] != want || pos >= len(own.data) && isHeard(kind) {
+			t.Errorf("track %d: octet %d of %d: not %02x (%s)", k.ID, pos, len(own.data), want, kind)
+			return
+		}
+	}
+}
+
+// expectIn is expect, passed through the table to the file's law where that is another one.
+func expectIn(tag int, samples int64, talkers []*talker) []int16 {
+	if tag == 1 {
 		return expect(samples, talkers...)
 	}
 	out := make([]int16, samples)
+	for i := range out {
+		out[i] = throughLaw(tag, nil, 0, false)
+	}
 	for _, k := range talkers {
 		for i, v := range expect(k.end(), k)[k.Offset:] {
-			out[k.Offset+int64(i)] = throughUlaw(k, v, isHeard(k.kinds[i]))
+			out[k.Offset+int64(i)] = throughLaw(tag, k, v, isHeard(k.kinds[i]))
 		}
 	}
 	return out

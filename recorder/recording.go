@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // statesEvery is how often the tracks' states are looked at while nothing happens.
@@ -32,8 +34,12 @@ type Recording struct {
 	started  time.Time
 	at       Anchor
 	seating  seating
+	key      *dataKey // nil: nothing is encrypted
 	done     chan struct{}
-	lock     *os.File // of the folder, until it is sealed
+	lock     *os.File      // of the folder, until it is sealed
+	opened   evidence.Leaf // call and time of its beginning
+
+	announced atomic.Int32 // in the evidence log
 
 	inbox inbox
 	// w is owned by the worker that is busy with the recording.
@@ -52,6 +58,7 @@ type inbox struct {
 	sip      []byte // for SIPName; sipBytes counts all that there was
 	sipBytes int
 	now      time.Duration
+	final    time.Duration // nothing captured before it changes any more
 	// statesAt is when states was copied.
 	statesAt time.Duration
 	wrote    bool // now is set
@@ -59,7 +66,9 @@ type inbox struct {
 	cause    call.Cause
 	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
 	busy, again, wantSync bool
-	since                 time.Time // of the group sync, see job
+	// busyAt is since when the worker is at it; zero: nobody is, or what it does takes its time.
+	busyAt time.Time
+	since  time.Time // of the group sync, see job
 	// queued: it stands in the store's queue.
 	queued   bool
 	sealed   bool // done is closed
@@ -86,8 +95,12 @@ func (r *Recording) Write(b *media.Batch) {
 		return
 	}
 	data := false
+	limit := r.s.bufferSamples
+	if x.busy {
+		limit *= 2 // the disk holds this very recording up, and no more than a few at a time (writers, syncParallel)
+	}
 	for i := range b.Frames {
-		x.in.add(&b.Frames[i], r.s.bufferSamples)
+		x.in.add(&b.Frames[i], limit)
 	}
 	for i := range b.Events {
 		x.in.event(b.Events[i])
@@ -98,7 +111,7 @@ func (r *Recording) Write(b *media.Batch) {
 		copyStates(&x.states, b.Tracks)
 		x.marks, x.statesAt = marksOf(x.marks[:0], x.states), b.Now
 	}
-	x.now, x.wrote = b.Now, true
+	x.now, x.final, x.wrote = b.Now, b.Final, true
 	// Events are for people who look on; audio waits for the group sync unless it is much.
 	wake := (data || len(x.in.data) > r.s.wakeBytes || len(x.in.ops) > maxOps/4) && !x.queued && !x.busy
 	if wake {
@@ -143,6 +156,20 @@ func (r *Recording) Update(info call.Info) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.info, x.fresh = cloneInfo(info), true
+}
+
+// busySince is since when a worker writes for the recording; zero: none does.
+func (r *Recording) busySince() time.Time {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	return r.inbox.busyAt
+}
+
+// takesTime tells that what the worker does next may take long: hashing a day's audio is no fault of the disk.
+func (r *Recording) takesTime() {
+	r.inbox.mu.Lock()
+	defer r.inbox.mu.Unlock()
+	r.inbox.busyAt = time.Time{}
 }
 
 // Sealed is closed once the recording is sealed, or that has failed: Result then has Err, and the store tries again
@@ -209,6 +236,7 @@ func cloneInfo(i call.Info) call.Info {
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
 	i.Queues = append([]string(nil), i.Queues...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
+	i.Masks = append([]call.Mask(nil), i.Masks...)
 	return i
 }
 

@@ -109,10 +109,12 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 // repair finishes one folder.
 func (s *Store) repair(l leftover) Result {
 	folder := inDay(l.day, l.name)
-	if k, err := s.named(l); err != nil || k.Erased || len(k.Manifests) > 0 {
+	k, err := s.named(l)
+	if err != nil || k.Erased || len(k.Manifests) > 0 {
 		return s.repairNamed(l, k, err)
 	}
 	m, err := s.salvage(l)
+	m.Unannounced = s.book != nil && !k.Opened
 	res := Result{
 		Dir: filepath.Join(s.cfg.Dir, filepath.FromSlash(folder)), CallID: m.Call.ID, Part: m.Part, State: m.State, Started: m.Started,
 	}
@@ -145,6 +147,10 @@ func (s *Store) whole(folder string, m *Manifest) bool {
 	if m.Ended == nil {
 		return false
 	}
+	if m.Encryption != nil {
+		files, err := s.listFiles(folder)
+		return err == nil && slices.Equal(files, m.Files)
+	}
 	if m.Audio == nil {
 		return m.State == StateNoMedia
 	}
@@ -170,7 +176,7 @@ func (s *Store) salvage(l leftover) (*Manifest, error) {
 		Version: manifestVersion, Software: s.cfg.Software, Call: ManifestCall{ID: id}, Part: 1, State: StatePartial, Started: started, Rate: rate,
 	}
 	if _, err := s.root.Lstat(name); err == nil {
-		if err := s.root.Rename(name, name+brokenSuffix); err != nil {
+		if err := s.rename(name, name+brokenSuffix); err != nil {
 			return m, fmt.Errorf("repair: %w", err)
 		}
 	}
@@ -179,13 +185,26 @@ func (s *Store) salvage(l leftover) (*Manifest, error) {
 
 // complete brings audio, events and manifest of a folder to what a crash left of them.
 func (s *Store) complete(folder string, m *Manifest) error {
+	if err := s.dropTemp(folder); err != nil {
+		return err
+	}
 	last, err := s.completeEvents(folder)
+	if err == nil {
+		err = s.dropTorn(folder)
+	}
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", EventsName, err)
 	}
-	l, samples, err := s.completeAudio(folder, len(m.Channels))
+	audio := s.completeAudio
+	if s.isEncrypted(folder) {
+		audio = func(string, wavLayout) (wavLayout, int64, error) { return s.completeSegments(folder, m) }
+	}
+	l, samples, err := audio(inDay(folder, AudioName), newLayout(m.lawOf(s.cfg.Format), min(max(len(m.Channels), 1), 2)))
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", AudioName, err)
+	}
+	if err := s.completeOctets(folder, m, l); err != nil {
+		return fmt.Errorf("repair: %w", err)
 	}
 	ended := m.Started.Add(length(samples))
 	if last.After(ended) {
@@ -196,6 +215,11 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	m.State, m.Audio = StateNoMedia, nil
 	for i := range m.Tracks {
 		m.Tracks[i].cutAt(samples)
+	}
+	if err := s.remaskRepaired(folder, m, l, samples); err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	for i := range m.Tracks {
 		if err := s.repairSpans(folder, &m.Tracks[i]); err != nil {
 			return fmt.Errorf("repair: %w", err)
 		}
@@ -206,7 +230,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 		for ch := len(m.Channels); ch < l.channels; ch++ {
 			m.Channels = append(m.Channels, call.RoleUnknown.String())
 		}
-		if m.Audio, err = s.digest(inDay(folder, AudioName), l.format()); err != nil {
+		if m.Encryption != nil {
+			m.Audio = l.joined(samples)
+		} else if m.Audio, err = s.digest(inDay(folder, AudioName), l.format()); err != nil {
 			return fmt.Errorf("repair: %w", err)
 		}
 	}
@@ -214,6 +240,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
 	}
 	m.Retention = s.cfg.Retention.Of(m)
+	if err := s.putVCon(folder, m); err != nil {
+		return err
+	}
 	if m.Files, err = s.listFiles(folder); err != nil {
 		return err
 	}
@@ -242,21 +271,24 @@ func (t *Track) cutAt(samples int64) {
 }
 
 func (l wavLayout) format() string {
-	if l.tag == tagMulaw {
+	switch l.tag {
+	case tagMulaw:
 		return FormatMulaw
+	case tagAlaw:
+		return FormatAlaw
 	}
 	return FormatWAV
 }
 
 // completeEvents cuts a torn line off and gives the time of the last event.
 func (s *Store) completeEvents(folder string) (last time.Time, err error) {
-	f, err := s.root.OpenFile(inDay(folder, EventsName), os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := s.openWrite(inDay(folder, EventsName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return last, err
 	}
 	line, err := repairEvents(f)
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return last, err
@@ -268,19 +300,18 @@ func (s *Store) completeEvents(folder string) (last time.Time, err error) {
 	return last, nil
 }
 
-// completeAudio makes the header say what the file holds. A file without a sample goes: such a call has no audio.wav.
-func (s *Store) completeAudio(folder string, channels int) (l wavLayout, samples int64, err error) {
-	name := inDay(folder, AudioName)
-	f, err := s.root.OpenFile(name, os.O_RDWR, fileMode)
+// completeAudio makes the header say what the file holds, ours where there is none. A file without a sample goes: such a call has no audio.wav.
+func (s *Store) completeAudio(name string, ours wavLayout) (l wavLayout, samples int64, err error) {
+	f, err := s.openWrite(name, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, 0, nil
 	}
 	if err != nil {
 		return l, 0, err
 	}
-	l, samples, err = repairWAV(f, newLayout(s.cfg.Format, min(max(channels, 1), 2)))
+	l, samples, err = repairWAV(f, ours)
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return l, 0, err
@@ -342,12 +373,18 @@ func (l wavLayout) patch(f io.WriterAt, samples int64) error {
 		_, err := f.WriteAt(binary.LittleEndian.AppendUint32(nil, uint32(v)), at)
 		return err
 	}
+	riff := l.dataAt - 8 + bytes + bytes&1
+	big := riff > maxRIFF
 	if l.factAt != 0 {
-		if err := put(samples, l.factAt); err != nil {
+		if err := put(int64(size32(samples, big)), l.factAt); err != nil {
 			return err
 		}
 	}
-	return errors.Join(put(bytes, l.dataAt-4), put(l.dataAt-8+bytes+bytes&1, 4))
+	if err := put(int64(size32(bytes, big)), l.dataAt-4); err != nil || !l.large {
+		return errors.Join(err, put(riff, 4))
+	}
+	_, err := f.WriteAt(l.top(riff, bytes, samples), 0)
+	return err
 }
 
 // freeName gives the folder's final name, or the next one like it if something has that.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // sealRetry is how long a recording that could not be sealed waits for the next try.
@@ -89,6 +90,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 		}
 		w.audioShut = true
 	}
+	if err := w.closeOctets(); err != nil {
+		return m, err
+	}
 	if err := w.log.close(); err != nil {
 		return m, err
 	}
@@ -101,7 +105,7 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	r.conclude(m, j.cause, ended)
 	m.Retention = r.s.cfg.Retention.Of(m)
 	if m.Samples > 0 {
-		a, err := r.s.digest(r.file(AudioName), r.s.cfg.Format)
+		a, err := r.digest(m)
 		if err != nil {
 			return m, err
 		}
@@ -109,6 +113,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	}
 	if m.Previous != nil {
 		m.Previous.SHA256 = r.s.manifestHash(m.Previous.Folder)
+	}
+	if err := r.s.putVCon(r.folder(), m); err != nil {
+		return m, err
 	}
 	var err error
 	if m.Files, err = r.s.listFiles(r.folder()); err != nil {
@@ -126,7 +133,14 @@ func (r *Recording) attest(m *Manifest) error {
 	if err := r.list(); err != nil {
 		return err
 	}
-	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested)
+	var before []evidence.Leaf
+	if r.s.book != nil && r.announced.CompareAndSwap(announceOwed, announceDone) {
+		before = append(before, r.opening()) // it was over before its turn came
+	}
+	err := r.s.testify(inDay(r.day, r.base), m, r.w.attested, before...)
+	if err != nil && before != nil {
+		r.announced.Store(announceOwed)
+	}
 	r.w.attested = true
 	return err
 }
@@ -139,21 +153,10 @@ func (s *Store) shut(day, from, to string) error {
 	if _, err := s.root.Lstat(inDay(day, to)); err == nil {
 		return fmt.Errorf("seal %s: %w", to, fs.ErrExist)
 	}
-	if err := s.root.Rename(inDay(day, from), inDay(day, to)); err != nil {
+	if err := s.rename(inDay(day, from), inDay(day, to)); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	return s.syncDir(day)
-}
-
-func (s *Store) syncDir(name string) error {
-	d, err := s.root.Open(name)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }
 
 // digest hashes a finished audio file.

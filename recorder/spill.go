@@ -86,13 +86,13 @@ func (r *Recording) appendSpans(t *track, spans []span) (err error) {
 		}
 		b = append(append(b, line...), '\n')
 	}
-	f, err := r.s.root.OpenFile(r.file(s.File), os.O_WRONLY|os.O_CREATE, fileMode)
+	f, err := r.s.openWrite(r.file(s.File), os.O_WRONLY|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.File, err)
 	}
 	// At its place: what an earlier try left behind is written over.
 	if _, err = f.WriteAt(b, s.Bytes); err == nil {
-		err = f.Sync()
+		err = r.s.sync(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", s.File, err)
@@ -116,7 +116,7 @@ func (r *Recording) closeSpans(m *Manifest) error {
 }
 
 func (s *Store) sealSpans(folder string, sf *SpansFile) error {
-	f, err := s.root.OpenFile(inDay(folder, sf.File), os.O_RDWR, fileMode)
+	f, err := s.openWrite(inDay(folder, sf.File), os.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("%s: %w", sf.File, err)
 	}
@@ -125,7 +125,7 @@ func (s *Store) sealSpans(folder string, sf *SpansFile) error {
 		_, err = io.Copy(h, f)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", sf.File, err)
@@ -144,7 +144,7 @@ func (s *Store) repairSpans(folder string, t *Track) error {
 	if sf.File != spansName(t.ID) {
 		return fmt.Errorf("spans_file: got %q, want %q", sf.File, spansName(t.ID))
 	}
-	f, err := s.root.OpenFile(inDay(folder, sf.File), os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := s.openWrite(inDay(folder, sf.File), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("%s: %w", sf.File, err)
 	}

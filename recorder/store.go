@@ -36,12 +36,17 @@ type Config struct {
 	Fill string
 	// Sync is how often open recordings are made durable and their headers right; default 1 s, 100 ms to 5 s.
 	Sync time.Duration
-	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s.
+	// Buffer is how much audio of a track may wait for the disk; default 8 s, 1 s to 60 s. It is twice that for the few recordings
+	// whose own files the disk is busy with.
 	Buffer time.Duration
 	// Sign has recordings signed and named in the directory's evidence log, see package evidence. KeyFile is the private key; empty: one in the directory, made if
 	// missing.
 	Sign    bool
 	KeyFile string
+	// Recipients are whom audio is encrypted to, as age writes them (age1...), and RecipientsFile has more of them, one a line. With any, no
+	// audio is written in plain; manifests and events are.
+	Recipients     []string
+	RecipientsFile string
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
@@ -51,16 +56,29 @@ type Config struct {
 	Changed func(folder string)
 	// Erasers have copies elsewhere, of which an erasure is told.
 	Erasers []Eraser
+	// Masks, if not nil, is asked by a repair.
+	Masks Masks
+	// VCon has an IETF vCon written into each folder, see package vcon.
+	VCon bool
 	// Software stands in the manifest, such as "earshot 1.0.0".
 	Software string
+	// Warn and Refuse are how much room the disk should have left: with less it is told, once, and Disk says so; with less than Refuse
+	// new calls should not be taken. Default 2 GB and 500 MB.
+	Warn, Refuse Mark
 	// Log takes what goes wrong; nil discards.
 	Log *slog.Logger
+
+	// through is how files are made durable, fault what the disk says to a change; tests only.
+	through evidence.Through
+	fault   func(op, name string) error
+	room    func(dir string) (free, total int64, err error)
 }
 
 // The formats and fills.
 const (
 	FormatWAV   = "wav"   // PCM, 16 bit
-	FormatMulaw = "mulaw" // G.711 mu-law; PCMU octets are stored as they came
+	FormatMulaw = "mulaw" // G.711, octets are stored as they came; in A-law where the first of them are
+	FormatAlaw  = "alaw"  // only in manifests: what FormatMulaw makes of calls in A-law
 	FillSilence = "silence"
 	FillConceal = "conceal" // what the speech before suggests, for 60 ms at most (media.Concealer)
 )
@@ -96,6 +114,18 @@ func (c *Config) check() error {
 	}
 	if err := c.Retention.check(); err != nil {
 		return err
+	}
+	if c.Refuse == (Mark{}) {
+		c.Refuse.Bytes = refuseBytes
+	}
+	if c.Warn == (Mark{}) {
+		c.Warn.Bytes = max(warnBytes, c.Refuse.Bytes)
+	}
+	if err := errors.Join(c.Warn.check("disk.warn"), c.Refuse.check("disk.refuse")); err != nil {
+		return err
+	}
+	if w, r := c.Warn, c.Refuse; w.Bytes > 0 && w.Bytes < r.Bytes || w.Percent > 0 && w.Percent < r.Percent {
+		return fmt.Errorf("recorder: disk.warn: got %d bytes, %g %%, which is less than disk.refuse", w.Bytes, w.Percent)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -157,6 +187,7 @@ type Store struct {
 	root          *os.Root
 	log           *slog.Logger
 	book          *evidence.Book // nil: nothing is signed
+	to            *recipients    // nil: nothing is encrypted
 	bufferSamples int64
 	wakeBytes     int
 	unfinished    []leftover // what was found at the start
@@ -169,16 +200,18 @@ type Store struct {
 	wholeAgain time.Time
 
 	queue   chan *Recording
-	looks   chan struct{} // size 1: there may be something to be finished
-	folders sync.Mutex    // held while a folder is made or taken, so that nobody finishes one that is just being made
+	begun   chan *Recording // to be announced
+	looks   chan struct{}   // size 1: there may be something to be finished
+	folders sync.Mutex      // held while a folder is made or taken, so that nobody finishes one that is just being made
 	count   counters
 	closing atomic.Bool
 	gripe   gripe
+	disk    disk
 
 	// care is held while a recording is held, freed or erased: one at a time.
 	care sync.Mutex
 	// copies is guarded by care.
-	copies elsewhere
+	copies copyKeepers
 	// step is told what an erasure has done, and may stop it there; tests only.
 	step func(done string) error
 
@@ -203,6 +236,10 @@ func New(cfg Config) (*Store, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	to, err := parseRecipients(cfg.Recipients, cfg.RecipientsFile)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: %w", err)
+	}
 	if err := os.MkdirAll(cfg.Dir, dirMode); err != nil {
 		return nil, fmt.Errorf("recorder: dir: %w", err)
 	}
@@ -211,13 +248,15 @@ func New(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("recorder: dir: %w", err)
 	}
 	s := &Store{
-		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs),
+		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs), begun: make(chan *Recording, queueLength),
+		to:            to,
 		open:          make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
+	s.measure()
 	if cfg.Sign {
-		if s.book, err = evidence.Open(cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
+		if s.book, err = evidence.OpenThrough(cfg.through, cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
 			return nil, errors.Join(fmt.Errorf("recorder: %w", err), root.Close())
 		}
 	}
@@ -253,6 +292,15 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if s.closing.Load() {
 		return nil, ErrClosed
 	}
+	r, err := s.lay(info, at)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		s.complain(err, info.ID)
+	}
+	return r, err
+}
+
+// lay makes a recording's folder and what is in it at first.
+func (s *Store) lay(info call.Info, at Anchor) (*Recording, error) {
 	info = cloneInfo(info)
 	started := info.Started.UTC()
 	if info.Started.IsZero() {
@@ -269,6 +317,12 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 	if err := s.makeFolder(r, info.ID); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
+	var err error
+	if r.key, err = s.newKey(r.day, r.base); err != nil {
+		return nil, errors.Join(fmt.Errorf("open recording: %w", err), r.discard())
+	}
+	r.w.notes.masks = info.Masks
+	r.opened = evidence.Leaf{Call: info.ID, Time: time.Now()}
 	r.w.info, r.w.unlisted, r.w.unlistedDay = info, true, true
 	r.w.img = image{layout: newLayout(s.cfg.Format, r.seating.channels), done: r.pieceDone}
 	r.inbox.info, r.inbox.in = info, newBuffer()
@@ -282,11 +336,11 @@ func (s *Store) Open(info call.Info, at Anchor) (*Recording, error) {
 
 // begin writes the first manifest and puts the recording on the list. Where that can't be, nothing is left behind.
 func (s *Store) begin(r *Recording) error {
-	f, err := s.root.OpenFile(r.file(EventsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, fileMode)
+	f, err := s.openWrite(r.file(EventsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return errors.Join(err, r.discard())
 	}
-	r.w.log.f = f
+	r.w.log.f, r.w.log.s = f, s
 	if err := r.showLive(time.Now(), false); err != nil {
 		return errors.Join(err, f.Close(), r.discard())
 	}
@@ -296,6 +350,7 @@ func (s *Store) begin(r *Recording) error {
 		return errors.Join(ErrClosed, f.Close(), r.discard())
 	}
 	s.open[r] = struct{}{}
+	s.announce(r)
 	return nil
 }
 
@@ -324,19 +379,24 @@ func (s *Store) makeFolder(r *Recording, id string) error {
 
 // create makes an audio file.
 func (s *Store) create(name string) (blockFile, error) {
-	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := s.openWrite(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, err
 	}
 	if s.wrap != nil {
-		return s.wrap(name, osFile{f}), nil
+		return s.wrap(name, osFile{f, s}), nil
 	}
-	return osFile{f}, nil
+	return osFile{f, s}, nil
 }
 
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	s *Store
+}
 
-func (f osFile) Datasync() error { return datasync(f.File) }
+func (f osFile) Sync() error { return f.s.sync(f.File) }
+
+func (f osFile) Datasync() error { return f.s.datasync(f.File) }
 
 // Run finishes what earlier processes left, writes what recordings take, and makes it durable every Config.Sync. When ctx
 // ends it takes no new recordings, waits for the open ones to end and be sealed, and gives the directory back.
@@ -350,7 +410,8 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	s.loop(ctx)
 	for _, r := range s.list() {
-		_ = r.lock.Close() // it could not be sealed: the next start may finish it
+		_ = r.w.img.letGo() // it could not be sealed: the next start may finish it
+		_ = r.lock.Close()
 	}
 	return s.Close()
 }
@@ -363,4 +424,7 @@ func (s *Store) Repaired() []Result {
 }
 
 // DiskFree gives the bytes that Dir's file system has left for us.
-func (s *Store) DiskFree() (int64, error) { return diskFree(s.cfg.Dir) }
+func (s *Store) DiskFree() (int64, error) {
+	free, _, err := diskRoom(s.cfg.Dir)
+	return free, err
+}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
-	"github.com/earshot/earshot/internal/attr"
 )
 
 const (
@@ -58,6 +57,11 @@ func (s *Store) loop(ctx context.Context) {
 		wg.Go(func() { s.write(stop) })
 	}
 	wg.Go(func() { s.syncAll(stop) })
+	wg.Go(func() { s.watchRoom(stop) })
+	if s.book != nil {
+		wg.Go(func() { s.announceAll(stop) })
+	}
+	wg.Go(func() { s.watchDisk(stop) })
 	wg.Go(func() { s.finishLeftovers(ctx) })
 	wg.Go(s.writeActs)
 	wg.Go(func() { s.retryErasures(ctx) })
@@ -140,7 +144,10 @@ func (s *Store) syncWhole(open int) time.Time {
 	if open < wholeFiles || now.Before(s.wholeAgain) {
 		return time.Time{}
 	}
-	if err := syncfs(s.lock); err != nil {
+	s.syncing(now)
+	err := s.cfg.through.Ask(s.lock, func() error { return syncfs(s.lock) })
+	s.syncing(time.Time{})
+	if err != nil {
 		s.complain(fmt.Errorf("sync of the file system: %w", err), "")
 		s.wholeAgain = now.Add(wholePause)
 		return time.Time{}
@@ -149,6 +156,13 @@ func (s *Store) syncWhole(open int) time.Time {
 		s.wholeAgain = now.Add(wholePause)
 	}
 	return now
+}
+
+// syncing notes since when the file system is made durable as a whole.
+func (s *Store) syncing(since time.Time) {
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	s.disk.syncing = since
 }
 
 // openNow is how many recordings are open.
@@ -215,14 +229,6 @@ func (r *Recording) waits() bool {
 	return waits
 }
 
-// complain counts an error and logs at most one a minute, with how many there were and the last case.
-func (s *Store) complain(err error, id string) {
-	s.count.errors.Add(1)
-	if n, ok := s.gripe.pass(time.Now()); ok {
-		s.log.Error("recording not written", attr.Call(id), attr.Err(err), slog.Int64("count", n))
-	}
-}
-
 // gripeEvery is how often the store logs that it can't write.
 const gripeEvery = time.Minute
 
@@ -233,12 +239,12 @@ type gripe struct {
 	held int64
 }
 
-// pass tells whether a line is due, and for how many errors it stands.
-func (g *gripe) pass(now time.Time) (int64, bool) {
+// pass tells whether a line is due, and for how many errors it stands; fresh: it is in any case.
+func (g *gripe) pass(now time.Time, fresh bool) (int64, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.held++
-	if !g.last.IsZero() && now.Sub(g.last) < gripeEvery {
+	if !fresh && !g.last.IsZero() && now.Sub(g.last) < gripeEvery {
 		return 0, false
 	}
 	n := g.held

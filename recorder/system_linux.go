@@ -58,11 +58,11 @@ func lockFile(f *os.File) error {
 	return lerr
 }
 
-// diskFree is what a process without privileges may still write, in bytes.
-func diskFree(dir string) (int64, error) {
+// diskRoom is what a process without privileges may still write, and the size of all, in bytes.
+func diskRoom(dir string) (free, total int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("disk free: %s: %w", dir, err)
+		return 0, 0, fmt.Errorf("disk free: %s: %w", dir, err)
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // an int32 on some architectures
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize), nil //nolint:unconvert // an int32 on some architectures
 }

@@ -19,7 +19,7 @@ var errHeld = errors.New("held by another process")
 // lockFile does nothing here: only Linux keeps two processes from one directory.
 func lockFile(*os.File) error { return nil }
 
-// diskFree is not known here.
-func diskFree(dir string) (int64, error) {
-	return 0, fmt.Errorf("disk free: %s: %w", dir, errors.ErrUnsupported)
+// diskRoom is not known here.
+func diskRoom(dir string) (free, total int64, err error) {
+	return 0, 0, fmt.Errorf("disk free: %s: %w", dir, errors.ErrUnsupported)
 }

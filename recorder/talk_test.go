@@ -175,7 +175,12 @@ type wave struct {
 
 func readWave(t *testing.T, dir string) wave {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, "audio.wav"))
+	return readWaveFile(t, filepath.Join(dir, "audio.wav"))
+}
+
+func readWaveFile(t *testing.T, name string) wave {
+	t.Helper()
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,9 +218,12 @@ func (w wave) pcm(ch int) []int16 {
 	out := make([]int16, w.samples())
 	for i := range out {
 		at := i*w.channels + ch
-		if w.bits == 8 {
+		switch w.tag {
+		case 6:
+			out[i] = g711.DecodeAlawFrame(w.data[at])
+		case 7:
 			out[i] = g711.DecodeUlawFrame(w.data[at])
-		} else {
+		default:
 			out[i] = int16(binary.LittleEndian.Uint16(w.data[2*at:]))
 		}
 	}
@@ -251,10 +259,15 @@ func shuffle(rng *rand.Rand, lists ...[]media.Frame) []media.Frame {
 	return out
 }
 
-// throughUlaw is what a mu-law file holds for a sample of a talker.
-func throughUlaw(k *talker, v int16, heard bool) int16 {
-	if !heard || k.Law == media.LawPCMU {
+// throughLaw is what a file of G.711, by its format tag, holds for a sample of a talker; silence in A-law is no zero.
+func throughLaw(tag int, k *talker, v int16, heard bool) int16 {
+	switch {
+	case !heard && tag == 6:
+		return g711.DecodeAlawFrame(0xD5)
+	case !heard || tag == 7 && k.Law == media.LawPCMU || tag == 6 && k.Law == media.LawPCMA:
 		return v
+	case tag == 6:
+		return g711.DecodeAlawFrame(g711.Ulaw2AlawFrame(g711.EncodeUlawFrame(v)))
 	}
 	return g711.DecodeUlawFrame(g711.Alaw2UlawFrame(g711.EncodeAlawFrame(v)))
 }

@@ -34,8 +34,14 @@ type track struct {
 	held *buffer
 	// heard is how many samples of it came into the file.
 	heard int64
+	// lag is how far it lay behind the file's end when something of it came last; unmasked is what a mask came too late for.
+	lag, unmasked int64
+	seen          int64 // its end at that time
 	// filler fills what is lost; nil where that stays silent.
 	filler *filler
+	// octets keeps what came in another law than audio.wav's; nil: nothing did. native: something came in audio.wav's own.
+	octets *octetFile
+	native bool
 }
 
 // end is the index behind its last sample.
@@ -172,11 +178,13 @@ func (r *Recording) put(t *track, p piece, audio payload) {
 	if t.channel < 0 {
 		return
 	}
+	r.chooseLaw(t, audio)
 	if err := r.openAudio(); err != nil {
 		r.pieceDone(p, err)
 		return
 	}
 	r.lay(p, audio, len(r.w.tracks)-1)
+	r.keep(t, p, audio)
 }
 
 // lay cuts out of p what the tracks newer than t, up to the one at index i, cover; the rest goes to the image.
@@ -221,6 +229,11 @@ func (r *Recording) pieceDone(p piece, err error) {
 		}
 		return
 	}
+	if p.kind == kindMasked && errors.Is(err, errFinal) { // not tried again
+		p.t.unmasked += p.n
+		r.trouble(p, 0, err)
+		return
+	}
 	switch p.kind {
 	case kindReceived, kindLate:
 		p.t.loss.set(p.pos, p.n, kindDisk)
@@ -243,6 +256,7 @@ func (r *Recording) remask() {
 	r.w.unmasked = nil
 	for _, p := range again {
 		r.w.img.put(p.t.channel, p, payload{})
+		p.t.octets.mask(p)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/recorder/evidence"
 )
@@ -28,6 +29,8 @@ type VerifyConfig struct {
 	// Only are the folders to look into, below the folder of recordings; empty: all, and that none is missing. Names are folders' names or calls' ids of which there
 	// is nothing on the disk: the log knows whether they were erased, or are missing.
 	Only, Names []string
+	// Identities are the private halves of recipients: with them encrypted audio is decrypted and compared too.
+	Identities []Identity
 	// Progress is told how many recordings were looked at; nil: nobody.
 	Progress func(recordings int)
 }
@@ -43,6 +46,9 @@ type Verified struct {
 	Erasures []Erasure `json:"erasures,omitempty"`
 	// Erasing are erasures that were decided and are not finished here: the daemon does it at its next start at the latest.
 	Erasing int `json:"erasing,omitempty"`
+	// Unannounced, of the good ones, were finished after a crash, and the log does not say that they were begun: what is in them may be
+	// somebody else's.
+	Unannounced int `json:"unannounced"`
 	// Leaves is how many the log has, and Proven up to which one it is proven that nothing was taken out, put in or changed.
 	Leaves   int64              `json:"leaves"`
 	Proven   int64              `json:"proven"`
@@ -55,6 +61,9 @@ type known struct {
 	erased    bool
 	erasure   *Erasure
 	call      string
+	opened    time.Time // that it was begun; zero: it does not say
+	// unannounced: its leaf says that it was finished, and that nothing says that it was begun.
+	unannounced bool
 }
 
 type verifier struct {
@@ -138,7 +147,7 @@ func (v *verifier) missing() error {
 	for folder, k := range v.log {
 		if k.erased {
 			v.erased(k)
-		} else if len(k.manifests) > 0 {
+		} else if len(k.manifests) > 0 || !k.opened.IsZero() {
 			gone = append(gone, folder)
 		}
 	}
@@ -157,6 +166,12 @@ func (v *verifier) missing() error {
 		}
 		if k := again.log[folder]; k.erased { // while we looked
 			v.erased(k)
+			continue
+		}
+		if k := v.log[folder]; len(k.manifests) == 0 {
+			if _, err := v.c.root.Lstat(folder + partialSuffix); err != nil {
+				v.find(evidence.Removed, folder, "the log says that this recording was begun at %s, and there is nothing of it", k.opened.UTC().Format(time.RFC3339))
+			}
 			continue
 		}
 		v.find(evidence.Removed, folder, "the log names this recording, and it is not there")
@@ -191,6 +206,9 @@ func (v *verifier) folder(folder string) error {
 	}
 	if len(v.out.Findings) == before {
 		v.out.Good++
+		if k.unannounced {
+			v.out.Unannounced++
+		}
 	}
 	return nil
 }
@@ -199,6 +217,7 @@ func (v *verifier) folder(folder string) error {
 func (v *verifier) partial(folder, final string) error {
 	k, before := v.log[final], len(v.out.Findings)
 	if len(k.manifests) == 0 && !k.erased {
+		delete(v.log, final)
 		v.out.Live++
 		return nil
 	}
@@ -347,11 +366,7 @@ func (v *verifier) files(folder string, m *Manifest) error {
 	}
 	delete(there, ManifestName)
 	delete(there, SignatureName)
-	list := m.Files
-	if m.Audio != nil {
-		list = append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, list...)
-	}
-	for _, f := range list {
+	for _, f := range m.OnDisk() {
 		name := path.Join(folder, path.Base(f.File))
 		if !there[f.File] {
 			v.find(evidence.Removed, name, "the manifest names this file, and it is not there")
@@ -362,6 +377,9 @@ func (v *verifier) files(folder string, m *Manifest) error {
 	}
 	for _, n := range slices.Sorted(maps.Keys(there)) {
 		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")
+	}
+	if m.Encryption != nil {
+		v.encrypted(folder, m)
 	}
 	return nil
 }
@@ -390,6 +408,7 @@ func (v *verifier) file(name string, want File, m *Manifest) {
 	if m.Audio != nil && path.Base(name) == m.Audio.File {
 		text += where(m, d.pieces)
 	}
+	text += m.Encryption.where(path.Base(name))
 	v.find(evidence.Changed, name, "%s", text)
 }
 

@@ -118,6 +118,9 @@ func (v *verifier) leaf(_ int64, b []byte) {
 	switch l.Type {
 	case evidence.LeafRecording:
 		k.manifests = append(k.manifests, l.Manifest)
+		k.unannounced = l.Unannounced
+	case evidence.LeafOpened:
+		k.opened = l.Time
 	case evidence.LeafErased:
 		k.erased = true
 		k.erasure = &Erasure{Folder: l.Folder, Call: l.Call, Part: l.Part, Who: l.Who, Why: l.Why, Time: l.Time, Manifest: l.Manifest}

@@ -55,7 +55,7 @@ func verifyWith(t *testing.T, dir string, cfg recorder.VerifyConfig, kept ...*ev
 func TestAnArchiveOfTwoKeysIsVerifiedAtOnce(t *testing.T) {
 	dir, cfg, keptOfOld, keptOfNew := rotated(t)
 	v, bad := verifyWith(t, dir, cfg, keptOfOld, keptOfNew)
-	if v.Good != 4 || v.Leaves != 5 || v.Proven != 5 || bad != "" {
+	if v.Good != 4 || v.Leaves != 9 || v.Proven != 9 || bad != "" {
 		t.Errorf("got %+v\n%s", v, bad)
 	}
 }

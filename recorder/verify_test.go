@@ -75,7 +75,7 @@ func verify(t *testing.T, dir string, key *evidence.Public, kept ...*evidence.Ch
 func TestWhatWasSealedIsVerified(t *testing.T) {
 	dir, key, kept := archive(t, 6)
 	v, bad := verify(t, dir, key, kept)
-	if v.Good != 6 || v.Leaves != 6 || v.Proven != 6 || bad != "" {
+	if v.Good != 6 || v.Leaves != 12 || v.Proven != 12 || bad != "" {
 		t.Errorf("got %+v\n%s", v, bad)
 	}
 }

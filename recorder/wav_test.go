@@ -32,7 +32,7 @@ func TestOurHeadersAreWhatTheyShouldBe(t *testing.T) {
 		if riff := int64(binary.LittleEndian.Uint32(b[4:])); riff+8 != c.length+want.dataBytes+want.dataBytes&1 {
 			t.Errorf("%s, %d: RIFF size: got %d", c.format, c.channels, riff)
 		}
-		if end := l.dataAt + l.maxSamples()*l.block(); end > 1<<32 {
+		if end := l.dataAt + l.maxSamples()*l.block(); end > maxRF64 || l.maxSamples()*l.block() < 1<<36 {
 			t.Errorf("%s, %d: longest file has %d octets", c.format, c.channels, end)
 		}
 	}

@@ -42,6 +42,7 @@ type work struct {
 	// final is the manifest of the sealed recording, once it is durable; attested: the evidence log may name it.
 	final    *Manifest
 	attested bool
+	ripe     ripe
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool
 }
@@ -59,6 +60,7 @@ type fault struct {
 type shown struct {
 	tracks  []trackKey
 	spans   int
+	masks   []call.Mask
 	samples int64 // of all tracks together
 	at      time.Time
 }
@@ -70,7 +72,7 @@ type trackKey struct {
 	placed, ended   bool
 	party           call.Party
 	law             media.Law
-	srtp            bool
+	srtp, octets    bool
 }
 
 // job is what a step has to do.
@@ -84,6 +86,8 @@ type job struct {
 	ended bool
 	cause call.Cause
 	now   time.Time
+	// at and final are of the newest batch, since the engine's start.
+	at, final time.Duration
 }
 
 // process does what there is to do for r, or leaves it to the worker who is at it.
@@ -98,9 +102,9 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 	if x.busy {
 		return
 	}
-	x.busy = true
+	x.busy, x.busyAt = true, time.Now()
 	for x.again && !x.finished {
-		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
+		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now(), at: x.now, final: x.final}
 		x.in = k.empty
 		x.again, x.wantSync, x.fresh, x.sip = false, false, false, nil
 		copyStates(&r.w.states, x.states)
@@ -112,14 +116,16 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 		j.in.reset()
 		k.empty = j.in
 		x.mu.Lock()
+		x.busyAt = time.Now()
 	}
-	x.busy = false
+	x.busy, x.busyAt = false, time.Time{}
 }
 
 // step writes what came, and what the job asks for besides.
 func (r *Recording) step(j job, win []byte) {
 	w := &r.w
 	w.openErr, w.fault.hit = nil, false
+	w.retryOctets()
 	w.img.win = win
 	for i, st := range w.states {
 		t := w.track(media.TrackID(i + 1))
@@ -139,6 +145,8 @@ func (r *Recording) step(j job, win []byte) {
 		}
 	}
 	w.img.flush()
+	w.flushOctets()
+	r.encrypt(j)
 	r.spill(j.now)
 	r.events(j)
 	if len(j.sip) > 0 {
@@ -152,6 +160,7 @@ func (r *Recording) step(j job, win []byte) {
 	}
 	w.img.win = nil
 	if j.ended {
+		r.takesTime()
 		r.seal(j)
 	}
 }
@@ -227,6 +236,10 @@ func (r *Recording) openAudio() error {
 	if w.img.f != nil || w.openErr != nil {
 		return w.openErr
 	}
+	if r.key != nil {
+		w.openErr = r.openSealed()
+		return w.openErr
+	}
 	name := r.file(AudioName)
 	f, err := r.s.create(name)
 	if err != nil {
@@ -246,17 +259,19 @@ func (r *Recording) openAudio() error {
 // sync makes durable what was written, and says in the manifest what a crash must not lose.
 func (r *Recording) sync(j job) {
 	w := &r.w
+	show := j.fresh || w.stale(j.now, r.s.openNow())
 	durable := w.img.sync
-	if !j.since.IsZero() {
+	if !j.since.IsZero() && !show { // what a manifest says to be received must not be zeros after a power loss
 		durable = func() error { return w.img.settle(j.since) }
 	}
-	if err := durable(); err != nil {
+	if err := errors.Join(durable(), w.syncOctets(j.since)); err != nil {
 		r.fail(err)
+		show = false
 	}
 	if err := w.log.sync(); err != nil {
 		r.fail(err)
 	}
-	if j.fresh || w.stale(j.now, r.s.openNow()) {
+	if show {
 		if err := r.showLive(j.now, true); err != nil {
 			r.fail(err)
 		}
@@ -264,6 +279,7 @@ func (r *Recording) sync(j job) {
 	if err := r.list(); err != nil {
 		r.fail(err)
 	}
+	r.s.announce(r)
 }
 
 // list makes the names of the folder, and in it, durable.
@@ -292,7 +308,7 @@ func (r *Recording) list() error {
 
 // stale tells whether the live manifest has to be written anew.
 func (w *work) stale(now time.Time, open int) bool {
-	if w.shown.at.IsZero() || !slices.Equal(w.shown.tracks, w.keys()) {
+	if w.shown.at.IsZero() || !slices.Equal(w.shown.tracks, w.keys()) || !slices.Equal(w.shown.masks, w.notes.masks) {
 		return true
 	}
 	// The more spans, the longer a manifest takes, and the more recordings, the more of them: it is written the less often.
@@ -314,7 +330,7 @@ func (w *work) keys() []trackKey {
 	out := make([]trackKey, len(w.tracks))
 	for i, t := range w.tracks {
 		st := t.state
-		out[i] = trackKey{t.channel, len(st.Epochs), t.spill.Bytes, t.placed, st.Ended, st.Party, st.Law, st.SRTP}
+		out[i] = trackKey{t.channel, len(st.Epochs), t.spill.Bytes, t.placed, st.Ended, st.Party, st.Law, st.SRTP, t.octets != nil}
 	}
 	return out
 }
@@ -329,7 +345,7 @@ func (r *Recording) showLive(now time.Time, durable bool) error {
 	}
 	if durable {
 		spans, samples := w.count()
-		w.shown, w.unlisted = shown{w.keys(), spans, samples, now}, true
+		w.shown, w.unlisted = shown{w.keys(), spans, slices.Clone(w.notes.masks), samples, now}, true
 	}
 	return nil
 }
@@ -346,19 +362,19 @@ func (s *Store) putManifest(folder string, m *Manifest, durable bool) error {
 const tempSuffix = ".tmp"
 
 func (s *Store) putFile(name string, b []byte, durable bool) error {
-	f, err := s.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	f, err := s.openWrite(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path.Base(name), err)
 	}
 	_, err = f.Write(b)
 	if err == nil && durable {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
 	if err == nil {
-		err = s.root.Rename(name+tempSuffix, name)
+		err = s.rename(name+tempSuffix, name)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path.Base(name), err)

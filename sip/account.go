@@ -60,6 +60,7 @@ type Account struct {
 	stale    string   // Contacts of ours to be removed
 	others   int      // Contacts of other devices
 	hint     string   // what a person must do, "" if nothing
+	advice   string   // where to look if a proxy can't be reached for long
 	clock    clockWatch
 	roots    *x509.CertPool // whom to trust, nil: whom the system trusts
 	lastHeal flowIdentity

@@ -44,6 +44,7 @@ type leg struct {
 	digits     []string
 	ended      []call.Cause
 	prepareErr error
+	onEnded    func()
 	silence    time.Duration
 }
 
@@ -117,6 +118,9 @@ func (l *leg) Silence() time.Duration {
 func (l *leg) Ended(c call.Cause) {
 	l.h.mu.Lock()
 	defer l.h.mu.Unlock()
+	if l.onEnded != nil {
+		l.onEnded()
+	}
 	l.ended = append(l.ended, c)
 }
 

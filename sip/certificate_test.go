@@ -2,7 +2,9 @@ package sip_test
 
 import (
 	"crypto/tls"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -208,4 +210,28 @@ func TestCAFileThatBreaksLaterIsToldAndTheOldOneCounts(t *testing.T) {
 	if !told {
 		t.Error("not told")
 	}
+}
+
+func TestRefusedConnectionIsAWarningWithWhereToLook(t *testing.T) {
+	h := newHouse(t)
+	p := newPeer(t, "tcp", "", nil)
+	cfg := config(p, h)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.OutboundProxies = []string{l.Addr().String()}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.run(cfg)
+	eventually(t, func() bool { return h.acc.State().Status == "backoff" })
+	if s := h.acc.State(); !strings.Contains(s.Hint, "nothing listens there") {
+		t.Errorf("reason %q, hint %q", s.Reason, s.Hint)
+	}
+	eventually(t, func() bool {
+		return slices.ContainsFunc(h.logs.all(), func(l string) bool {
+			return strings.Contains(l, "level=WARN") && strings.Contains(l, "registration failed") && strings.Contains(l, "nothing listens there")
+		})
+	})
 }

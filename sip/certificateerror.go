@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -74,6 +76,11 @@ const (
 	hintRejected = "check user name, authorization id and password of the device, and that no other program uses it"
 	hintCrowded  = "too many programs or old bindings of this device: end the others; old bindings go when they expire"
 	hintPlain    = "what answers there does not speak TLS: use its TLS port (mostly 5061), or set sip.transport"
+
+	adviceName     = "see the name in sip.outbound_proxy or sip.domain, and this machine's resolver"
+	adviceResolver = "this machine's resolver does not answer: see /etc/resolv.conf and its network"
+	adviceRefused  = "nothing listens there: see the port in sip.outbound_proxy, and sip.transport; else the registrar is down"
+	adviceBarred   = "nothing comes back from there: the network, or a firewall (docs/network.md)"
 )
 
 // hintFor gives what to do about a flow that could not be dialled; "" where waiting is all.
@@ -83,6 +90,24 @@ func hintFor(err error) string {
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return hintPlain
+	}
+	return ""
+}
+
+// adviceFor gives where to look if a proxy can't be reached and that does not pass; "" where nothing is known. Unlike what hintFor
+// is about, it may pass by itself.
+func adviceFor(err error) string {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	var timeout interface{ Timeout() bool }
+	switch {
+	case ok && dns.IsNotFound:
+		return adviceName
+	case ok:
+		return adviceResolver
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return adviceRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.As(err, &timeout) && timeout.Timeout():
+		return adviceBarred
 	}
 	return ""
 }

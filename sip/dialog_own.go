@@ -280,6 +280,11 @@ func (d *Dialog) again(why ownWhy, in time.Duration) {
 	d.own.why, d.own.again = why, time.Now().Add(in)
 }
 
+// glareWait is how long after a 491 who did not make the Call-ID waits: up to 2 s (RFC 3261 section 14.1).
+func glareWait(rnd float64, second time.Duration) time.Duration {
+	return time.Duration(rnd * float64(2*second))
+}
+
 // ownFailed decides what a failed re-INVITE means. Broken signalling never ends a call by itself: media may go on.
 func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
 	t := d.a.cfg.tune
@@ -287,8 +292,7 @@ func (d *Dialog) ownFailed(why ownWhy, code int, err error) {
 	d.log.Debug("re-INVITE failed", slog.String("why", why.String()), slog.Int("code", code), attr.Err(err))
 	switch {
 	case code == 491:
-		// RFC 3261 section 14.1: who did not make the Call-ID waits 0-2 s.
-		d.again(why, time.Duration(d.a.random()*float64(2*t.second)))
+		d.again(why, glareWait(d.a.random(), t.second))
 		return
 	case d.lost(why, code, err):
 		d.hangUp(call.Cause{Code: call.CodeSessionExpired, Text: "the far side sends nothing and answers nothing"})

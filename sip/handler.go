@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,12 @@ type Refusal struct {
 	Code       int           // SIP status, 300-699; else 500
 	Reason     string        // reason phrase, empty: the usual one
 	RetryAfter time.Duration // 0: none
+	Cause      call.Cause    // what the log and the leg's Ended are told; zero: refused, with code and reason
 }
 
 // Error gives code and reason.
-func (r *Refusal) Error() string { return fmt.Sprintf("refused: %d %s", r.Code, r.Reason) }
+func (r *Refusal) Error() string { return "refused: " + r.text() }
+
+func (r *Refusal) text() string {
+	return fmt.Sprintf("%d %s", r.Code, cmp.Or(r.Reason, phrase(r.Code)))
+}

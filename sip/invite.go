@@ -137,6 +137,7 @@ type refusal struct {
 	reason  string
 	headers []string
 	cause   call.Cause
+	leg     Leg // gets Ended with the cause once the answer is out, so that what was said is whole by then; nil: there is none
 }
 
 func no(code int, cause string, headers ...string) *refusal {
@@ -153,6 +154,9 @@ func (a *Account) refuse(inv *invite, r *refusal) {
 	} else {
 		a.counters.add(cntInvitesCancelled, 1)
 		code = 487
+	}
+	if r.leg != nil {
+		r.leg.Ended(r.cause)
 	}
 	a.calls.settle(inv, code, time.Now())
 }
@@ -210,7 +214,10 @@ func handlerRefusal(ctx context.Context, err error) *refusal {
 	if !errors.As(err, &ref) || ref.Code < 300 || ref.Code > 699 {
 		return no(500, fmt.Sprintf("handler: %v", err))
 	}
-	r := no(ref.Code, ref.Error())
+	r := no(ref.Code, ref.text())
+	if ref.Cause.Code != "" {
+		r.cause = call.Cause{Code: ref.Cause.Code, Text: clean(ref.Cause.Text, maxText)}
+	}
 	r.reason = clean(ref.Reason, maxText)
 	if ref.RetryAfter > 0 {
 		r.headers = []string{"Retry-After", itoa(int((ref.RetryAfter + time.Second - 1) / time.Second))}
@@ -248,7 +255,7 @@ func (a *Account) accept(ctx context.Context, inv *invite, f *flow, leg Leg, x *
 	commit, undo, err := prepare(leg, x)
 	if err != nil {
 		r := handlerRefusal(ctx, err)
-		leg.Ended(r.cause)
+		r.leg = leg
 		return nil, r
 	}
 	d := a.newDialog(inv, f, leg, timer)

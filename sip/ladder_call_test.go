@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/sip"
 )
 
@@ -62,4 +63,35 @@ func TestLadderOfARefusedCall(t *testing.T) {
 	if !ok || l.Live || len(l.Steps) < 2 || !strings.HasPrefix(l.Steps[len(l.Steps)-1].Start(), "SIP/2.0 400") {
 		t.Errorf("got %v %+v", ok, l)
 	}
+}
+
+// A recording keeps what was said when its leg ends: by then the answer must be out.
+func TestLadderOfACallThatHasNoPortsHoldsOurAnswerWhenItsLegEnds(t *testing.T) {
+	p, h := start(t, "tcp", nil)
+	cause := call.Cause{Code: call.CodeNoCapacity, Text: "media.ports: none"}
+	h.set(func() { h.hold = make(chan struct{}) })
+	d := p.newDialog("full")
+	p.send(d.request("INVITE", sdpOne))
+	h.leg(0, func(*leg) bool { return true })
+	var last string
+	h.set(func() {
+		h.legs[0].prepareErr = &sip.Refusal{Code: 486, Cause: cause}
+		h.legs[0].onEnded = func() {
+			if l, ok := h.acc.Ladder("full"); ok {
+				last = l.Steps[len(l.Steps)-1].Start()
+			}
+		}
+		close(h.hold)
+	})
+	if res := p.final(d.cseq("INVITE")); !res.is("486") {
+		t.Errorf("got %q", res.start)
+	}
+	if c := h.ended(0); c != cause {
+		t.Errorf("cause: got %+v, want %+v", c, cause)
+	}
+	h.set(func() {
+		if !strings.HasPrefix(last, "SIP/2.0 486") {
+			t.Errorf("last message when the leg ended: %q, want our 486", last)
+		}
+	})
 }

@@ -22,7 +22,7 @@ func (a *Account) reach(ctx context.Context) (regEvent, string) {
 		if f, err = a.dial(ctx, t); err == nil {
 			a.counters.add(cntFlows, 1)
 			a.setFlow(f)
-			a.hint = ""
+			a.hint, a.advice = "", ""
 			a.wg.Go(func() { a.keepalive(f) })
 			return regEvent{kind: regFlowUp}, ""
 		}
@@ -39,7 +39,7 @@ func (a *Account) reach(ctx context.Context) (regEvent, string) {
 	case err == nil:
 		err = errors.New("no proxy to dial")
 	}
-	a.hint = hintFor(err)
+	a.hint, a.advice = hintFor(err), adviceFor(err)
 	return regEvent{kind: regNoFlow, spent: time.Since(begun)}, err.Error()
 }
 

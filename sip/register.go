@@ -244,7 +244,7 @@ func (a *Account) registerRequest(f *flow, contact string, expires time.Duration
 func (a *Account) publish(r *registrar, before regStatus, act regAction, reason string) {
 	s := State{
 		Status: r.status.String(), Code: r.code, Reason: reason, Registered: r.status == regRegistered || r.status == regDegraded,
-		Others: a.others, Hint: cmp.Or(r.hint(), a.hint),
+		Others: a.others, Hint: cmp.Or(r.hint(), a.hint, a.advice),
 	}
 	if act.do == doWait && r.status != regReleased {
 		s.NextTry = act.wake
@@ -281,10 +281,14 @@ func (a *Account) logState(r *registrar, before regStatus, s State) {
 		a.log.Info("unregistered")
 	case r.status == regRejected && !s.NextTry.IsZero():
 		a.log.Error("registration rejected", slog.Int("code", s.Code), attr.Reason(s.Reason), slog.String("hint", s.Hint), slog.Duration("next_try", wait))
-	case r.status == regBackoff && s.Hint != "" && !s.NextTry.IsZero():
+	case r.status == regBackoff && a.hint != "" && !s.NextTry.IsZero():
 		a.log.Error("registration impossible", attr.Err(fmt.Errorf("%s", s.Reason)), slog.String("hint", s.Hint), slog.Duration("next_try", wait))
 	case (r.status == regBackoff || r.status == regDegraded) && !s.NextTry.IsZero():
-		a.log.Warn("registration failed", slog.Int("code", s.Code), attr.Err(fmt.Errorf("%s", s.Reason)), slog.Duration("next_try", wait))
+		log := a.log
+		if s.Hint != "" {
+			log = log.With(slog.String("hint", s.Hint))
+		}
+		log.Warn("registration failed", slog.Int("code", s.Code), attr.Err(fmt.Errorf("%s", s.Reason)), slog.Duration("next_try", wait))
 	}
 }
 

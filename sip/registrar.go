@@ -100,6 +100,9 @@ const (
 	maxChallenges   = 2
 	smallestRefresh = 5 * time.Second
 	refreshMargin   = 30 * time.Second
+	// trustedBinding is how long a binding is believed in at most, whatever was granted. A registrar that lost it, behind a proxy
+	// that lives and answers our pings, tells nobody: only the next REGISTER finds out, and until then no call comes.
+	trustedBinding = 10 * time.Minute
 	// contestedRefresh: where another device registers with the same credential the newest gets the calls. We are that again
 	// after so long; more often, two programs would fight.
 	contestedRefresh = time.Minute
@@ -285,9 +288,10 @@ func (r *registrar) granted(ev regEvent) regAction {
 	return r.sleep(ev)
 }
 
-// refreshAfter is when a binding is refreshed: at 85-90 % of its life, and 30 s before its end if it lives that long.
+// refreshAfter is when a binding is refreshed: at 85-90 % of its life, of which 10 min count at most, and 30 s before its end if
+// it lives that long.
 func refreshAfter(a regResponse, rnd float64) time.Duration {
-	granted := a.granted
+	granted := min(a.granted, trustedBinding)
 	at := time.Duration(float64(granted) * (0.85 + 0.05*rnd))
 	if granted >= 2*refreshMargin {
 		at = min(at, granted-refreshMargin)

@@ -51,7 +51,7 @@ var (
 		{ev: regEvent{kind: regStart}, do: doDial, status: regRegistering, wait: -1},
 		{ev: up, do: doRegister, status: regRegistering, wait: -1},
 	}
-	ok = line{ev: answer(200), do: doWait, status: regRegistered, wait: 3060 * time.Second}
+	ok = line{ev: answer(200), do: doWait, status: regRegistered, wait: 510 * time.Second}
 )
 
 type script struct {
@@ -64,8 +64,9 @@ var scripts = map[string]script{
 	"a probe out of turn": {lines: []line{ok, {after: 10 * time.Second, ev: regEvent{kind: regProbe, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
 	"a probe without a flow waits": {lines: []line{{ev: regEvent{kind: regNoFlow, others: true}, do: doWait, status: regBackoff, wait: -1, closes: true},
 		{after: time.Millisecond, ev: regEvent{kind: regProbe}, do: doWait, status: regBackoff, wait: -1}}},
-	"refresh at 85 percent":         {lines: []line{ok, {after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
-	"refresh at 90 percent at most": {rnd: 0.999999, lines: []line{{ev: answer(200), do: doWait, status: regRegistered, wait: 3239999 * time.Millisecond}}},
+	"refresh at 85 percent":         {lines: []line{ok, {after: 510 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1}}},
+	"refresh at 90 percent at most": {rnd: 0.999999, lines: []line{{ev: answer(200), do: doWait, status: regRegistered, wait: 539999 * time.Millisecond}}},
+	"a day is believed for 10 min":  {lines: []line{{ev: answer(200, grant(24*time.Hour)), do: doWait, status: regRegistered, wait: 510 * time.Second}}},
 	"30 s before the end":           {lines: []line{{ev: answer(200, grant(100*time.Second)), do: doWait, status: regRegistered, wait: 70 * time.Second}}},
 	"short expiry":                  {lines: []line{{ev: answer(200, grant(40*time.Second)), do: doWait, status: regRegistered, wait: 34 * time.Second}}},
 	"tiny expiry":                   {lines: []line{{ev: answer(200, grant(2*time.Second)), do: doWait, status: regRegistered, wait: time.Second}}},
@@ -74,11 +75,11 @@ var scripts = map[string]script{
 		{ev: answer(200, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
 		{after: 30 * time.Second, ev: wake, do: doRegister, status: regRegistered, wait: -1},
 		{ev: answer(200, func(e *regEvent) { e.judged = false }), do: doWait, status: regRegistered, wait: 30 * time.Second},
-		{after: 30 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doWait, status: regRegistered, wait: 3030 * time.Second},
+		{after: 30 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doWait, status: regRegistered, wait: 480 * time.Second},
 	}},
 	"challenge": {lines: []line{
 		{ev: answer(401, auth), do: doRegister, status: regRegistering, wait: -1}, ok,
-		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{after: 510 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
 		{ev: answer(407, auth), do: doRegister, status: regRegistered, wait: -1}, ok,
 	}},
 	"wrong password is slow": {lines: []line{
@@ -153,8 +154,8 @@ var scripts = map[string]script{
 	}},
 	"old Contacts of ours are removed once a REGISTER": {lines: []line{
 		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1},
-		{ev: answer(200, stale), do: doWait, status: regRegistered, wait: 3060 * time.Second},
-		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{ev: answer(200, stale), do: doWait, status: regRegistered, wait: 510 * time.Second},
+		{after: 510 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
 		{ev: answer(200, stale), do: doSweep, status: regRegistered, wait: -1},
 		{name: "a nonce for one request", ev: answer(401, auth), do: doSweep, status: regRegistered, wait: -1}, ok,
 	}},
@@ -201,7 +202,7 @@ var scripts = map[string]script{
 	}},
 	"an unanswered refresh is a dead flow": {ring: true, lines: []line{
 		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
-		{after: 3060 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
+		{after: 510 * time.Second, ev: regEvent{kind: regWake, judged: true}, do: doRegister, status: regRegistered, wait: -1},
 		{after: 8 * time.Second, ev: regEvent{kind: regTimeout}, do: doWait, status: regBackoff, wait: 0, closes: true},
 	}},
 	"a 403 to a refresh keeps the flow of the calls": {lines: []line{
@@ -212,7 +213,7 @@ var scripts = map[string]script{
 	}},
 	"the outer address is registered once more": {lines: []line{
 		{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doRegister, status: regRegistered, wait: -1},
-		{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doWait, status: regRegistered, wait: 3060 * time.Second},
+		{ev: answer(200, func(e *regEvent) { e.answer.moved = true }), do: doWait, status: regRegistered, wait: 510 * time.Second},
 	}},
 	"stop un-registers": {lines: []line{
 		{ev: answer(200), do: doWait, status: regRegistered, wait: -1},
@@ -240,7 +241,7 @@ var scripts = map[string]script{
 		{ev: regEvent{kind: regResume}, do: doDial, status: regRegistering, wait: -1}, begin[1], ok,
 	}},
 	"resume without a release changes nothing": {lines: []line{
-		ok, {after: time.Minute, ev: regEvent{kind: regResume}, do: doWait, status: regRegistered, wait: 3000 * time.Second},
+		ok, {after: time.Minute, ev: regEvent{kind: regResume}, do: doWait, status: regRegistered, wait: 450 * time.Second},
 	}},
 	"stop without a binding": {lines: []line{{ev: regEvent{kind: regStop}, do: doEnd, status: regUnregistered, wait: -1, closes: true}}},
 	"stop, and nobody answers": {lines: []line{

@@ -1,12 +1,15 @@
 package stream
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/earshot/earshot/internal/secret"
 )
 
 // What a consumer is started for.
@@ -26,26 +29,51 @@ const (
 const (
 	FormatS16LE = "s16le"
 	FormatMulaw = "mulaw"
-	FormatWAV   = "wav" // listeners only: a header for pipes, then s16le
+	FormatAlaw  = "alaw"
+	FormatF32LE = "f32le" // -1 to 1, little-endian
+	FormatWAV   = "wav"   // listeners only: a header for pipes, then s16le
 )
 
-// TypeExec is a program that reads audio from its standard input.
-const TypeExec = "exec"
+// Types of consumers.
+const (
+	TypeExec      = "exec"      // a program that reads audio from its standard input
+	TypeUnix      = "unix"      // a unix socket that we connect to
+	TypeTCP       = "tcp"       // a TCP port that we connect to, with TLS or without
+	TypeFIFO      = "fifo"      // a named pipe
+	TypeWebSocket = "websocket" // a WebSocket that we connect to: audio in binary messages, texts of the user's around it
+	TypeTwilio    = "twilio"    // a WebSocket that speaks Twilio Media Streams
+)
 
 // defaultMaxRestarts is how often in a row a program is started again.
 const defaultMaxRestarts = 5
 
 // Consumer is one configured consumer.
 type Consumer struct {
-	// Type is TypeExec, the default.
+	// Type is TypeExec, the default, or another of the types.
 	Type string
-	// Name names it in logs and events; default: the base name of the program.
+	// Name names it in logs and events; default: the base name of the program, or the host or address.
 	Name string
 	// Command is the program and its arguments; no shell is between.
 	Command []string
+	// Address is host:port of TypeTCP, or the path of TypeUnix and TypeFIFO, which may hold {call}, {track} and others.
+	Address string
+	// URL is that of TypeWebSocket and TypeTwilio: ws or wss.
+	URL string
+	// Preset fills what is empty of a WebSocket: deepgram, assemblyai, vosk, whisperlive or jambonz.
+	Preset string
+	// TLS puts TLS on TypeTCP. CAFile has the authorities to trust instead of the system's, there and with wss.
+	TLS    bool
+	CAFile string
+	// Headers are lines such as "Authorization: Bearer {secret}". Secret fills {secret} in them and in URL, and is never shown.
+	Headers     []string
+	Secret      secret.Text
+	Subprotocol string
+	// First and Last are texts before and after the audio, KeepAlive one that is sent when nothing was for KeepAliveEvery.
+	First, Last, KeepAlive string
+	KeepAliveEvery         time.Duration
 	// Per is PerTrack, the default, or PerCall.
 	Per string
-	// Format is FormatS16LE, the default, or FormatMulaw.
+	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.
 	Format string
 	// Rate is 8000 Hz, the default, or 16000 Hz.
 	Rate int
@@ -57,16 +85,23 @@ type Consumer struct {
 	MaxRestarts int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
-	// Message is how much audio the program is given at a time, if it keeps up: 20 ms to 200 ms, default 100 ms, at most Buffer.
+	// Message is how much audio the consumer is given at a time, if it keeps up: 20 ms to 200 ms, default 100 ms, at most Buffer.
 	Message time.Duration
+
+	// Set by check.
+	dial  dialer // nil: a program
+	roots *x509.CertPool
 }
+
+// Check tells all that is wrong with the consumer: an error for each, which begins with the key and a colon.
+func (c Consumer) Check() error { return c.check() }
 
 // check completes the consumer, and tells all that is wrong with it.
 func (c *Consumer) check() error {
-	var errs []error
+	errs := []error{c.preset()}
 	c.Type = or(c.Type, TypeExec)
-	if c.Type != TypeExec {
-		errs = append(errs, fmt.Errorf("type: got %q, want %s", c.Type, TypeExec))
+	if c.Type == TypeTwilio {
+		c.Format = or(c.Format, FormatMulaw)
 	}
 	c.Per = or(c.Per, PerTrack)
 	if c.Per != PerTrack && c.Per != PerCall {
@@ -81,8 +116,8 @@ func (c *Consumer) check() error {
 	if c.MaxRestarts == 0 {
 		c.MaxRestarts = defaultMaxRestarts
 	}
-	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw), checkBuffer(&c.Buffer))
-	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkCommand())
+	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer))
+	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay())
 	for k, v := range c.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {
 			errs = append(errs, fmt.Errorf("env: %q: want a name without =, other than CALL_..., and no NUL", k))

@@ -1,11 +1,11 @@
-// Package stream brings a call's audio to live consumers: programs that read PCM from their standard input, and listeners
-// over the control socket.
+// Package stream brings a call's audio to live consumers: programs that read PCM from their standard input, sockets, WebSockets of several
+// dialects, and listeners over the control socket.
 //
 // It does not record, and it is never in the recording's way: a [Hub] gives each call one [media.Sink] that copies samples
 // into a bounded ring per consumer; from there on a consumer may hang, crawl or die.
 //
 // Data goes media.Batch -> lane (a gap-free run of samples in call time: one track, the mix, or stereo) -> ring (bounded in
-// time, oldest audio lost first) -> rate and format -> program or listener.
+// time, oldest audio lost first) -> rate and format -> program, connection or listener.
 //
 // # Usage
 //
@@ -18,6 +18,7 @@
 // What a consumer reads has no holes: lost, gap and masked frames are silence of the same length, so sample n of a stream
 // is sample n of the call (a [Hub]'s stream of a call begins with the recording's first sample, its stream of a track with
 // the track's Pos 0, a [Listener] with the moment it came). A frame that comes late is not put in; the recording has it.
+// A mask that reaches back silences what a ring still holds; what its reader has is told by the event revoked, with its range.
 // Nothing waits for the alignment of the tracks, which is known 500 ms after a track's first packet: until a track is placed,
 // the mix uses the arrival of its first packet, and moves it when the offset is known. When one side falls silent on the wire
 // (hold, a stalled network) and another goes on, the stream waits for it ([Config].Wait, 100 ms), then goes on with silence in
@@ -29,16 +30,16 @@
 //
 // A sink belongs to the shard that calls it; it copies and returns. A consumer's goroutine is woken when a message is there ([Consumer].Message,
 // [ListenConfig].Message), and a sink's batches may wait as long: that is most of what a live consumer costs. [Hub.Run] starts and awaits a goroutine per program and
-// its helpers. A [Listener] starts none: who calls [Listener.WriteTo] lends it his.
+// its helpers, and one per connection with two or three for what comes back. A [Listener] starts none: who calls [Listener.WriteTo] lends it his.
 //
 // # Limits
 //
 // A ring holds 5 s unless configured; two sides of a mix may lie at most 2 s apart. What stands in
-// the kernel's pipe (64 KiB) besides the ring is lost uncounted when a program dies. At most 256 programs wait to be started.
+// the kernel's pipe or socket (64 KiB each way) besides the ring is lost uncounted when a consumer dies. At most 256 programs wait to be started.
 //
 // # Standards
 //
-// G.711 (ITU-T) for mulaw; the WAV header of [FormatWAV] has sizes of 0xFFFFFFFF, as readers of pipes expect it.
+// WebSocket (RFC 6455); Twilio Media Streams, WebSocket messages; G.711 (ITU-T) for mulaw and alaw; the WAV header of [FormatWAV] has sizes of 0xFFFFFFFF, as readers of pipes expect it.
 //
 // # Testing
 //

@@ -10,6 +10,8 @@ type output interface {
 	room(n int) (first, second []int16)
 	done()
 	silence(samples int64)
+	// withdraw silences what of a range nobody has read yet, and gives what was read.
+	withdraw(from, to int64) (had stretch)
 }
 
 // emit sends out what lies before to. Silence that no side breaks goes out as one, however long.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/earshot/earshot/media"
 	"github.com/zaf/g711"
@@ -22,6 +23,7 @@ type encoder struct {
 	doubled  []int16
 	channels int
 	rate     int
+	began    bool
 }
 
 func newEncoder(format string, rate, channels int) *encoder {
@@ -74,10 +76,19 @@ func (e *encoder) header(out []byte) []byte {
 	return binary.LittleEndian.AppendUint32(out, sizeUnknown)
 }
 
+// held is how many samples of those that were given before come with the next: the upsampler looks ahead.
+func (e *encoder) held() int64 {
+	if e.up == nil || !e.began {
+		return 0
+	}
+	return int64(upsampleAhead)
+}
+
 // encode gives the bytes of interleaved samples; last also those that were held back. They lie in out, from its beginning on, or
 // are the samples themselves.
 func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
 	out = out[:0]
+	e.began = true
 	if e.up != nil {
 		e.doubled = e.up.next(e.doubled[:0], pcm)
 		if last {
@@ -85,9 +96,20 @@ func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
 		}
 		pcm = e.doubled
 	}
-	if e.format == FormatMulaw {
+	switch e.format {
+	case FormatMulaw:
 		for _, s := range pcm {
 			out = append(out, g711.EncodeUlawFrame(s))
+		}
+		return out
+	case FormatAlaw:
+		for _, s := range pcm {
+			out = append(out, g711.EncodeAlawFrame(s))
+		}
+		return out
+	case FormatF32LE:
+		for _, s := range pcm {
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(s)/(1<<15)))
 		}
 		return out
 	}

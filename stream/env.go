@@ -49,18 +49,26 @@ type trackFacts struct {
 	SRTP  bool       `json:"srtp"`
 }
 
-// environ makes a program's environment. track is nil for one per call.
-func environ(c *Consumer, info call.Info, track *media.TrackState, channels int) []string {
+// factsFor says what an outlet gives out. track is nil for one per call.
+func factsFor(c *Consumer, info call.Info, track *media.TrackState, channels int) facts {
 	f := facts{Call: factsOf(info), Format: c.Format, Rate: c.Rate, Channels: []string{call.RoleMix.String()}}
-	if channels == 2 {
-		f.Channels = []string{call.RoleCustomer.String(), call.RoleAgent.String()}
-	}
-	vars := map[string]string{"CALL_TRACK": "", "CALL_PARTY": "", "CALL_ROLE": strings.Join(f.Channels, ",")}
-	if track != nil {
+	switch {
+	case track != nil:
 		f.Track = &trackFacts{
 			ID: uint32(track.ID), Leg: track.Leg, Line: track.Line, Party: track.Party, Codec: track.Law.String(), SRTP: track.SRTP,
 		}
 		f.Channels = []string{track.Party.Role.String()}
+	case channels == 2:
+		f.Channels = []string{call.RoleCustomer.String(), call.RoleAgent.String()}
+	}
+	return f
+}
+
+// environ makes a program's environment. track is nil for one per call.
+func environ(c *Consumer, info call.Info, track *media.TrackState, channels int) []string {
+	f := factsFor(c, info, track, channels)
+	vars := map[string]string{"CALL_TRACK": "", "CALL_PARTY": "", "CALL_ROLE": strings.Join(f.Channels, ",")}
+	if track != nil {
 		vars["CALL_TRACK"] = strconv.FormatUint(uint64(track.ID), 10)
 		vars["CALL_PARTY"] = track.Party.ID
 		vars["CALL_ROLE"] = track.Party.Role.String()

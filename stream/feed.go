@@ -20,12 +20,13 @@ type feed struct {
 	known []bool
 }
 
-// outlet is a lane with the program at its end.
+// outlet is a lane with the ring at its end, and who takes what is in it.
 type outlet struct {
-	lane    *lane
-	program *program
-	track   media.TrackID
-	// begun: the lane had a frame, so there is something to start a program for.
+	lane  *lane
+	ring  *ring
+	taker taker
+	track media.TrackID
+	// begun: the lane had a frame, so there is something to take.
 	begun  bool
 	queued bool
 	// told is how much of lane.late is in the hub's count.
@@ -53,11 +54,15 @@ func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
 // open makes an outlet; track is nil for one per call.
 func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outlet {
 	r := newRing(c.Buffer, c.Message, cfg.channels, &f.hub.count.dropped)
-	p := &program{
-		hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels,
-		env: environ(c, f.info, track, cfg.channels),
+	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
+	cfg.revoked = end.tellRevoked
+	o := &outlet{lane: newLane(cfg, r), ring: r, track: cfg.track}
+	if c.dial == nil {
+		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
+	} else {
+		o.taker = newLink(end, f.info, track)
 	}
-	return &outlet{lane: newLane(cfg, r), program: p, track: cfg.track}
+	return o
 }
 
 // Write implements media.Sink.
@@ -89,7 +94,7 @@ func (f *feed) Pace() time.Duration {
 	return paceOf(least)
 }
 
-// pass gives a batch to an outlet, and sees to it that its program is started.
+// pass gives a batch to an outlet, and sees to it that who takes it is started.
 //
 //earshot:hot
 func (f *feed) pass(o *outlet, b *media.Batch) {
@@ -100,13 +105,13 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 	}
 	if !o.queued && o.begins(b) {
 		select {
-		case f.hub.starts <- o.program:
+		case f.hub.starts <- o.taker:
 			o.queued = true
 		default: // too many wait; the ring keeps the newest, the next batch tries again
 			f.hub.count.refused.Add(1)
 		}
 	}
-	o.program.ring.signal()
+	o.ring.signal()
 }
 
 // begins tells whether there is something to hear: a call without media starts no program.
@@ -144,7 +149,7 @@ func (f *feed) meet(b *media.Batch) {
 // close ends an outlet: its program gets what is left, then the end of its input.
 func (f *feed) close(o *outlet) {
 	o.lane.finish()
-	o.program.ring.end()
+	o.ring.end()
 }
 
 // End implements media.Sink.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxWaiting bounds the programs that wait to be started.
+	// maxWaiting bounds the consumers that wait to be started.
 	maxWaiting = 256
 	// tellEvery is how often a call's record is told what a slow consumer lost.
 	tellEvery = time.Second
@@ -36,7 +36,7 @@ type Hub struct {
 	cfg    Config // without Consumers
 	log    *slog.Logger
 	pace   pace
-	starts chan *program
+	starts chan taker
 	closed atomic.Bool
 	// consumers are those of calls to come.
 	consumers atomic.Pointer[[]Consumer]
@@ -45,18 +45,19 @@ type Hub struct {
 
 	// mu guards running.
 	mu      sync.Mutex
-	running map[*program]struct{}
+	running map[taker]struct{}
 }
 
 // counters are Totals, counted.
 type counters struct {
-	dropped, late, running, started, restarts, givenUp, refused atomic.Int64
+	dropped, late, revoked, running, started, restarts, givenUp, refused atomic.Int64
 }
 
 // Totals counts since start, for metrics.
 type Totals struct {
 	DroppedSamples int64 // lost because a consumer was too slow, or dead
 	LateSamples    int64 // came after their place in a live stream was gone
+	RevokedSamples int64 // a mask took back what a consumer had
 	Running        int64 // programs that run
 	Started        int64 // programs that were started, restarts included
 	Restarts       int64
@@ -66,8 +67,8 @@ type Totals struct {
 
 // Options of one call's streams.
 type Options struct {
-	// Notify takes events for the call's record: stream_started, stream_dropped, stream_ended. It must not block; it is
-	// called from goroutines of Run. Nil discards.
+	// Notify takes events for the call's record: stream_started, stream_dropped, revoked, stream_ended. It must not block; it is
+	// called from goroutines of Run and, with revoked, by the sink's caller. Nil discards.
 	Notify func(call.Event)
 }
 
@@ -82,7 +83,7 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan *program, maxWaiting), running: map[*program]struct{}{},
+		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{},
 	}
 	h.consumers.Store(&consumers)
 	return h, nil
@@ -137,7 +138,7 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // keep has or has not p among those that are told what they lost.
-func (h *Hub) keep(p *program, runs bool) {
+func (h *Hub) keep(p taker, runs bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if runs {
@@ -150,7 +151,7 @@ func (h *Hub) keep(p *program, runs bool) {
 // tell puts what slow consumers lost into their calls' records.
 func (h *Hub) tell() {
 	h.mu.Lock()
-	all := make([]*program, 0, len(h.running))
+	all := make([]taker, 0, len(h.running))
 	for p := range h.running {
 		all = append(all, p)
 	}
@@ -176,7 +177,7 @@ func (h *Hub) Open(info call.Info, o Options) media.Sink {
 func (h *Hub) Totals() Totals {
 	c := &h.count
 	return Totals{
-		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), Running: c.running.Load(), Started: c.started.Load(),
+		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
 	}
 }

@@ -15,19 +15,19 @@ import (
 
 func TestWrongConfigurationIsToldAtOnce(t *testing.T) {
 	for want, c := range map[string]stream.Consumer{
-		`stream[0]: command: got none`:                       {},
-		`"no-such-program": executable file not found`:       {Command: []string{"no-such-program"}},
-		`type: got "websocket", want exec`:                   {Command: []string{"cat"}, Type: "websocket"},
-		`per: got "leg", want track or call`:                 {Command: []string{"cat"}, Per: "leg"},
-		`format: got "wav", want one of [s16le mulaw]`:       {Command: []string{"cat"}, Format: "wav"},
-		`rate: got 44100, want 8000 or 16000`:                {Command: []string{"cat"}, Rate: 44100},
-		`restart: got "maybe", want never`:                   {Command: []string{"cat"}, Restart: "maybe"},
-		`buffer: got 1h0m0s, want 100ms to 1m0s`:             {Command: []string{"cat"}, Buffer: time.Hour},
-		`message: got 10ms, want 20ms to 200ms`:              {Command: []string{"cat"}, Message: 10 * time.Millisecond},
-		`message: got 1s, want 20ms to 200ms`:                {Command: []string{"cat"}, Message: time.Second},
-		`message: got 120ms, want at most the buffer, which`: {Command: []string{"cat"}, Message: 120 * time.Millisecond, Buffer: 110 * time.Millisecond},
-		`env: "CALL_ID": want a name without =, other than`:  {Command: []string{"cat"}, Env: map[string]string{"CALL_ID": "1"}},
-		`command: "a\x00b": want no NUL`:                     {Command: []string{"cat", "a\x00b"}},
+		`stream[0]: command: got none`:                            {},
+		`"no-such-program": executable file not found`:            {Command: []string{"no-such-program"}},
+		`type: got "pigeon", want exec, unix, tcp`:                {Command: []string{"cat"}, Type: "pigeon"},
+		`per: got "leg", want track or call`:                      {Command: []string{"cat"}, Per: "leg"},
+		`format: got "wav", want one of [s16le mulaw alaw f32le]`: {Command: []string{"cat"}, Format: "wav"},
+		`rate: got 44100, want 8000 or 16000`:                     {Command: []string{"cat"}, Rate: 44100},
+		`restart: got "maybe", want never`:                        {Command: []string{"cat"}, Restart: "maybe"},
+		`buffer: got 1h0m0s, want 100ms to 1m0s`:                  {Command: []string{"cat"}, Buffer: time.Hour},
+		`message: got 10ms, want 20ms to 200ms`:                   {Command: []string{"cat"}, Message: 10 * time.Millisecond},
+		`message: got 1s, want 20ms to 200ms`:                     {Command: []string{"cat"}, Message: time.Second},
+		`message: got 120ms, want at most the buffer, which`:      {Command: []string{"cat"}, Message: 120 * time.Millisecond, Buffer: 110 * time.Millisecond},
+		`env: "CALL_ID": want a name without =, other than`:       {Command: []string{"cat"}, Env: map[string]string{"CALL_ID": "1"}},
+		`command: "a\x00b": want no NUL`:                          {Command: []string{"cat", "a\x00b"}},
 	} {
 		if _, err := stream.New(stream.Config{Consumers: []stream.Consumer{c}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New(%+v): got %v, want ...%s...", c, err, want)

@@ -45,6 +45,8 @@ type laneConfig struct {
 	wait time.Duration
 	// fromNow begins with the batch that comes first, not with the call.
 	fromNow bool
+	// revoked is told what a mask took back of what the reader has, in call time; nil: nobody is. The shard calls it.
+	revoked func(from, samples int64)
 }
 
 // lane assembles batches to a gap-free run of samples. It is pure: batches in, samples out; one goroutine uses it.
@@ -63,6 +65,8 @@ type lane struct {
 	sources []source  // by TrackID-1; with cfg.track only that one
 	few     [2]source // where sources begins: most calls have no more
 	spare   [media.ConcealSamples]int16
+	// revoked is what the batch takes back; empty between batches.
+	revoked revoked
 }
 
 // source is one track in a lane. Positions are in call time.
@@ -74,6 +78,8 @@ type source struct {
 	sides  uint8
 	// offset is where the track's Pos 0 lies.
 	offset int64
+	// was is where it lay for what is before moved, on the track; moved 0: it was never moved.
+	was, moved int64
 	// end is the position after the last sample given, or assumed.
 	end int64
 	// at is the sweep that brought the last frame.
@@ -131,6 +137,9 @@ func (l *lane) write(b *media.Batch) {
 	}
 	l.emit(l.frontier(b.Now))
 	l.clearUp(desk)
+	if len(l.revoked.ranges) > 0 {
+		l.takeBack()
+	}
 }
 
 // finish sends out all that is left.
@@ -173,7 +182,8 @@ func (l *lane) look(b *media.Batch) {
 		}
 		s.ended = t.Ended
 		if l.cfg.track == 0 && t.Placed && !s.placed {
-			s.placed, s.offset = true, t.Offset
+			s.placed = true
+			s.move(t.Offset)
 		}
 	}
 }
@@ -238,8 +248,8 @@ func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 	default:
 		s.forget() // what comes next has nothing to do with it, and a mask must not be heard in it
 	}
-	if f.Kind == media.KindMasked && from < s.end {
-		l.mask(s, from, min(end, s.end))
+	if f.Kind == media.KindMasked && (from < s.end || f.Pos < s.moved) {
+		l.mask(s, f.Pos, f.Samples)
 	}
 	if end >= s.end {
 		s.end, s.at = end, now
@@ -266,6 +276,7 @@ func (l *lane) catchUp(s *source, from, end int64, now time.Duration) int64 {
 	case s.lateSince == 0:
 		s.lateSince = now
 	case now-s.lateSince > patience:
+		s.was, s.moved = s.offset, from-s.offset
 		s.offset += l.base - from
 		s.lateSince = 0
 		return l.base
@@ -307,14 +318,6 @@ func (l *lane) add(s *source, from int64, pcm []int16) {
 		s.buf = append(s.buf, make([]int16, hole)...)
 	}
 	s.buf = append(s.buf, pcm...)
-}
-
-// mask silences what a source gave before and the lane still holds. For what is gone already the valve has events.
-func (l *lane) mask(s *source, from, end int64) {
-	from, end = max(from-l.base, 0), min(end-l.base, int64(len(s.buf)))
-	if from < end {
-		clear(s.buf[from:end])
-	}
 }
 
 // frontier is how far time has gone: up to the end of the side that is behind, unless that one has kept us waiting.

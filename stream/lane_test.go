@@ -35,6 +35,9 @@ func (c *collect) room(n int) (first, second []int16) { // in two parts, as a ri
 	return c.pcm[at:cut], c.pcm[cut:]
 }
 func (c *collect) done() {}
+
+// withdraw: whoever reads here has read all.
+func (c *collect) withdraw(from, to int64) stretch { return stretch{from, to} }
 func (c *collect) silence(n int64) {
 	if n < 0 || n > 1<<22 {
 		c.t.Fatalf("silence(%d)", n)

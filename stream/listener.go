@@ -30,6 +30,9 @@ type ListenConfig struct {
 	Buffer time.Duration
 	// Message is how much audio goes out at a time, if the reader keeps up: 20 ms, the default, to 200 ms, at most Buffer.
 	Message time.Duration
+	// Revoked is told what a mask took back of what the reader has: from a position in call time on. The sink's caller calls it; it must not
+	// block. Nil: nobody is.
+	Revoked func(from, samples int64)
 	// Wait is how long the mix waits for a side that is behind another, as in Config.
 	Wait time.Duration
 }
@@ -68,7 +71,7 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 	if err := errors.Join(bad, form, long, checkMessage(&cfg.Message, listenMessage, cfg.Buffer), checkWait(&cfg.Wait)); err != nil {
 		return nil, err
 	}
-	lane.wait = waitFor(cfg.Wait, cfg.Message)
+	lane.wait, lane.revoked = waitFor(cfg.Wait, cfg.Message), cfg.Revoked
 	l := &Listener{cfg: cfg}
 	l.ring = newRing(cfg.Buffer, cfg.Message, 1, &l.dropped)
 	l.lane = newLane(lane, l.ring)
@@ -108,7 +111,7 @@ func (l *Listener) WriteTo(w io.Writer) (sum int64, err error) {
 	}
 	e := newEncoder(l.cfg.Format, l.cfg.Rate, 1)
 	if head := e.header(nil); len(head) == 0 || write(head) {
-		l.ring.relay(e, &l.closed, write)
+		l.ring.relay(e, &l.closed, func(_ int64, b []byte) bool { return write(b) })
 	}
 	if err != nil {
 		return sum, fmt.Errorf("listen: %w", err)

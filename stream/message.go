@@ -57,14 +57,15 @@ var scratches = sync.Pool{New: func() any {
 	return &scratch{out: make([]byte, 0, 2*2*2*(chunkSamples+upsampleAhead))} // 16 bit, stereo, at twice the rate
 }}
 
-// relay gives what comes into the ring to write, message by message, until the ring has ended (and its last bytes are written), write
+// relay gives what comes into the ring to write, message by message, with its position in call time, until the ring has ended (and its last bytes are written), write
 // says no, or quit is set and the ring stirred. It tells whether the ring has ended.
-func (r *ring) relay(e *encoder, quit *atomic.Bool, write func([]byte) bool) bool {
+func (r *ring) relay(e *encoder, quit *atomic.Bool, write func(pos int64, b []byte) bool) bool {
 	for r.await(quit) {
 		s := scratches.Get().(*scratch)
-		n := r.read(s.pcm[:chunkSamples*r.channels])
+		pos, n := r.read(s.pcm[:chunkSamples*r.channels])
+		pos -= e.held()
 		out := e.encode(s.out, s.pcm[:n], n == 0)
-		well := len(out) == 0 || write(out)
+		well := len(out) == 0 || write(pos, out)
 		scratches.Put(s)
 		if !well || n == 0 {
 			return well

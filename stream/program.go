@@ -11,7 +11,6 @@ import (
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/attr"
-	"github.com/earshot/earshot/media"
 )
 
 // Why a program's stream ended; the reason of stream_ended.
@@ -25,15 +24,8 @@ const (
 
 // program is one consumer of one call or track: a ring, and the process that reads it, started again as configured.
 type program struct {
-	// Set by feed, then constant.
-	hub      *Hub
-	consumer *Consumer
-	ring     *ring
-	notify   func(call.Event)
-	call     string
-	track    media.TrackID
-	channels int
-	env      []string
+	outlook
+	env []string // set by feed, then constant
 }
 
 // outcome is how one process ended.
@@ -69,20 +61,6 @@ func (p *program) run(ctx context.Context) {
 			return
 		}
 		p.hub.count.restarts.Add(1)
-	}
-}
-
-// rest waits before a restart; false: the call ended meanwhile.
-func (p *program) rest(wait time.Duration) bool {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-p.ring.ended:
-		p.ring.abandon()
-		p.tellLost()
-		return false
 	}
 }
 
@@ -185,22 +163,12 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
-	ended := p.ring.relay(e, quit, func(b []byte) bool {
+	ended := p.ring.relay(e, quit, func(_ int64, b []byte) bool {
 		_, err := audio.Write(b)
 		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
 	})
 	if ended {
 		_ = audio.Close()
-	}
-}
-
-// ringEnded tells whether the call is over.
-func (p *program) ringEnded() bool {
-	select {
-	case <-p.ring.ended:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -228,21 +196,4 @@ func (p *program) leave(o outcome, wait time.Duration) {
 	default:
 		log.Warn("stream program failed", attr.Reason(o.reason), attr.Err(o.err), "stderr", o.stderr, "restart_in", wait)
 	}
-}
-
-// tellLost puts what the consumer lost since the last time into the call's record.
-func (p *program) tellLost() {
-	d := p.ring.takeLost()
-	if d.samples == 0 {
-		return
-	}
-	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
-		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,
-	})
-}
-
-func (p *program) event(t call.Type, facts map[string]any) { p.eventAt(t, 0, facts) }
-
-func (p *program) eventAt(t call.Type, pos int64, facts map[string]any) {
-	p.notify(call.Event{Time: time.Now(), Type: t, Call: p.call, Track: uint32(p.track), Pos: pos, Facts: facts})
 }

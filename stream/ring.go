@@ -37,10 +37,12 @@ type ring struct {
 	head int     // index in groups of the oldest
 	n    int     // groups held
 	// pos is the position in call time of the oldest group held, or of the next one to come.
-	pos  int64
-	over bool // end was called
-	off  bool // nobody reads any more: writes are taken and forgotten
-	lost drops
+	pos int64
+	// first is the position of the first group ever, given that behind the newest one that was read.
+	first, given int64
+	over         bool // end was called
+	off          bool // nobody reads any more: writes are taken and forgotten
+	lost         drops
 }
 
 // drops is a run of samples that a consumer lost: from is the first since it was last taken.
@@ -65,7 +67,7 @@ func (r *ring) groups() int { return len(r.buf) / r.channels }
 func (r *ring) begin(pos int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pos = pos
+	r.pos, r.first, r.given = pos, pos, pos
 }
 
 // room makes room for n groups, at most all of them, and gives where they go: in one part or two, none if nobody reads any more. It holds
@@ -217,13 +219,21 @@ func (r *ring) ready() bool {
 	return r.n >= r.message || r.over || r.off
 }
 
-// read moves the oldest samples to dst and gives how many values that were: 0 after await means that nothing more comes.
-func (r *ring) read(dst []int16) int {
+// empty tells whether nothing is held.
+func (r *ring) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n == 0
+}
+
+// read moves the oldest samples to dst and gives their position and how many values that were: 0 after await means that nothing more comes.
+func (r *ring) read(dst []int16) (pos int64, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	groups := min(len(dst)/r.channels, r.n)
 	at, want := r.head*r.channels, groups*r.channels
-	n := copy(dst[:want], r.buf[at:])
+	pos = r.pos
+	n = copy(dst[:want], r.buf[at:])
 	n += copy(dst[n:want], r.buf)
 	r.head += groups
 	if r.head >= r.groups() {
@@ -233,7 +243,10 @@ func (r *ring) read(dst []int16) int {
 		r.head = 0 // a reader that keeps up needs the first few cache lines of the ring, over and over
 	}
 	r.pos += int64(groups)
-	return n
+	if groups > 0 {
+		r.given = r.pos
+	}
+	return pos, n
 }
 
 // takeLost gives what was lost since it was last asked, and in all.

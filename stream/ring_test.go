@@ -49,7 +49,7 @@ func TestRingKeepsTheNewestAndCountsTheOldest(t *testing.T) {
 				put(r, part)
 				all = append(all, part...)
 			case 3:
-				n := r.read(buf[:rnd.IntN(400)*channels])
+				_, n := r.read(buf[:rnd.IntN(400)*channels])
 				for i, v := range buf[:n] {
 					if want := all[next*int64(channels)+int64(i)]; v != want {
 						t.Fatalf("seed %d: position %d: got %d, want %d", seed, next, v, want)
@@ -73,7 +73,7 @@ func TestRingKeepsTheNewestAndCountsTheOldest(t *testing.T) {
 		r.end()
 		r.end()
 		for {
-			n := r.read(buf)
+			_, n := r.read(buf)
 			next += int64(n / channels)
 			if n == 0 {
 				break
@@ -114,7 +114,7 @@ func TestRingWakesItsReaderForAMessageOrItsEnd(t *testing.T) {
 		var quit atomic.Bool
 		r := newRing(time.Second, 100*sampleTime, 1, &sum)
 		var got []int
-		read := func(b []byte) bool {
+		read := func(_ int64, b []byte) bool {
 			got = append(got, len(b)/2)
 			return true
 		}
@@ -169,7 +169,7 @@ func TestAReaderThatKeepsUpWalksInTheSamePartOfTheRing(t *testing.T) {
 			t.Fatal("the second message lies elsewhere than right behind the first")
 		}
 		r.done()
-		if n := r.read(buf); n != 320 {
+		if _, n := r.read(buf); n != 320 {
 			t.Fatalf("read %d, want 320", n)
 		}
 	}

@@ -105,18 +105,37 @@ func (c *checkup) refused(l *checkedLogin, mark, what, do string, err error) {
 		mark = MarkWarn
 		do = ""
 	}
+	if unanswered(err) {
+		do = cureServer // no permission helps
+	}
 	if h := hintFor(err); h != "" {
 		do = h
 	}
 	c.add(l, mark, what, do, "%s", err)
 }
 
+const cureServer = "see ringcentral.server, the name service, and whether a firewall or proxy lets HTTPS out"
+
+// unanswered tells whether an error is that RingCentral did not answer, or is unwell, and not that it says no.
+func unanswered(err error) bool {
+	if _, busy := errors.AsType[*busyError](err); busy || err == nil {
+		return false
+	}
+	e, said := errors.AsType[*APIError](err)
+	return !said || e.Status >= 500
+}
+
 // login looks at the server, the login, and whose it is.
 func (c *checkup) login(ctx context.Context, l *checkedLogin) {
 	server := l.account.cfg.Server
 	scopes, err := l.account.Scopes(ctx)
-	if e, ok := errors.AsType[*APIError](err); err != nil && (!ok || e.Status >= 500) {
-		c.refused(l, MarkFail, "server", "see ringcentral.server, the name service, and whether a firewall or proxy lets HTTPS out", err)
+	var owner Person
+	var nameless error
+	if err == nil { // a daemon's scopes are those of its login, maybe of days ago: this asks
+		owner, nameless = l.account.Owner(ctx)
+	}
+	if down := errors.Join(err, nameless); unanswered(down) {
+		c.refused(l, MarkFail, "server", cureServer, down)
 		return
 	}
 	c.add(l, MarkOK, "server", "", "%s answers", server)
@@ -128,8 +147,8 @@ func (c *checkup) login(ctx context.Context, l *checkedLogin) {
 		return
 	}
 	l.good = true
-	if l.owner, err = l.account.Owner(ctx); err != nil {
-		c.refused(l, MarkFail, "login", "give the user the permission ReadExtensions", err)
+	if l.owner = owner; nameless != nil {
+		c.refused(l, MarkFail, "login", "give the user the permission ReadExtensions", nameless)
 		l.owner.ID = l.account.ownerID()
 		return
 	}

@@ -92,7 +92,7 @@ func (c *checkup) online(l *checkedLogin, d Device, registered bool) {
 	const foreign = "one program a device: RingCentral sends a call to the newest registration only. Stop the other one, or use another device"
 	if l.account.daemon == nil {
 		if online {
-			c.add(l, MarkWarn, "registration", foreign, "not tried: RingCentral shows device %s as Online, and no daemon of this configuration runs: another program is registered with it", d.ID)
+			c.add(l, MarkWarn, "registration", foreign, "not tried: RingCentral shows device %s as Online, and no daemon of this configuration runs: another program is registered with it, or an earshot that was killed was, some minutes ago", d.ID)
 		} else {
 			c.add(l, MarkOK, "registration", "", "not tried: device %s is %s, so free; `earshot run` registers it", d.ID, d.Status)
 		}

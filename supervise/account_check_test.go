@@ -1,10 +1,12 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -124,6 +126,46 @@ func TestADaemonsDeviceIsComparedWithItsRegistration(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// cable is a way to RingCentral that can be cut.
+type cable struct {
+	to  http.RoundTripper
+	cut atomic.Bool
+}
+
+func (c *cable) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.cut.Load() {
+		return nil, errors.New("connection refused")
+	}
+	return c.to.RoundTrip(r)
+}
+
+func TestAServerThatIsGoneIsToldOnceAndNoPermissionIsBlamed(t *testing.T) {
+	f := newFake(t)
+	line := &cable{to: f}
+	cfg := f.config()
+	cfg.HTTP = &http.Client{Transport: line}
+	s := mustNew(t, cfg)
+	defer s.Close() //nolint:errcheck // nothing was written
+	if findings, _ := Check(t.Context(), s.Accounts(), CheckOptions{}); len(found(findings, "server")) != 1 || found(findings, "server")[0].Mark != MarkOK {
+		t.Fatalf("before: %+v", findings)
+	}
+	line.cut.Store(true)
+	// Another daemon's look, not answers of the last seconds; the login, and with it the scopes, are still known.
+	accounts := s.Accounts()
+	for _, a := range accounts {
+		a.known = map[string]*answer{}
+	}
+	findings, _ := Check(t.Context(), accounts, CheckOptions{})
+	if len(findings) != 1 || findings[0].What != "server" || findings[0].Mark != MarkFail || !strings.Contains(findings[0].Do, "ringcentral.server") {
+		t.Errorf("got %+v, want one finding: the server", findings)
+	}
+	c := &checkup{}
+	c.refused(nil, MarkFail, "groups", "give the user a permission", errors.New("connection reset")) // when it goes in the middle
+	if strings.Contains(c.findings[0].Do, "permission") {
+		t.Errorf("a server that is gone: %q", c.findings[0].Do)
 	}
 }
 

@@ -186,12 +186,19 @@ func (l *login) good(now time.Time) bool {
 // forgotten one counts for a week. The sixth would push out another program.
 func (l *login) tidy(ctx context.Context) {
 	l.mu.Lock()
-	var token string
+	var token oldToken
 	if len(l.old) > 0 && time.Since(l.old[0].since) > 2*requestTimeout {
-		token, l.old = l.old[0].token, l.old[1:]
+		token, l.old = l.old[0], l.old[1:]
 	}
 	l.mu.Unlock()
-	l.revoke(ctx, token)
+	if token.token == "" {
+		return
+	}
+	if _, err := l.client.basic(ctx, opRevoke, revocation(token.token)); busy(err) || ctx.Err() != nil { // it may live: next time, or end, revokes it
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.old = append(l.old, token)
+	}
 }
 
 // end revokes the login, so that restarts don't eat the five logins either.
@@ -204,15 +211,13 @@ func (l *login) end(ctx context.Context) {
 	l.token, l.old = "", nil
 	l.mu.Unlock()
 	for _, t := range tokens {
-		l.revoke(ctx, t)
+		if t != "" {
+			_, _ = l.client.basicNow(ctx, opRevoke, revocation(t)) // where this fails, the token dies by itself
+		}
 	}
 }
 
-func (l *login) revoke(ctx context.Context, token string) {
-	if token != "" {
-		_, _ = l.client.basic(ctx, opRevoke, url.Values{"token": {token}}) // where this fails, the token dies by itself
-	}
-}
+func revocation(token string) url.Values { return url.Values{"token": {token}} }
 
 type tokenDoc struct {
 	AccessToken text `json:"access_token"`

@@ -136,12 +136,17 @@ func (c *client) do(ctx context.Context, r request, out any) error {
 
 // basic sends a form with the app's own credentials.
 func (c *client) basic(ctx context.Context, o op, form url.Values) ([]byte, error) {
+	if err := c.limits.wait(ctx, operations[o].group, shareAll, 0); err != nil {
+		return nil, fmt.Errorf("%s: %w", o, err)
+	}
+	return c.basicNow(ctx, o, form)
+}
+
+// basicNow is basic for the process's last requests, after which no budget matters.
+func (c *client) basicNow(ctx context.Context, o op, form url.Values) ([]byte, error) {
 	path, err := o.path(nil)
 	if err != nil {
 		return nil, err
-	}
-	if err := c.limits.wait(ctx, operations[o].group, shareAll, 0); err != nil {
-		return nil, fmt.Errorf("%s: %w", o, err)
 	}
 	r, _ := http.NewRequest(http.MethodGet, "http://x", nil) // only to have the header made
 	r.SetBasicAuth(c.id, c.secret.Reveal())

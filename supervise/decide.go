@@ -102,6 +102,9 @@ func (c *core) hookSaid(now time.Time, call string, a decision) {
 	if v := c.views[call]; v != nil {
 		v.hook = factOf(a.join)
 		v.masked = v.masked || a.masked
+		if a.consented {
+			v.consented, v.basis = true, a.basis
+		}
 	}
 	for _, s := range c.sorted() {
 		if s.verdict == verdictAsking && c.chain(s.id)[0] == call {

@@ -25,6 +25,9 @@ const (
 type decision struct {
 	join   bool
 	masked bool // joined, and the audio held back
+	// consented: it was asked for elsewhere, such as by an announcement, and given; basis says how.
+	consented bool
+	basis     string
 }
 
 // askHook gets the hook's decision; a failure gives the configured one.
@@ -56,7 +59,7 @@ func (s *Supervisor) askHook(ctx context.Context, h Hook, c HookCall) decision {
 	return a
 }
 
-// parseHook reads yes, no, masked, or {"join":true,"masked":true}. A masked that is neither true nor false counts as true: what
+// parseHook reads yes, no, masked, or {"join":true,"masked":true,"consent":true,"basis":"..."}. A masked that is neither true nor false counts as true: what
 // can't be read must not open the valve.
 func parseHook(b []byte) (decision, error) {
 	word := strings.ToLower(strings.TrimSpace(string(b)))
@@ -69,12 +72,14 @@ func parseHook(b []byte) (decision, error) {
 		return decision{join: true, masked: true}, nil
 	}
 	var d struct {
-		Join   *bool
-		Masked json.RawMessage
+		Join    *bool
+		Masked  json.RawMessage
+		Consent bool
+		Basis   string
 	}
 	if err := json.Unmarshal(b, &d); err == nil && d.Join != nil {
 		open := len(d.Masked) == 0 || string(d.Masked) == "null" || string(d.Masked) == "false"
-		return decision{join: *d.Join, masked: *d.Join && !open}, nil
+		return decision{join: *d.Join, masked: *d.Join && !open, consented: *d.Join && d.Consent, basis: clean(d.Basis)}, nil
 	}
 	return decision{}, fmt.Errorf("hook: answer: got %.40q, want yes, no, masked or {\"join\":true,\"masked\":true}", clean(string(b)))
 }

@@ -68,6 +68,7 @@ type core struct {
 	tombs        map[string]tomb
 	theirs       map[string]bool // sessions that another process hears
 	draining     bool
+	barred       string // why nothing new is asked for, at the newest tick
 	lastLook     time.Time
 	out          []action
 }
@@ -395,6 +396,10 @@ func (c *core) ask(now time.Time, s *session) {
 		return
 	}
 	if s.waits = c.mayFollow(now, s); !s.waits.IsZero() {
+		return
+	}
+	if c.barred != "" && !c.begun(s) {
+		c.bar(now, s)
 		return
 	}
 	c.wants(now, s, more)

@@ -71,7 +71,9 @@ func (s *Supervisor) loop(ctx context.Context, work, hookWork chan<- action) {
 		registered := s.registered()
 		now := time.Now()
 		budgets := s.budgets(now)
+		barred := s.barred()
 		s.mu.Lock()
+		s.core.barred = barred
 		s.core.afford(now, budgets)
 		next := s.core.tick(now, registered...)
 		actions := s.core.take()

@@ -70,6 +70,10 @@ type Config struct {
 	// Registered says whether the device is registered; while it is not, nothing is asked. Nil means always. It is
 	// called from Run's goroutine and must not block.
 	Registered func() bool
+	// Barred says why no call that was not heard before is to be asked for at the moment, such as a disk without room for its recording;
+	// empty: they are. Each such call fails once with the cause disk_full, and is joined when Barred says nothing any more. Nil means
+	// never. It is called from Run's goroutine and must not block.
+	Barred func() string
 	// Handler learns of changes; may be nil.
 	Handler Handler
 	// HTTP is the client to use; nil means one of our own. Redirects are never followed.

@@ -24,6 +24,8 @@ type view struct {
 	direction string       // of the call that began here; empty: not known
 	asked     bool         // the hook was asked; hook is its answer
 	hook      fact
+	consented bool   // the hook said so
+	basis     string // and on what ground
 	masked    bool   // the hook said so: for good, and for the sessions in which the call goes on
 	will      will   // what a user said of it by hand
 	guest     string // the party that came from another session, if it is from outside the account

@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/stream"
 )
 
@@ -36,15 +37,20 @@ func (noCall) Is(target error) bool { return target == console.ErrNoCall }
 // source feeds health checks and metrics from the endpoint.
 type source struct{ ep *endpoint.Endpoint }
 
+// diskLevels are the levels as numbers.
+var diskLevels = map[recorder.Level]int{recorder.LevelOK: 0, recorder.LevelWarn: 1, recorder.LevelRefuse: 2}
+
 func (s source) Snapshot() console.Snapshot {
 	st := s.ep.Status()
 	n := s.ep.Figures()
 	out := console.Snapshot{
 		SweepAge: n.SweepAge, Accounts: len(st.Devices), Calls: map[string]int64{}, CallsEnded: map[string]int64{},
 		SIP: st.SIP, SIPAnswers: st.Answers, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
-		MediaQuality:  st.Quality,
+		MediaQuality: st.Quality,
+		DiskLevel:    diskLevels[n.Disk.Level], DiskFault: n.Disk.Fault != "", UnwrittenSamples: n.Recorder.DiskSamples, LastSync: n.Recorder.LastSync,
 		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
+		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
 		SuperviseRequests: n.Requests, SuperviseWaiting: n.Waiting, LoggedIn: n.LoggedIn,
 	}
@@ -59,8 +65,14 @@ func (s source) Snapshot() console.Snapshot {
 	for _, s := range []endpoint.State{endpoint.StateJoining, endpoint.StateLive, endpoint.StateHeld} {
 		out.Calls[s.String()] = 0
 	}
+	for by := range n.Masks {
+		out.CallsMasked[by] = 0
+	}
 	for _, c := range st.Calls {
 		out.Calls[c.State]++
+		for _, m := range c.Masks {
+			out.CallsMasked[m.By]++
+		}
 	}
 	out.Calls["wanted"], out.Calls["excused"], out.Calls["released"] = 0, 0, 0
 	for _, c := range st.Waiting {

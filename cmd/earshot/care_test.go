@@ -33,8 +33,8 @@ func page(t *testing.T, name string) (commands []string, yaml string) {
 	return commands, yaml
 }
 
-// words splits a command line with double quotes.
-func words(line string) (out []string) {
+// commandWords splits a command line with double quotes.
+func commandWords(line string) (out []string) {
 	for i, part := range strings.Split(line, `"`) {
 		if i%2 == 1 {
 			out = append(out, part)
@@ -58,7 +58,7 @@ func TestTheExamplesOfThePageOnRetentionRun(t *testing.T) {
 	}
 	for _, c := range commands {
 		var o, e strings.Builder
-		if code := run(t.Context(), process{args: append([]string{"-c", file}, words(c)...), out: &o, err: &e}); code != exitDone {
+		if code := run(t.Context(), process{args: append([]string{"-c", file}, commandWords(c)...), out: &o, err: &e}); code != exitDone {
 			t.Fatalf("earshot %s: code %d, %s%s", c, code, &o, &e)
 		}
 		for in, want := range map[string]string{

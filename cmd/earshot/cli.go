@@ -31,6 +31,9 @@ type cli struct {
 	Listen   listenCmd   `cmd:"" help:"a live call's audio on standard output"`
 	Join     joinCmd     `cmd:"" name:"supervise" help:"join that agent's call now, step by step"`
 	Release  releaseCmd  `cmd:"" help:"give the supervisor's place of a call to a human"`
+	Mask     maskCmd     `cmd:"" help:"hold a live call's audio back: a card number is being said"`
+	Consent  consentCmd  `cmd:"" help:"say that a call may be recorded, or may not, where record.consent requires it"`
+	Unmask   unmaskCmd   `cmd:"" help:"let it out again"`
 	Reload   reloadCmd   `cmd:"" help:"have the running daemon read its configuration again; calls go on"`
 	Drain    drainCmd    `cmd:"" help:"have the running daemon take no new calls, and end with the last one"`
 	Calls    callsCmd    `cmd:"" help:"the calls that RingCentral shows"`

@@ -13,6 +13,20 @@ import (
 	"github.com/earshot/earshot/recorder"
 )
 
+// Run exports, and has the log know the file again.
+func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
+	if err := k.export(ctx, c, p); err != nil || k.Out == "" {
+		return err
+	}
+	folder, err := k.folder(c, p)
+	if err != nil {
+		return err
+	}
+	dir, name := home(folder)
+	c.exported(ctx, p, dir, name, k.Out)
+	return nil
+}
+
 // exported has the evidence log name the file that an export of a recording wrote: so an erasure knows it again, and can erase it too.
 func (c *cli) exported(ctx context.Context, p *process, dir, folder, file string) {
 	sum, err := fileHash(file)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -70,7 +71,10 @@ func tell(out io.Writer, dir string, m *recorder.Manifest) error {
 		say("agent", "%s (%s)", m.Call.Agent, m.Call.Mode)
 	}
 	if m.Audio != nil {
-		say("audio", "%s, %s, %d octets, SHA-256 %s", m.Audio.File, m.Audio.Format, m.Audio.Bytes, m.Audio.SHA256)
+		say("audio", "%s, %s, %d octets, SHA-256 %s", cmp.Or(m.Audio.File, "encrypted"), m.Audio.Format, m.Audio.Bytes, orDash(m.Audio.SHA256))
+	}
+	if e := m.Encryption; e != nil {
+		say("encrypted", "%s, %d segments, key %s, readable by %s", e.Scheme, len(e.Segments), e.Key, orDash(strings.Join(e.Recipients, ", ")))
 	}
 	if k := m.Retention; k != nil {
 		until := "for ever"

@@ -90,12 +90,12 @@ func TestRecordingsAreListedShownAndExported(t *testing.T) {
 		t.Errorf("show: got code %d, %q", code, out)
 	}
 	part := filepath.Base(list[2].Folder)
-	code, out, errs = recordings(t, "--dir", dir, "export", part)
+	code, out, errs = recordings(t, "--dir", dir, "export", "--tags", "none", part)
 	if code != exitDone || len(out) != 44+2*810 || out[:4] != "RIFF" {
 		t.Errorf("export: got code %d, %d octets, %q", code, len(out), errs)
 	}
 	file := filepath.Join(t.TempDir(), "out.wav")
-	if code, _, errs = recordings(t, "export", "--align", "--out", file, filepath.Join(dir, list[2].Folder)); code != exitDone {
+	if code, _, errs = recordings(t, "export", "--tags", "none", "--align", "--out", file, filepath.Join(dir, list[2].Folder)); code != exitDone {
 		t.Fatalf("export --align: got code %d, %q", code, errs)
 	}
 	b, err := os.ReadFile(file)
@@ -143,16 +143,16 @@ func TestExportAndVerifyAreNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	if len(lines) != 4 {
-		t.Fatalf("got %d leaves, want recording, export, exported, verify: %s", len(lines), b)
+	if len(lines) != 5 {
+		t.Fatalf("got %d leaves, want opened, recording, export, exported, verify: %s", len(lines), b)
 	}
 	for i, want := range []string{`"act":"export"`, `"act":"exported"`, `"act":"verify"`} {
-		if l := lines[i+1]; !strings.Contains(l, want) || !strings.Contains(l, `"who":"uid `) {
+		if l := lines[i+2]; !strings.Contains(l, want) || !strings.Contains(l, `"who":"uid `) {
 			t.Errorf("leaf %d: got %s, want %s", i+1, l, want)
 		}
 	}
-	if !strings.Contains(lines[1], "complaint 7; to /") || !strings.Contains(lines[1], `"folder":"2026/11/23/`) {
-		t.Errorf("the export: got %s", lines[1])
+	if !strings.Contains(lines[2], "complaint 7; to /") || !strings.Contains(lines[2], `"folder":"2026/11/23/`) {
+		t.Errorf("the export: got %s", lines[2])
 	}
 	// A copy without the private key, as an expert has it: nothing can be noted, and nobody is bothered with that.
 	if err := os.Remove(filepath.Join(dir, "evidence", "key.pem")); err != nil {

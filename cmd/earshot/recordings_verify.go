@@ -17,6 +17,7 @@ import (
 type verifyCmd struct {
 	Key        []string `placeholder:"FILE|KEY" help:"the public key that was kept, then those of before a rotation; default those beside the recordings, which prove less"`
 	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
+	Identity   string   `placeholder:"FILE" help:"age identities: encrypted audio is decrypted and compared too"`
 	JSON       bool     `help:"as JSON"`
 	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
 }
@@ -84,6 +85,9 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 			cfg.Older = append(cfg.Older, key)
 		}
 	}
+	if cfg.Identities, err = identities(k.Identity); err != nil {
+		return cfg, err
+	}
 	for _, f := range k.Checkpoint {
 		b, err := os.ReadFile(f)
 		if err == nil && len(b) > maxCheckpointFile {
@@ -130,6 +134,9 @@ func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyCon
 		fmt.Fprintf(p.out, "being erased: %d; the daemon finishes it, at the latest when it starts\n", v.Erasing)
 	}
 	fmt.Fprintf(p.out, "recordings as they were signed: %d; findings: %d; being written: %d; erased, as the log says: %d\n", v.Good, len(v.Findings), v.Live, v.Erased)
+	if v.Unannounced > 0 {
+		fmt.Fprintf(p.out, "note: %d of them were finished after a crash, and the log does not say that they were begun: their manifests say unannounced\n", v.Unannounced)
+	}
 	fmt.Fprintf(p.out, "log: %d of %d leaves proven complete, by the key %s\n", v.Proven, v.Leaves, cfg.Key.ID())
 	if len(k.Key) == 0 {
 		fmt.Fprintln(p.out, "note: the key was taken from beside the recordings; whoever could change those could change it: --key with one that was kept elsewhere proves more")

@@ -21,6 +21,9 @@ type runCmd struct {
 	Takeover bool `help:"take over from the earshot that runs, in the middle of its calls; where none runs, just start"`
 }
 
+// freeListen is what to do when the console's address is another's.
+const freeListen = "set console.listen to a free address, or to off"
+
 // oneADir is what to do when another daemon works in the same folder.
 const oneADir = "see `earshot status`; stop that one, take over from it with `earshot run --takeover`, or give this one a record.dir and a device of its own"
 
@@ -127,15 +130,17 @@ func (d *daemon) open() error {
 		return err
 	}
 	version, revision := buildVersion()
-	d.console, err = console.New(console.Config{Listen: c.Console.Listen, Source: source{d.ep}, Version: version, Revision: revision, Log: d.log})
+	d.console, err = console.New(console.Config{Listen: c.Console.Listen, Source: source{d.ep}, Version: version, Revision: revision, Log: d.log,
+		Backend: backend{d.ep, c.Record}, Token: c.Console.Auth.Token, CertFile: c.Console.TLS.CertFile, KeyFile: c.Console.TLS.KeyFile,
+	})
 	switch {
 	case err == nil:
 	case d.config.Source("console.listen") == "default":
 		// Nobody asked for this port by name: a neighbour that has it must not keep calls from being recorded.
-		d.log.Warn("console not served", "err", err, "hint", "set console.listen to a free address, or to off")
+		d.log.Warn("console not served", "err", err, "hint", freeListen)
 		d.console = nil
 	default:
-		return errors.Join(fmt.Errorf("console.listen: %w", err), d.control.Close())
+		return &hinted{errors.Join(fmt.Errorf("console.listen: %w", err), d.control.Close()), freeListen}
 	}
 	return nil
 }

@@ -47,8 +47,11 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, c := range st.Checks {
 		mark := "ok"
-		if !c.OK {
+		switch {
+		case !c.OK:
 			mark = "FAIL"
+		case c.Warn:
+			mark = "warn"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, c.Name, c.Text)
 	}
@@ -68,8 +71,8 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	fmt.Fprintf(w, "\n%d calls\n", len(st.Calls))
 	for _, c := range st.Calls {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\tfor %s\n", c.ID, c.State, orDash(c.Agent), time.Since(c.Started).Round(time.Second))
-		if c.Masked != "" {
-			fmt.Fprintf(w, "  masked\tby the %s: joined, and its audio held back\n", c.Masked)
+		for _, m := range c.Masks {
+			fmt.Fprintf(w, "  masked\t%s\n", maskedText(m))
 		}
 		if c.NotRecorded != "" {
 			fmt.Fprintf(w, "  NOT RECORDED\t%s\n", c.NotRecorded)
@@ -86,6 +89,22 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.ID, c.State, orDash(c.Agent), c.Cause)
 	}
 	return w.Flush()
+}
+
+// maskedWords say on whose word a call's audio is held back.
+var maskedWords = map[string]string{ //nolint:gochecknoglobals // constant
+	"pci": "by hand", "hook": "by the hook: joined, and its audio held back", "hold": "the call is on hold", "consent": "until consent is given",
+}
+
+func maskedText(m endpoint.MaskStatus) string {
+	s := fmt.Sprintf("%s, since %s UTC", maskedWords[m.By], m.Since.UTC().Format(clockText))
+	if !m.Until.IsZero() {
+		s += fmt.Sprintf(", at the latest until %s", m.Until.UTC().Format(clockText))
+	}
+	if m.Why != "" && m.By == "pci" {
+		s += ": " + plain(m.Why)
+	}
+	return s
 }
 
 // quality is a track's way through the network, in words; the rating's newest 10 s are those that can't change any more.

@@ -59,14 +59,21 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Media: media.Config{
 			ListenIP: addr(c.Media.ListenIP), AdvertiseIP: addr(c.Media.AdvertiseIP), PortMin: c.Media.Ports.Min, PortMax: c.Media.Ports.Max,
 			LiveWait: c.Media.LiveWait, ArchiveWindow: c.Media.ArchiveWindow, Keepalive: c.Media.Keepalive, NoReports: !c.Media.RTCP,
+			Triggers: media.Triggers{On: c.Record.Mask.DTMFOn, Off: c.Record.Mask.DTMFOff},
 		},
 		Record: &recorder.Config{
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,
-			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, Retention: c.Record.Retention.Policy(),
+			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, VCon: c.Record.VCon,
+			Sync: c.Record.Sync, Buffer: c.Record.Buffer, Warn: mark(c.Record.Disk.Warn), Refuse: mark(c.Record.Disk.Refuse),
+			Recipients: c.Record.Encrypt.Recipients, RecipientsFile: c.Record.Encrypt.RecipientsFile,
+			Retention: c.Record.Retention.Policy(),
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
 		RejoinTimeout:  c.Supervise.RejoinTimeout,
+		MaskMax:        c.Record.Mask.Max,
+		Consent:        endpoint.ConsentConfig{Mode: c.Record.Consent.Mode, Basis: c.Record.Consent.Basis, Until: c.Record.Consent.Until},
+		MaskHolds:      c.Record.OnHold == "mask",
 		AnswerAsked:    c.SIP.Answer == "asked",
 		Log:            log,
 	}
@@ -80,6 +87,14 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 	account.RingCentral = true
 	cfg.Supervisors = []endpoint.Supervisor{{RingCentral: superviseConfig(c, version), Device: endpoint.Device{Account: account}}}
 	return cfg
+}
+
+// mark turns free space as configured into the recorder's; what is off there is negative here.
+func mark(r config.Room) recorder.Mark {
+	if r == (config.Room{}) {
+		return recorder.Mark{Bytes: -1}
+	}
+	return recorder.Mark{Bytes: r.Bytes, Percent: r.Percent}
 }
 
 func superviseConfig(c config.Config, version string) supervise.Config {
@@ -142,19 +157,7 @@ func sipConfig(c config.Config, instance, version string) sip.Config {
 func consumers(in []config.Stream) []stream.Consumer {
 	var out []stream.Consumer
 	for _, s := range in {
-		env := map[string]string{}
-		for _, e := range s.Env {
-			k, v, _ := strings.Cut(e, "=")
-			env[k] = v
-		}
-		restarts := s.MaxRestarts
-		if restarts == 0 {
-			restarts = -1
-		}
-		out = append(out, stream.Consumer{
-			Type: s.Type, Name: s.Name, Command: s.Command, Per: s.Per, Format: s.Format, Rate: s.Rate,
-			Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message,
-		})
+		out = append(out, s.Consumer())
 	}
 	return out
 }

@@ -36,6 +36,8 @@ type Config struct {
 	Sink string
 	// Format of the recordings, as recorder.Config.
 	Format string
+	// Encrypt has them encrypted, to an identity that is made for it.
+	Encrypt bool
 	// Dir holds the recordings; a folder made in it is removed at the end. Default the system's for temporary files.
 	Dir string
 	// IP is the loopback address that packets go over. Default 127.0.0.1.
@@ -125,7 +127,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	r := &Result{
 		Version: resultVersion, At: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
-		SRTP: cfg.SRTP, Live: cfg.Live, Sink: cfg.Sink,
+		SRTP: cfg.SRTP, Encrypt: cfg.Encrypt, Live: cfg.Live, Sink: cfg.Sink,
 	}
 	if cfg.Live {
 		r.Message = cfg.Message.String()

@@ -27,6 +27,8 @@ type Book struct {
 	dir string // of the evidence
 	key *Key
 	say *slog.Logger
+	// through is how the log is made durable.
+	through Through
 
 	// mu guards the fields below; log is begun anew when it turns out to be damaged.
 	mu     sync.Mutex
@@ -37,7 +39,12 @@ type Book struct {
 // Open opens the book of a directory of recordings. keyFile is the private key; empty: evidence/key.pem in the directory, made if missing. A log that is
 // damaged, or another key's, is put aside, and the new one names it.
 func Open(dir, keyFile string, say *slog.Logger) (*Book, error) {
-	b := &Book{dir: filepath.Join(dir, DirName), say: say}
+	return OpenThrough(nil, dir, keyFile, say)
+}
+
+// OpenThrough is Open with a way of one's own to make the log durable.
+func OpenThrough(through Through, dir, keyFile string, say *slog.Logger) (*Book, error) {
+	b := &Book{dir: filepath.Join(dir, DirName), say: say, through: through}
 	if say == nil {
 		b.say = slog.New(slog.DiscardHandler)
 	}
@@ -66,7 +73,10 @@ func Open(dir, keyFile string, say *slog.Logger) (*Book, error) {
 	if err := b.showKey(); err != nil {
 		return nil, err
 	}
-	if b.log, err = OpenLog(filepath.Join(b.dir, LogName), b.key); errors.Is(err, ErrDamaged) {
+	if err := through.syncDir(dir); err != nil { // the folder of the evidence may be new
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	if b.log, err = openLogThrough(filepath.Join(b.dir, LogName), b.key, b.through); errors.Is(err, ErrDamaged) {
 		err = b.beginAnew(err)
 	}
 	if err == nil && b.log.Checkpoint().Size == 0 {
@@ -155,19 +165,24 @@ func (b *Book) Checkpoint() Checkpoint {
 	return b.log.Checkpoint()
 }
 
-// Write adds a leaf.
-func (b *Book) Write(leaf Leaf) error {
-	if leaf.Time.IsZero() {
-		leaf.Time = time.Now()
-	}
-	line, err := leaf.encode()
-	if err != nil {
-		return err
+// Write adds leaves, one after the other.
+func (b *Book) Write(leaves ...Leaf) error {
+	lines := make([][]byte, 0, len(leaves))
+	for _, leaf := range leaves {
+		if leaf.Time.IsZero() {
+			leaf.Time = time.Now()
+		}
+		line, err := leaf.encode()
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
 	}
 	b.mu.Lock()
 	log := b.log
 	b.mu.Unlock()
-	if _, err = log.Append(line); err == nil {
+	_, err := log.Append(lines...)
+	if err == nil {
 		return nil
 	}
 	b.mu.Lock()
@@ -185,20 +200,20 @@ func (b *Book) Write(leaf Leaf) error {
 	log = b.log
 	b.mu.Unlock()
 	if err == nil {
-		_, err = log.Append(line)
+		_, err = log.Append(lines...)
 	}
 	return err
 }
 
-// Ensure adds a recording's leaf unless it is among the newest already: a crash may have come between the leaf and what followed it.
-func (b *Book) Ensure(leaf Leaf) error {
+// Ensure adds a recording's leaf, behind others, unless it is among the newest already: a crash may have come between the leaf and what followed it.
+func (b *Book) Ensure(leaf Leaf, before ...Leaf) error {
 	b.mu.Lock()
 	have, err := b.log.recent(leaf)
 	b.mu.Unlock()
 	if err != nil || have {
 		return err
 	}
-	return b.Write(leaf)
+	return b.Write(append(before, leaf)...)
 }
 
 // recent tells whether a recording's leaf is among the newest.
@@ -234,6 +249,7 @@ func (l *Log) recent(leaf Leaf) (bool, error) {
 type Named struct {
 	Manifests []string // SHA-256, hex, as in its leaves
 	Erased    bool
+	Opened    bool // it was begun
 }
 
 // Named gives what the log, and those that were put aside, say of a folder. It reads all of them.
@@ -274,6 +290,8 @@ func (n *Named) read(name, folder string, quoted []byte) error {
 				n.Manifests = append(n.Manifests, l.Manifest)
 			case l.Type == LeafErased:
 				n.Erased = true
+			case l.Type == LeafOpened:
+				n.Opened = true
 			}
 		}
 		switch {
@@ -308,7 +326,7 @@ func (b *Book) beginAnew(why error) error {
 		before.Checkpoint = head.Text()
 	}
 	if _, err := os.Lstat(name); err == nil {
-		log, err := OpenLog(name, b.key)
+		log, err := openLogThrough(name, b.key, b.through)
 		if err == nil && b.goesOn(log) {
 			b.log = log
 			return nil
@@ -362,7 +380,7 @@ func (b *Book) putAside() (string, error) {
 // begin makes a log that goes on from another.
 func (b *Book) begin(before PreviousLog, why error) error {
 	before.Checkpoint = before.Checkpoint[:min(len(before.Checkpoint), maxCheckpointOctets/4)]
-	log, err := OpenLog(filepath.Join(b.dir, LogName), b.key)
+	log, err := openLogThrough(filepath.Join(b.dir, LogName), b.key, b.through)
 	if err != nil {
 		return err
 	}

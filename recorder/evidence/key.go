@@ -254,13 +254,5 @@ func writeNew(name string, b []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return Through(nil).syncDir(filepath.Dir(name))
 }

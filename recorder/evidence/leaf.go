@@ -14,6 +14,7 @@ import (
 
 // What a leaf tells of.
 const (
+	LeafOpened    = "opened"    // a part was begun: its folder is there
 	LeafRecording = "recording" // a part was sealed
 	LeafErased    = "erased"    // a part was erased on purpose
 	LeafAct       = "act"       // somebody did something: listen, export, verify, release, ...
@@ -35,6 +36,8 @@ type Leaf struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Manifest is the SHA-256 of recording.json, hex.
 	Manifest string `json:"manifest_sha256,omitempty"`
+	// Unannounced: the part was found unfinished, and this log does not say that it was begun.
+	Unannounced bool `json:"unannounced,omitempty"`
 	// Of an act, or of an erasure: who, by which way they are known, what, and why.
 	Who string `json:"who,omitempty"`
 	Act string `json:"act,omitempty"`

@@ -44,8 +44,9 @@ var (
 // Log is an append-only log with a signed root.
 type Log struct {
 	// Set by OpenLog, then constant.
-	dir string
-	key *Key
+	dir     string
+	key     *Key
+	through Through
 
 	queue sync.Mutex
 	// queue guards the fields below.
@@ -68,12 +69,17 @@ type pending struct {
 }
 
 // OpenLog opens the log in dir, and makes it where there is none. What a crash left half done it finishes or takes back.
-func OpenLog(dir string, key *Key) (*Log, error) {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+func OpenLog(dir string, key *Key) (*Log, error) { return openLogThrough(dir, key, nil) }
+
+func openLogThrough(dir string, key *Key, through Through) (*Log, error) {
+	err := os.MkdirAll(dir, dirMode)
+	if err == nil {
+		err = through.syncDir(filepath.Dir(dir)) // a leaf is as durable as the name of its log
+	}
+	if err != nil {
 		return nil, fmt.Errorf("evidence log: %w", err)
 	}
-	l := &Log{dir: dir, key: key}
-	var err error
+	l := &Log{dir: dir, key: key, through: through}
 	if l.leaves, err = l.open(leavesName); err != nil {
 		return nil, err
 	}
@@ -236,13 +242,13 @@ func (l *Log) add(leaves [][]byte) error {
 	for _, leaf := range leaves {
 		lines = append(append(lines, leaf...), '\n')
 	}
-	if err := write(l.hashes, raw, at*tlog.HashSize); err != nil {
+	if err := l.write(l.hashes, raw, at*tlog.HashSize); err != nil {
 		return fmt.Errorf("evidence log: hashes: %w", err)
 	}
 	if err := l.writeNext(next); err != nil {
 		return fmt.Errorf("evidence log: checkpoint: %w", err)
 	}
-	if err := write(l.leaves, lines, l.size); err != nil {
+	if err := l.write(l.leaves, lines, l.size); err != nil {
 		return fmt.Errorf("evidence log: leaves: %w", err)
 	}
 	if err := l.adopt(next, l.size+int64(len(lines))); err != nil {
@@ -252,11 +258,11 @@ func (l *Log) add(leaves [][]byte) error {
 }
 
 // write puts octets at a place, durably.
-func write(f *os.File, b []byte, at int64) error {
+func (l *Log) write(f *os.File, b []byte, at int64) error {
 	if _, err := f.WriteAt(b, at); err != nil {
 		return err
 	}
-	return f.Sync()
+	return l.through.sync(f)
 }
 
 func (l *Log) writeNext(c *Checkpoint) error {
@@ -266,7 +272,7 @@ func (l *Log) writeNext(c *Checkpoint) error {
 	}
 	_, err = f.Write(c.text)
 	if err == nil {
-		err = f.Sync()
+		err = l.through.sync(f)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -277,7 +283,7 @@ func (l *Log) adopt(c *Checkpoint, size int64) error {
 		return err
 	}
 	l.head, l.size = *c, size
-	return syncDir(l.dir)
+	return l.through.syncDir(l.dir)
 }
 
 // catchUp brings our view to what is on disk: another process may have appended, or a crash cut somebody short.
@@ -323,7 +329,7 @@ func (l *Log) first() (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evidence log: checkpoint: %w", err)
 	}
-	return c, syncDir(l.dir)
+	return c, l.through.syncDir(l.dir)
 }
 
 func (l *Log) readCheckpoint(name string) (*Checkpoint, error) {
@@ -446,10 +452,10 @@ func (l *Log) complete(next *Checkpoint, end int64) (bool, error) {
 	for _, h := range more {
 		raw = append(raw, h[:]...)
 	}
-	if err := write(l.hashes, raw, at*tlog.HashSize); err != nil {
+	if err := l.write(l.hashes, raw, at*tlog.HashSize); err != nil {
 		return false, fmt.Errorf("evidence log: hashes: %w", err)
 	}
-	if err := l.leaves.Sync(); err != nil {
+	if err := l.through.sync(l.leaves); err != nil {
 		return false, fmt.Errorf("evidence log: %w", err)
 	}
 	if err := l.adopt(next, end); err != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -13,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/stream"
 )
 
 // HasRingCentral tells whether a login is configured, so that supervise has work.
@@ -71,8 +75,13 @@ func (l *Loaded) check() []error {
 	if c.Record.Channels.Customer == c.Record.Channels.Agent {
 		fail("record.channels.agent", "%s: the customer is there: put one left and one right", c.Record.Channels.Agent)
 	}
+	if w, r := c.Record.Disk.Warn, c.Record.Disk.Refuse; w.Bytes > 0 && w.Bytes < r.Bytes || w.Percent > 0 && w.Percent < r.Percent {
+		fail("record.disk.warn", "%s: less than record.disk.refuse (%s): want more room for the warning than for the refusal", w, r)
+	}
 	l.checkFiles(fail)
 	l.checkRetention(fail)
+	l.checkMask(fail)
+	l.checkConsent(fail)
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
 	}
@@ -125,16 +134,36 @@ func (l *Loaded) near(key string) string {
 }
 
 func checkStream(key string, s Stream, fail func(string, string, ...any)) {
-	if len(s.Command) == 0 {
-		fail(key+"command", "missing: want the program and its arguments as a list")
-	} else if _, err := exec.LookPath(s.Command[0]); err != nil {
-		fail(key+"command", "%s: no such program: name one that can be run, with its path if need be", s.Command[0])
-	}
 	for _, e := range s.Env {
 		name, _, ok := strings.Cut(e, "=")
 		if !ok || name == "" || strings.HasPrefix(name, "CALL_") {
 			fail(key+"env", "%s: want NAME=value, NAME not beginning with CALL_", name)
 		}
+	}
+	if err := s.Consumer().Check(); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			field, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			fail(key+field, "%s", text)
+		}
+	}
+}
+
+// Consumer is the section as stream takes it.
+func (s Stream) Consumer() stream.Consumer {
+	env := map[string]string{}
+	for _, e := range s.Env {
+		if k, v, _ := strings.Cut(e, "="); k != "" && !strings.HasPrefix(k, "CALL_") { // else it was told
+			env[k] = v
+		}
+	}
+	restarts := s.MaxRestarts
+	if restarts == 0 {
+		restarts = -1
+	}
+	return stream.Consumer{
+		Type: s.Type, Name: s.Name, Command: s.Command, Address: s.Address, URL: s.URL, Preset: s.Preset, TLS: s.TLS, CAFile: s.CAFile, Headers: s.Headers,
+		Secret: s.Secret, Subprotocol: s.Subprotocol, First: s.First, Last: s.Last, KeepAlive: s.KeepAlive, KeepAliveEvery: s.KeepAliveEvery,
+		Per: s.Per, Format: s.Format, Rate: s.Rate, Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message,
 	}
 }
 
@@ -154,6 +183,11 @@ func (l *Loaded) checkFiles(fail func(string, string, ...any)) {
 	}
 	if c.Record.Dir == "" {
 		fail("record.dir", "empty: name a folder")
+	}
+	if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, ""); err != nil {
+		fail("record.encrypt.recipients", "%s", strings.TrimPrefix(err.Error(), "recipients: "))
+	} else if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, c.Record.Encrypt.RecipientsFile); err != nil {
+		fail("record.encrypt.recipients_file", "%s", strings.TrimPrefix(err.Error(), "recipients_file: "))
 	}
 	if p, err := filepath.Abs(c.SocketPath()); err == nil && len(p) > maxSocketPath {
 		fail("control.socket", "%s: %d octets, a socket's path has at most %d: set control.socket to a shorter one, such as /run/earshot.sock",
@@ -233,6 +267,22 @@ func (l *Loaded) checkAddresses(fail func(string, string, ...any)) {
 		if n, nerr := strconv.Atoi(port); err != nil || nerr != nil || n < 0 || n > 65535 {
 			fail("console.listen", "%s: want host:port, or off", c.Console.Listen)
 		}
+	}
+	c.Console.check(fail)
+}
+
+// minToken is the least length of a token, in octets: one that can be guessed opens every call.
+const minToken = 16
+
+func (c *Console) check(fail func(string, string, ...any)) {
+	if t := c.Auth.Token.Reveal(); t != "" && len(t) < minToken {
+		fail("console.auth.token", "%d octets: want %d or more, such as `openssl rand -hex 24` makes", len(t), minToken)
+	}
+	if c.TLS.CertFile == "" && c.TLS.KeyFile == "" {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
+		fail("console.tls", "%v: want cert_file and key_file, PEM, that belong together", err)
 	}
 }
 

@@ -109,13 +109,21 @@ type Device struct {
 // Record is where and how calls are recorded.
 type Record struct {
 	Dir      string   `key:"dir" default:"recordings" help:"folder of the recordings"`
-	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, in a WAV file"`
+	Format   string   `key:"format" default:"wav" oneof:"wav,mulaw" help:"wav: 16-bit PCM; mulaw: G.711 as received, bit for bit, also in A-law"`
 	Channels Channels `key:"channels"`
 	Fill     string   `key:"fill" default:"silence" oneof:"silence,conceal" help:"what stands in place of lost packets; conceal: what the speech before suggests, 60 ms at most"`
+	Sync     Duration `key:"sync" default:"1s" min:"100ms" max:"5s" help:"how often what is recorded is made durable: a power loss takes no more"`
+	Buffer   Duration `key:"buffer" default:"8s" min:"1s" max:"60s" help:"audio of a track that may wait for a disk that stands still; what comes beyond is named missing"`
+	Disk     Disk     `key:"disk"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	Encrypt  Encrypt  `key:"encrypt"`
+	Consent  Consent  `key:"consent"`
+	Mask     Mask     `key:"mask"`
+	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
 	// Retention is how long recordings are kept.
 	Retention Retention `key:"retention"`
+	VCon      bool      `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
 }
 
 // Retention is how long recordings are kept; what it says when a call ends stands in its recording.
@@ -135,6 +143,32 @@ type RetentionClass struct {
 	Directions []string `key:"directions" oneof:"inbound,outbound" help:"calls of these directions"`
 }
 
+// Consent is on what ground calls are recorded. One word in its place is its mode.
+type Consent struct {
+	Mode  string `key:"mode" short:"true" oneof:"assumed,required" help:"assumed: every call may be recorded, basis says why; required: each call is held back until somebody consents; default: not stated, which is told (docs/consent.md)"`
+	Basis string `key:"basis" help:"on what ground, in your words: it stands in each recording.json"`
+	Until string `key:"until" default:"mask" oneof:"mask,memory" help:"what is said before consent: silence for good, or 30 s of it wait in memory"`
+}
+
+// Mask is how people hold back what is said.
+type Mask struct {
+	Max     Duration `key:"max" default:"10m" min:"1s" max:"24h" help:"a mask that nobody ended ends after so long, loudly (docs/masking.md)"`
+	DTMFOn  string   `key:"dtmf_on" help:"keys that an agent dials to mask the call, such as *1; default none"`
+	DTMFOff string   `key:"dtmf_off" help:"keys that end the mask, such as *2"`
+}
+
+// Disk is how much room recordings need.
+type Disk struct {
+	Warn   Room `key:"warn" default:"2GB" help:"with less room (5GB, 5%) it is told in log, status and metrics; off: never"`
+	Refuse Room `key:"refuse" default:"500MB" help:"with less room no new calls are taken, so that those that are heard can be recorded to their end; off: never"`
+}
+
+// Encrypt is to whom audio is encrypted; with nobody named it is not.
+type Encrypt struct {
+	Recipients     []string `key:"recipients" help:"encrypt audio at rest to these (age1..., from age-keygen); no audio is then written in plain (docs/keys.md)"`
+	RecipientsFile string   `key:"recipients_file" help:"or to those that a file names, one a line"`
+}
+
 // Channels says which side goes where.
 type Channels struct {
 	Customer string `key:"customer" default:"left" oneof:"left,right" help:"the customer's channel"`
@@ -143,22 +177,47 @@ type Channels struct {
 
 // Stream is one consumer of live audio.
 type Stream struct {
-	Name        string   `key:"name" help:"name in logs and metrics; default the program's"`
-	Type        string   `key:"type" default:"exec" oneof:"exec" help:"exec: a program with the audio on its standard input"`
-	Command     []string `key:"command" help:"program and arguments; no shell"`
-	Per         string   `key:"per" default:"track" oneof:"track,call" help:"a program per track, or one per call"`
-	Format      string   `key:"format" default:"s16le" oneof:"s16le,mulaw" help:"samples on standard input"`
-	Rate        int      `key:"rate" default:"8000" oneof:"8000,16000" help:"samples a second"`
-	Restart     string   `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"when a program that ended is started again"`
-	MaxRestarts int      `key:"max_restarts" default:"5" min:"0" help:"then it is given up for that call"`
-	Buffer      Duration `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow program; the oldest is lost first"`
-	Message     Duration `key:"message" default:"100ms" min:"20ms" max:"200ms" help:"audio given to the program at a time; shorter costs more processor time"`
-	Env         []string `key:"env" help:"NAME=value, added to the program's environment"`
+	Name           string      `key:"name" help:"name in logs and metrics; default the program's, the host's or the preset's"`
+	Type           string      `key:"type" oneof:"exec,unix,tcp,fifo,websocket,twilio" help:"exec, the default: a program with the audio on its standard input; twilio: Twilio Media Streams"`
+	Preset         string      `key:"preset" oneof:"deepgram,assemblyai,vosk,whisperlive,jambonz" help:"a websocket as that service knows it; what is set beside it wins"`
+	Command        []string    `key:"command" help:"exec: program and arguments; no shell"`
+	Address        string      `key:"address" help:"tcp: host:port; unix, fifo: a path, such as /run/asr-{track}.sock"`
+	URL            string      `key:"url" help:"websocket, twilio: wss://..., may hold {call}, {rate} and others (docs/streaming.md)"`
+	TLS            bool        `key:"tls" default:"false" help:"tcp: with TLS"`
+	CAFile         string      `key:"ca_file" help:"tcp with TLS, wss: PEM file of the authorities to trust instead of the system's"`
+	Headers        []string    `key:"headers" help:"websocket, twilio: such as \"Authorization: Bearer {secret}\""`
+	Secret         secret.Text `key:"secret" help:"fills {secret} in headers and url; also as secret_file"`
+	Subprotocol    string      `key:"subprotocol" help:"websocket: Sec-WebSocket-Protocol"`
+	First          string      `key:"first" help:"text before the audio, may hold {call}, {facts} and others"`
+	Last           string      `key:"last" help:"text after the audio"`
+	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
+	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
+	Per            string      `key:"per" default:"track" oneof:"track,call" help:"a consumer per track, or one per call"`
+	Format         string      `key:"format" oneof:"s16le,mulaw,alaw,f32le" help:"samples; default s16le, or the preset's"`
+	Rate           int         `key:"rate" oneof:"8000,16000" help:"samples a second; default 8000, or the preset's"`
+	Restart        string      `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"exec: when a program that ended is started again; connections are made anew while the call lives"`
+	MaxRestarts    int         `key:"max_restarts" default:"5" min:"0" help:"exec: then it is given up for that call"`
+	Buffer         Duration    `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow consumer, or one that is away; the oldest is lost first"`
+	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms or the preset's; shorter costs more processor time"`
+	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters"`
 }
 
 // Console is the HTTP side.
 type Console struct {
-	Listen string `key:"listen" default:"127.0.0.1:8080" help:"address of /livez, /readyz and /metrics; off: none"`
+	Listen string      `key:"listen" default:"127.0.0.1:8080" help:"address of /livez, /readyz and /metrics, and of the calls; off: none"`
+	Auth   ConsoleAuth `key:"auth"`
+	TLS    ConsoleTLS  `key:"tls"`
+}
+
+// ConsoleAuth is who may see and hear calls over HTTP.
+type ConsoleAuth struct {
+	Token secret.Text `key:"token" help:"opens /status and /calls/ID/audio.wav, as a bearer; also as token_file; default: they are closed"`
+}
+
+// ConsoleTLS is the console's certificate.
+type ConsoleTLS struct {
+	CertFile string `key:"cert_file" help:"PEM file of the console's certificate and its chain; default: without TLS"`
+	KeyFile  string `key:"key_file" help:"PEM file of its private key"`
 }
 
 // Control is the socket that other commands use.

@@ -59,6 +59,13 @@ func (f field) set(at reflect.Value, v value) error {
 		}
 		at.SetInt(int64(d))
 		return nil
+	case Room:
+		r, err := parseRoom(v.text)
+		if err != nil {
+			return err
+		}
+		at.Set(reflect.ValueOf(r))
+		return nil
 	case Ports:
 		p, err := parsePorts(v.text)
 		if err != nil {

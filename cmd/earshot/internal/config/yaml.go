@@ -71,6 +71,10 @@ func (r *yamlReader) section(n ast.Node, t reflect.Type, prefix string) {
 		return
 	}
 	m, ok := n.(ast.MapNode)
+	if !ok && t.NumField() > 0 && t.Field(0).Tag.Get("short") != "" { // one word stands for the section's first key
+		r.scalar(n, prefix, prefix+"."+t.Field(0).Tag.Get("key"))
+		return
+	}
 	if !ok {
 		r.fail(n, orRoot(prefix), "want a section of keys")
 		return

@@ -1,0 +1,242 @@
+package endpoint_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/internal/oracle"
+	"github.com/earshot/earshot/internal/ringsim"
+	"github.com/earshot/earshot/internal/who"
+)
+
+// asking is a configuration whose calls need consent.
+func asking(until string) func(*endpoint.Config) {
+	return func(c *endpoint.Config) {
+		c.Consent = endpoint.ConsentConfig{Mode: endpoint.ConsentRequired, Basis: "announcement 7", Until: until}
+	}
+}
+
+// consentIn is what a manifest says of consent, as JSON without blanks.
+func consentIn(t *testing.T, dir string) (mode, state, basis, by string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "recording.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct {
+		Consent struct{ Mode, State, Basis, By string }
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m.Consent.Mode, m.Consent.State, m.Consent.Basis, m.Consent.By
+}
+
+// stateOf is a live call's consent.
+func stateOf(ep *endpoint.Endpoint, id string) string {
+	for _, c := range ep.Status().Calls {
+		if c.ID == id {
+			return c.Consent
+		}
+	}
+	return "no call"
+}
+
+// allMasked wants a recording without a sample that was heard.
+func allMasked(t *testing.T, r oracle.Recording) {
+	t.Helper()
+	for ch, pcm := range r.PCM {
+		if i := slices.IndexFunc(pcm, func(v int16) bool { return v != 0 }); i >= 0 {
+			t.Fatalf("%s: channel %d, sample %d is heard", r.Dir, ch, i)
+		}
+	}
+	if r.Samples == 0 {
+		t.Errorf("%s holds nothing at all", r.Dir)
+	}
+}
+
+// What is said before consent is nowhere, what is said after it is there: what is loud was said before.
+func TestWhatIsSaidBeforeConsentIsNowhere(t *testing.T) {
+	dir := t.TempDir()
+	sim := unlimited(t, nil)
+	ep, stop := masking(t, dir, sim, asking(endpoint.UntilMask))
+	c, k := cardCall(t, sim, "108")
+	k.said.Store(true)
+	id := c.SessionID()
+	talks(t, ep, id, 2)
+	if got := stateOf(ep, id); got != "waiting" {
+		t.Errorf("status: got %q", got)
+	}
+	k.said.Store(false)
+	goesOnFor(t, ep, id, 0.5)
+	done, err := ep.Consent(who.With(t.Context(), "uid 7, pid 9"), "", "108", endpoint.ConsentRequest{Given: true, Evidence: "ivr/7.wav", By: "customer"})
+	if err != nil || done.State != "given" || !done.Changed || done.NotDurable != "" || done.Call != id {
+		t.Fatalf("got %+v, %v", done, err)
+	}
+	goesOnFor(t, ep, id, 1)
+	c.Hangup()
+	<-c.Done()
+	stop()
+	r := nothingLoud(t, dir)[0]
+	if mode, state, basis, by := consentIn(t, r.Dir); mode != "required" || state != "given" || basis != "announcement 7" || by != "customer" {
+		t.Errorf("manifest: %s, %s, %s, %s", mode, state, basis, by)
+	}
+	if masks := masksOf(t, r.Dir); len(masks) != 1 || masks[0].By != "consent" || masks[0].Pos != 0 || masks[0].To == nil {
+		t.Errorf("masks: %+v", masks)
+	}
+	leaves, _ := os.ReadFile(filepath.Join(dir, "evidence", "log", "leaves.jsonl"))
+	if want := `"call":"` + id + `","who":"uid 7, pid 9","act":"consent","why":"given by customer: announcement 7"`; strings.Count(string(leaves), want) != 1 {
+		t.Errorf("want once %s in\n%s", want, leaves)
+	}
+}
+
+// With memory nothing is lost: what waited is there, to the sample.
+func TestWhatWaitsInMemoryIsThereAfterConsent(t *testing.T) {
+	dir := t.TempDir()
+	sim := unlimited(t, nil)
+	ep, stop := listeningAs(t, sim, dir, asking(endpoint.UntilMemory))
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	id := c.SessionID()
+	talks(t, ep, id, 2)
+	goesOnFor(t, ep, id, 2)
+	partial, err := filepath.Glob(filepath.Join(dir, "*", "*", "*", "*.partial", "audio.wav"))
+	if err != nil || partial != nil {
+		t.Errorf("audio is on the disk before consent: %v, %v", partial, err)
+	}
+	if _, err := ep.Consent(t.Context(), id, "", endpoint.ConsentRequest{Given: true}); err != nil {
+		t.Fatal(err)
+	}
+	goesOnFor(t, ep, id, 1.5)
+	c.Hangup()
+	<-c.Done()
+	stop()
+	oracle.CompareCall(t, c, oracle.ByCall(t, dir)[id])
+}
+
+func TestWithoutConsentNothingIsEverHeard(t *testing.T) {
+	for _, until := range []string{endpoint.UntilMask, endpoint.UntilMemory} {
+		for _, said := range []string{"waiting", "refused", "withdrawn"} {
+			dir := t.TempDir()
+			sim := unlimited(t, nil)
+			ep, stop := listeningAs(t, sim, dir, asking(until))
+			c, k := cardCall(t, sim, "108")
+			id := c.SessionID()
+			talks(t, ep, id, 2)
+			if said == "withdrawn" {
+				if _, err := ep.Consent(t.Context(), id, "", endpoint.ConsentRequest{Given: true}); err != nil {
+					t.Fatal(err)
+				}
+				goesOnFor(t, ep, id, 1.5)
+			}
+			if said != "waiting" {
+				if done, err := ep.Consent(t.Context(), id, "", endpoint.ConsentRequest{}); err != nil || done.State != "refused" {
+					t.Fatalf("got %+v, %v", done, err)
+				}
+				k.said.Store(true)
+				goesOnFor(t, ep, id, 1)
+				if got := ep.Status().Calls[0]; got.Consent != "refused" || got.Masked != "consent" {
+					t.Errorf("%s, %s: status %q, masked by %q", until, said, got.Consent, got.Masked)
+				}
+			}
+			c.Hangup()
+			<-c.Done()
+			stop()
+			r := oracle.ByCall(t, dir)[id]
+			if said == "withdrawn" {
+				nothingLoud(t, dir)
+			} else {
+				allMasked(t, r)
+			}
+			want := strings.Replace(said, "withdrawn", "refused", 1)
+			if _, state, _, _ := consentIn(t, r.Dir); state != want {
+				t.Errorf("%s, %s: manifest says %q", until, said, state)
+			}
+		}
+	}
+}
+
+// What was said counts in the next process too, for a call that goes on.
+func TestConsentIsKnownToTheNextProcess(t *testing.T) {
+	for _, given := range []bool{true, false} {
+		dir := t.TempDir()
+		sim := unlimited(t, nil)
+		ep, stop := listeningAs(t, sim, dir, asking(endpoint.UntilMask))
+		c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+		id := c.SessionID()
+		talks(t, ep, id, 2)
+		if _, err := ep.Consent(t.Context(), id, "", endpoint.ConsentRequest{Given: given}); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		ep, stop = listeningAs(t, sim, dir, asking(endpoint.UntilMask))
+		talks(t, ep, id, 2)
+		if got, want := stateOf(ep, id), map[bool]string{true: "given", false: "refused"}[given]; got != want {
+			t.Errorf("in the next process: got %q, want %q", got, want)
+		}
+		c.Hangup()
+		<-c.Done()
+		stop()
+		heard := 0
+		for _, r := range oracle.All(t, dir) {
+			for _, pcm := range r.PCM {
+				for _, v := range pcm {
+					if v != 0 {
+						heard++
+					}
+				}
+			}
+		}
+		if given != (heard > 8000) || !given && heard > 0 {
+			t.Errorf("given %v: %d samples are heard", given, heard)
+		}
+	}
+}
+
+func TestThePolicysHookMayConsent(t *testing.T) {
+	dir := t.TempDir()
+	sim := unlimited(t, nil)
+	ep, stop := listeningAs(t, sim, dir, func(c *endpoint.Config) {
+		asking(endpoint.UntilMask)(c)
+		c.Supervisors[0].RingCentral.Policy.Hook.Command = []string{"/bin/echo", `{"join":true,"consent":true,"basis":"queue announcement"}`}
+	})
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	id := c.SessionID()
+	talks(t, ep, id, 2)
+	c.Hangup()
+	<-c.Done()
+	stop()
+	r := oracle.ByCall(t, dir)[id]
+	oracle.CompareCall(t, c, r)
+	if _, state, basis, by := consentIn(t, r.Dir); state != "given" || basis != "queue announcement" || by != "policy hook" {
+		t.Errorf("manifest: %s, %s, %s", state, basis, by)
+	}
+}
+
+func TestWhatIsNotStatedIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	sim := unlimited(t, nil)
+	ep, stop := listeningAs(t, sim, dir, func(*endpoint.Config) {})
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	id := c.SessionID()
+	talks(t, ep, id, 2)
+	if _, err := ep.Consent(t.Context(), id, "", endpoint.ConsentRequest{Given: true}); !errors.Is(err, endpoint.ErrBadConsent) {
+		t.Errorf("consent where none is required: got %v", err)
+	}
+	c.Hangup()
+	<-c.Done()
+	stop()
+	if mode, state, _, _ := consentIn(t, oracle.ByCall(t, dir)[id].Dir); mode != "not stated" || state != "" {
+		t.Errorf("manifest: %q, %q", mode, state)
+	}
+	cfg := against(t, sim, "udp", t.TempDir())
+	cfg.Consent.Mode = endpoint.ConsentAssumed
+	if _, err := endpoint.New(cfg); err == nil || !strings.Contains(err.Error(), "needs a basis") {
+		t.Errorf("assumed without a basis: got %v", err)
+	}
+}

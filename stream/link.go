@@ -1,0 +1,157 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
+	"github.com/earshot/earshot/media"
+)
+
+// errLeft is why a session ended that the far side closed.
+var errLeft = errors.New("the consumer closed the connection")
+
+// link is one consumer of one call or track that is reached by a connection: made anew, with more and more time between, for as long as the call lives.
+// The ring keeps what comes meanwhile.
+type link struct {
+	outlook
+	about about  // set by newLink, then constant
+	made  string // a FIFO of ours, owned by run
+}
+
+func newLink(o outlook, info call.Info, track *media.TrackState) *link {
+	l := &link{outlook: o, about: aboutOf(o.consumer, info, track, o.channels)}
+	l.about.Stream = fmt.Sprintf("%s-%d", safeName(o.call), o.track)
+	return l
+}
+
+// run implements taker.
+func (l *link) run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, l.ring.end)
+	defer stop()
+	defer func() {
+		if l.made != "" {
+			_ = os.Remove(l.made)
+		}
+	}()
+	var wait time.Duration
+	var over time.Time // since when the call has ended, and something is left for the consumer
+	for {
+		began := time.Now()
+		err := l.once(ctx)
+		if err == nil {
+			l.left(endedCall, nil, 0)
+			return
+		}
+		if time.Since(began) >= l.hub.pace.settled {
+			wait = 0
+		}
+		wait = min(max(2*wait, l.hub.pace.backoff), l.hub.pace.longest)
+		if l.ringEnded() && over.IsZero() {
+			over = time.Now()
+		}
+		if !over.IsZero() && (time.Since(over) > l.graceFor(ctx) || ctx.Err() != nil || l.ring.empty()) {
+			l.left(endedFailed, err, 0)
+			return
+		}
+		pause := wait/2 + rand.N(wait/2+1)
+		l.left(endedFailed, err, pause)
+		l.pause(ctx, pause)
+		l.hub.count.restarts.Add(1)
+	}
+}
+
+// pause waits before the next connection; the end of everything cuts it short.
+func (l *link) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// once connects and gives the session audio until the call ends (nil) or the session does.
+func (l *link) once(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	unless := context.AfterFunc(ctx, cancel)
+	defer unless()
+	s, err := l.consumer.dial(limited, l)
+	if err != nil {
+		return err // there is no session then
+	}
+	defer s.close()
+	l.hub.count.started.Add(1)
+	l.hub.count.running.Add(1)
+	defer l.hub.count.running.Add(-1)
+	l.event(call.EventStreamStarted, map[string]any{"consumer": l.consumer.Name})
+
+	var quit atomic.Bool
+	watched := make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.gone():
+			quit.Store(true)
+			l.ring.stir()
+		case <-over:
+		}
+	}()
+	defer func() { close(over); <-watched }()
+
+	var failed error
+	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
+		failed = s.write(pos, b)
+		return failed == nil
+	})
+	switch {
+	case ended:
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.graceFor(ctx))
+		defer cancel()
+		return s.finish(end)
+	case failed != nil:
+		return failed
+	}
+	if e, ok := s.(interface{ ended(error) error }); ok {
+		return e.ended(errLeft)
+	}
+	return errLeft
+}
+
+// graceFor is how long a consumer has after the call's end: less once everything is to end.
+func (l *link) graceFor(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return min(l.hub.pace.grace, l.hub.pace.hurry)
+	}
+	return l.hub.pace.grace
+}
+
+// left tells how a session ended; wait > 0: and when the next begins.
+func (l *link) left(reason string, err error, wait time.Duration) {
+	if wait == 0 {
+		l.ring.abandon()
+	}
+	l.tellLost()
+	facts := map[string]any{"consumer": l.consumer.Name, "reason": reason}
+	if err != nil {
+		facts["error"] = clean([]byte(err.Error()))
+	}
+	if wait > 0 {
+		facts["restart_in_ms"] = wait.Milliseconds()
+	}
+	l.event(call.EventStreamEnded, facts)
+	log := l.hub.log.With(attr.Call(l.call), attr.Track(l.track), attr.Sink(l.consumer.Name))
+	if err == nil {
+		log.Debug("stream ended", attr.Reason(reason))
+		return
+	}
+	log.Warn("stream consumer lost", attr.Err(err), "again_in", wait.Round(time.Millisecond))
+}

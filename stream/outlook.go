@@ -1,0 +1,76 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/media"
+)
+
+// taker takes the audio of one outlet, by whatever way.
+type taker interface {
+	// run takes audio until the call ends, ctx does, or it gives up.
+	run(ctx context.Context)
+	// tellLost puts what was lost since the last time into the call's record.
+	tellLost()
+}
+
+// outlook is what every taker knows of its outlet.
+type outlook struct {
+	// Set by feed, then constant.
+	hub      *Hub
+	consumer *Consumer
+	ring     *ring
+	notify   func(call.Event)
+	call     string
+	track    media.TrackID
+	channels int
+}
+
+// rest waits before a restart; false: the call ended meanwhile.
+func (p *outlook) rest(wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-p.ring.ended:
+		p.ring.abandon()
+		p.tellLost()
+		return false
+	}
+}
+
+// ringEnded tells whether the call is over.
+func (p *outlook) ringEnded() bool {
+	select {
+	case <-p.ring.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// tellLost puts what the consumer lost since the last time into the call's record.
+func (p *outlook) tellLost() {
+	d := p.ring.takeLost()
+	if d.samples == 0 {
+		return
+	}
+	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
+		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,
+	})
+}
+
+// tellRevoked puts into the call's record what a mask took back that the consumer has already.
+func (p *outlook) tellRevoked(from, samples int64) {
+	p.hub.count.revoked.Add(samples)
+	p.eventAt(call.EventRevoked, from, map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from})
+}
+
+func (p *outlook) event(t call.Type, facts map[string]any) { p.eventAt(t, 0, facts) }
+
+func (p *outlook) eventAt(t call.Type, pos int64, facts map[string]any) {
+	p.notify(call.Event{Time: time.Now(), Type: t, Call: p.call, Track: uint32(p.track), Pos: pos, Facts: facts})
+}
