@@ -136,6 +136,11 @@ func TestEncryptedAudioIsByteForByteWhatThePlainFileWouldBe(t *testing.T) {
 		{"stereo PCM, three segments", recorder.FormatWAV, stereoInfo("c"), pair, 130},
 		{"stereo mu-law", recorder.FormatMulaw, stereoInfo("c"), pair, 70},
 		{"mono mu-law of odd length", recorder.FormatMulaw, monoInfo("c"), func() []*talker { return []*talker{newTalker(1, call.RoleMix, 1)} }, 61},
+		{"mono A-law", recorder.FormatMulaw, monoInfo("c"), func() []*talker {
+			k := newTalker(1, call.RoleMix, 0)
+			k.Law = media.LawPCMA
+			return []*talker{k}
+		}, 3},
 		{"shorter than what is open", recorder.FormatWAV, stereoInfo("c"), pair, 1},
 		{"a segment to the sample", recorder.FormatWAV, monoInfo("c"), func() []*talker { return []*talker{newTalker(1, call.RoleMix, 0)} }, 60},
 	} {

@@ -1,11 +1,14 @@
 package recorder
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -240,6 +243,16 @@ func readManifest(root *os.Root, name string) (*Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return m, nil
+}
+
+// ManifestHash is the SHA-256 of a folder's recording.json, hex: what the evidence log names.
+func ManifestHash(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	if err != nil {
+		return "", fmt.Errorf("manifest: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // ParseManifest reads the octets of a recording.json of any version that we know. Numbers that count samples are never

@@ -98,6 +98,7 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 			s.changed(inDay(l.day, filepath.Base(res.Dir)))
 			s.log.Warn("recording finished after a crash", attr.Call(res.CallID), slog.String("state", string(res.State)),
 				slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+			s.tell(res)
 		}
 		s.mu.Lock()
 		s.repaired = append(s.repaired, res)

@@ -196,6 +196,14 @@ func (s *Store) sealed(r *Recording, res Result) {
 	s.changed(inDay(r.day, r.base))
 	s.log.Debug("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
 		slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+	s.tell(res)
+}
+
+// tell tells of a folder that has its final name.
+func (s *Store) tell(res Result) {
+	if s.cfg.Sealed != nil {
+		s.cfg.Sealed(res)
+	}
 }
 
 // changed tells who keeps a list that a recording is there, or no more.

@@ -56,6 +56,9 @@ type Config struct {
 	Changed func(folder string)
 	// Erasers have copies elsewhere, of which an erasure is told.
 	Erasers []Eraser
+	// Sealed, if not nil, is told of each recording when its folder has its final name, of those that were finished after a crash too. It is called by
+	// the writers, so it must not wait for anything. A crash may come between: who must not miss one looks at the folders as well.
+	Sealed func(Result)
 	// Masks, if not nil, is asked by a repair.
 	Masks Masks
 	// VCon has an IETF vCon written into each folder, see package vcon.

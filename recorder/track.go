@@ -62,7 +62,7 @@ func (r *Recording) take(b *buffer, o op) {
 	t := r.w.track(o.track)
 	if !t.placed && !r.place(t) {
 		t.held.move(b, o)
-		if t.held.waiting[t.id] <= heldSamples && len(t.held.ops) < maxOps {
+		if t.held.tracks[t.id].waiting <= heldSamples && len(t.held.ops) < maxOps {
 			return
 		}
 		r.placeByArrival(t)

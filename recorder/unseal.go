@@ -194,7 +194,7 @@ func (l wavLayout) joined(samples int64) *Audio {
 // digest hashes the finished audio. What is encrypted is read back and decrypted for that: so what is sealed can be.
 func (r *Recording) digest(m *Manifest) (*Audio, error) {
 	if r.key == nil {
-		return r.s.digest(r.file(AudioName), r.s.cfg.Format)
+		return r.s.digest(r.file(AudioName), r.w.img.layout.format())
 	}
 	u, err := unseal(r.s.root, r.folder(), segmentSamples, r.key.id)
 	if err != nil {

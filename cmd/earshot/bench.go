@@ -19,7 +19,7 @@ type benchCmd struct {
 	NoFloor bool          `help:"measure no floor"`
 	SRTP    bool          `name:"srtp" help:"packets are protected with AES_CM_128_HMAC_SHA1_80"`
 	Live    bool          `help:"a live listener on each call"`
-	Message time.Duration `default:"20ms" help:"how much audio the live listeners take at a time"`
+	Message time.Duration `default:"100ms" help:"how much audio the live listeners take at a time"`
 	Sink    string        `enum:"file,none" default:"file" help:"where the audio goes: stereo recordings (file), or nowhere (none)"`
 	Format  string        `enum:"wav,mulaw" default:"wav" help:"format of the recordings (wav or mulaw)"`
 	Encrypt bool          `help:"recordings are encrypted at rest, as with record.encrypt"`

@@ -115,7 +115,11 @@ func (c *cli) care(ctx context.Context, p *process, dir string, reqs []console.C
 	if err := mayWriteLog(dir, record); err != nil {
 		return err
 	}
-	s, err := recorder.New(recorder.Config{Dir: dir, Sign: record.Sign, KeyFile: record.KeyFile, Retention: record.Retention.Policy(), Log: newLog(config.Log{Level: "warn"}, p.err)})
+	cfg := recorder.Config{Dir: dir, Sign: record.Sign, KeyFile: record.KeyFile, Retention: record.Retention.Policy(), Log: newLog(config.Log{Level: "warn"}, p.err)}
+	if _, err := os.Lstat(filepath.Join(dir, "vault")); err == nil {
+		cfg.Erasers = []recorder.Eraser{vaultLater{}}
+	}
+	s, err := recorder.New(cfg)
 	if errors.Is(err, recorder.ErrInUse) {
 		return &hinted{err, "a daemon has the folder and does not answer on " + socket + ": name its configuration with -c, or stop it"}
 	}
@@ -133,6 +137,13 @@ func (c *cli) care(ctx context.Context, p *process, dir string, reqs []console.C
 		}
 	}
 	return s.Close()
+}
+
+// vaultLater has the copy in the vault be erased by the daemon, who can.
+type vaultLater struct{}
+
+func (vaultLater) Erase(context.Context, string) error {
+	return errors.New("the vault is asked by the daemon, when it runs")
 }
 
 // hasLog tells whether a directory's recordings are named in an evidence log.

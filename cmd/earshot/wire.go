@@ -75,8 +75,11 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Consent:        endpoint.ConsentConfig{Mode: c.Record.Consent.Mode, Basis: c.Record.Consent.Basis, Until: c.Record.Consent.Until},
 		MaskHolds:      c.Record.OnHold == "mask",
 		AnswerAsked:    c.SIP.Answer == "asked",
+		Webhooks:       c.WebhookConfig(),
+		Agent:          "earshot/" + version,
 		Log:            log,
 	}
+	cfg.Vault, _ = c.VaultConfig() // check has refused what can't be read
 	if c.Record.Channels.Agent == "left" {
 		cfg.Record.Left, cfg.Record.Right = call.RoleAgent, call.RoleCustomer
 	}

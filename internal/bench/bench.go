@@ -29,7 +29,7 @@ type Config struct {
 	// SRTP protects all packets with AES_CM_128_HMAC_SHA1_80.
 	SRTP bool
 	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time,
-	// as stream.ListenConfig. Default 20 ms, at most 200 ms.
+	// as stream.ListenConfig. Default 100 ms, as programs take it; at most 200 ms.
 	Live    bool
 	Message time.Duration
 	// Sink is SinkFile (default) or SinkNone.
@@ -60,6 +60,8 @@ const (
 	defaultFloor = 2 * time.Second
 	// maxCalls is what a sender has sockets for.
 	maxCalls = maxSenderTracks / tracksPerCall
+	// defaultMessage is what stream gives programs at a time where nothing else is configured.
+	defaultMessage = 100 * time.Millisecond
 	// maxMessage is the most that a listener takes at a time.
 	maxMessage = 200 * time.Millisecond
 
@@ -80,7 +82,7 @@ func (c *Config) check() error {
 		c.Steps = []int{defaultCalls}
 	}
 	c.For, c.Warm, c.Floor = orDefault(c.For, defaultFor), orDefault(c.Warm, defaultWarm), orDefault(c.Floor, defaultFloor)
-	c.Message = orDefault(c.Message, packetTime)
+	c.Message = orDefault(c.Message, defaultMessage)
 	if c.Sink == "" {
 		c.Sink = SinkFile
 	}

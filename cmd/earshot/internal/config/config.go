@@ -15,6 +15,7 @@ type Config struct {
 	Supervise   Supervise   `key:"supervise"`
 	Record      Record      `key:"record"`
 	Stream      []Stream    `key:"stream"`
+	Webhooks    []Webhook   `key:"webhooks"`
 	Console     Console     `key:"console"`
 	Control     Control     `key:"control"`
 	Log         Log         `key:"log"`
@@ -123,6 +124,7 @@ type Record struct {
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
 	// Retention is how long recordings are kept.
 	Retention Retention `key:"retention"`
+	Vault     Vault     `key:"vault"`
 	VCon      bool      `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
 }
 
