@@ -69,6 +69,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, VCon: c.Record.VCon,
 			Sync: c.Record.Sync, Buffer: c.Record.Buffer, Warn: mark(c.Record.Disk.Warn), Refuse: mark(c.Record.Disk.Refuse),
 			Recipients: c.Record.Encrypt.Recipients, RecipientsFile: c.Record.Encrypt.RecipientsFile,
+			Retention: c.Record.Retention.Policy(),
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
