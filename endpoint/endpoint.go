@@ -94,6 +94,7 @@ func New(cfg Config) (*Endpoint, error) {
 		}
 		if e.keep != nil {
 			rc.Sealed = e.keep.take
+			rc.Erasers = append(rc.Erasers, e.keep.erasers()...)
 		}
 		if e.store, err = recorder.New(rc); err != nil {
 			return nil, errors.Join(err, e.Close())

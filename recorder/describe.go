@@ -15,7 +15,7 @@ func (r *Recording) describe() *Manifest {
 		Version: manifestVersion, Software: r.s.cfg.Software, Part: r.part, State: StatePartial,
 		Call: ManifestCall{
 			ID: w.info.ID, Sessions: w.info.Sessions, SIPCallIDs: w.info.SIPCallIDs, Agent: w.info.Agent, Mode: w.info.Mode,
-			Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
+			Direction: w.info.Direction, Queues: w.info.Queues, Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
 		},
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
 		Encryption: r.encryption(),

@@ -60,6 +60,8 @@ type Manifest struct {
 	// Late is what went unheard before sample 0.
 	Late  *Late  `json:"late,omitempty"`
 	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one
+	// Retention is how long the recording is to be kept, as the configuration was when it was sealed; absent: for ever.
+	Retention *Kept `json:"retention,omitempty"`
 	// Encryption is there where the audio is encrypted.
 	Encryption *Encryption `json:"encryption,omitempty"`
 	// Files are the folder's other files, when sealed.
@@ -74,7 +76,9 @@ type ManifestCall struct {
 	SIPCallIDs []string     `json:"sip_call_ids"`
 	Agent      string       `json:"agent,omitempty"`
 	Mode       string       `json:"mode,omitempty"`
-	Masked     string       `json:"masked,omitempty"` // on whose word the audio is held back; empty: it is not
+	Direction  string       `json:"direction,omitempty"` // inbound or outbound, as the agent sees it
+	Queues     []string     `json:"queues,omitempty"`    // call queues that it came through, numbers and ids
+	Masked     string       `json:"masked,omitempty"`    // on whose word the audio is held back; empty: it is not
 	Expected   []call.Party `json:"expected,omitempty"`
 	Earlier    []string     `json:"earlier,omitempty"` // calls that this one goes on from, recorded apart
 }

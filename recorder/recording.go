@@ -243,6 +243,7 @@ func cloneInfo(i call.Info) call.Info {
 	i.Sessions = append([]string(nil), i.Sessions...)
 	i.Earlier = append([]string(nil), i.Earlier...)
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
+	i.Queues = append([]string(nil), i.Queues...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
 	i.Masks = append([]call.Mask(nil), i.Masks...)
 	return i

@@ -95,6 +95,7 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 		} else {
 			s.count.repairedFolder.Add(1)
 			s.count.state(res.State)
+			s.changed(inDay(l.day, filepath.Base(res.Dir)))
 			s.log.Warn("recording finished after a crash", attr.Call(res.CallID), slog.String("state", string(res.State)),
 				slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
 			s.tell(res)
@@ -239,6 +240,7 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	if m.Previous != nil {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
 	}
+	m.Retention = s.cfg.Retention.Of(m)
 	if err := s.putVCon(folder, m); err != nil {
 		return err
 	}

@@ -50,6 +50,12 @@ type Config struct {
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
+	// Retention says how long recordings are kept; what it says of one stands in its manifest.
+	Retention Retention
+	// Changed is told the folder of a recording that was sealed, repaired or erased, from any goroutine; it must not block. nil: nobody.
+	Changed func(folder string)
+	// Erasers have copies elsewhere, of which an erasure is told.
+	Erasers []Eraser
 	// Sealed, if not nil, is told of each recording when its folder has its final name, of those that were finished after a crash too. It is called by
 	// the writers, so it must not wait for anything. A crash may come between: who must not miss one looks at the folders as well.
 	Sealed func(Result)
@@ -107,6 +113,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := within("buffer", &c.Buffer, 8*time.Second, time.Second, time.Minute); err != nil {
+		return err
+	}
+	if err := c.Retention.check(); err != nil {
 		return err
 	}
 	if c.Refuse == (Mark{}) {
@@ -201,6 +210,13 @@ type Store struct {
 	closing atomic.Bool
 	gripe   gripe
 	disk    disk
+
+	// care is held while a recording is held, freed or erased: one at a time.
+	care sync.Mutex
+	// copies is guarded by care.
+	copies copyKeepers
+	// step is told what an erasure has done, and may stop it there; tests only.
+	step func(done string) error
 
 	// acting guards noActs: acts is closed.
 	acting sync.Mutex

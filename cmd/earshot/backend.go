@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/recorder"
@@ -14,7 +15,10 @@ import (
 )
 
 // backend answers the control socket from the endpoint.
-type backend struct{ ep *endpoint.Endpoint }
+type backend struct {
+	ep     *endpoint.Endpoint
+	record config.Record
+}
 
 func (b backend) Status() any { return b.ep.Status() }
 

@@ -39,8 +39,8 @@ type exportCmd struct {
 	Recording string `arg:"" help:"a recording's folder, its name, or a call's id"`
 }
 
-// Run exports.
-func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
+// export exports.
+func (k exportCmd) export(ctx context.Context, c *cli, p *process) error {
 	cfg, err := k.config()
 	if err != nil {
 		return &usageError{err: fmt.Errorf("recordings export: %w", err)}

@@ -44,6 +44,9 @@ func logLevel(c config.Log) slog.Level {
 // newLogAt is newLog with a level that may change.
 func newLogAt(level slog.Leveler, c config.Log, w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
+	if c.PII {
+		o.ReplaceAttr = attr.ShowNumbers
+	}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if c.Format == "json" {
 		h = slog.NewJSONHandler(w, o)
@@ -66,6 +69,7 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, VCon: c.Record.VCon,
 			Sync: c.Record.Sync, Buffer: c.Record.Buffer, Warn: mark(c.Record.Disk.Warn), Refuse: mark(c.Record.Disk.Refuse),
 			Recipients: c.Record.Encrypt.Recipients, RecipientsFile: c.Record.Encrypt.RecipientsFile,
+			Retention: c.Record.Retention.Policy(),
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,

@@ -79,6 +79,7 @@ func (l *Loaded) check() []error {
 		fail("record.disk.warn", "%s: less than record.disk.refuse (%s): want more room for the warning than for the refusal", w, r)
 	}
 	l.checkFiles(fail)
+	l.checkRetention(fail)
 	l.checkMask(fail)
 	l.checkConsent(fail)
 	if _, err := time.LoadLocation(c.Timezone); err != nil {

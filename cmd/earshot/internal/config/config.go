@@ -122,8 +122,27 @@ type Record struct {
 	Mask     Mask     `key:"mask"`
 	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
-	Vault    Vault    `key:"vault"`
-	VCon     bool     `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
+	// Retention is how long recordings are kept.
+	Retention Retention `key:"retention"`
+	Vault     Vault     `key:"vault"`
+	VCon      bool      `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
+}
+
+// Retention is how long recordings are kept; what it says when a call ends stands in its recording.
+type Retention struct {
+	Default string           `key:"default" help:"how long recordings are kept that no class fits, such as 90d, 12w or 5y; empty: for ever (docs/retention.md)"`
+	Classes []RetentionClass `key:"classes" help:"kinds of calls that are kept for another time; the first that fits counts"`
+	Prune   string           `key:"prune" default:"true" help:"true: each day at 03:00 in timezone what is past its time is erased; a time such as 04:30: then; false: only by earshot recordings prune"`
+}
+
+// RetentionClass keeps the calls that fit all of its lists.
+type RetentionClass struct {
+	Name       string   `key:"name" help:"name of the class, as recordings show it"`
+	Keep       string   `key:"keep" help:"how long, such as 5y; empty: for ever"`
+	Agents     []string `key:"agents" help:"calls of these agents (extension numbers)"`
+	Queues     []string `key:"queues" help:"calls through these queues (extension numbers or ids)"`
+	Numbers    []string `key:"numbers" help:"calls with these numbers (E.164 prefixes such as +44)"`
+	Directions []string `key:"directions" oneof:"inbound,outbound" help:"calls of these directions"`
 }
 
 // Consent is on what ground calls are recorded. One word in its place is its mode.
@@ -212,6 +231,7 @@ type Control struct {
 type Log struct {
 	Level  string `key:"level" default:"info" oneof:"debug,info,warn,error" help:"least level"`
 	Format string `key:"format" default:"text" oneof:"text,json" help:"form of a line"`
+	PII    bool   `key:"pii" default:"false" help:"write phone numbers whole; else +1650*****23"`
 }
 
 // Duration is a time.Duration written as 60ms or 2s.
