@@ -347,6 +347,10 @@ func repairWAV(f wavFile, ours wavLayout) (l wavLayout, samples int64, err error
 			return l, 0, err
 		}
 	}
+	promised := l.dataBytes // 0 where there is no header to say it
+	if err := hushHoles(f, l, l.dataAt+promised, l.dataAt+bytes); err != nil {
+		return l, 0, err
+	}
 	if torn {
 		_, err := f.WriteAt(l.header(samples, true), 0)
 		return l, samples, err
