@@ -179,6 +179,9 @@ func (w *work) lowest(in *buffer) int64 {
 // events writes the batch's events down, and tells of faults.
 func (r *Recording) events(j job) {
 	w := &r.w
+	if w.log.f == nil { // sealing came so far, and is tried again
+		return
+	}
 	for _, e := range j.in.events {
 		r.note(e)
 		w.log.add(e)
