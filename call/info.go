@@ -21,6 +21,9 @@ type Info struct {
 	Part int
 	// Agent is the monitored agent's extension number, empty on a plain registrar.
 	Agent string
+	// Direction is Inbound or Outbound as the agent sees it, and Queues the call queues, by number and id, that it came through; empty: not known, or none.
+	Direction string
+	Queues    []string
 	// Mode is how RingCentral was asked: "party", "session", or "" on a plain registrar.
 	Mode string
 	// Talks is since when RingCentral shows the agent on the line, zero where that is not known; Obstacle what kept the call
@@ -34,3 +37,9 @@ type Info struct {
 	// Masks are those that last when the part begins.
 	Masks []Mask
 }
+
+// The directions of a call, as the agent sees it.
+const (
+	Inbound  = "inbound"
+	Outbound = "outbound"
+)

@@ -30,7 +30,7 @@ func Who(r *http.Request) string { return who.From(r.Context()) }
 
 // Act is something that a command did by itself with a recording, and that the evidence log is to name.
 type Act struct {
-	What   string `json:"act"` // export, verify
+	What   string `json:"act"` // export, exported, verify
 	Folder string `json:"folder,omitempty"`
 	Call   string `json:"call,omitempty"`
 	Why    string `json:"why,omitempty"`
@@ -45,8 +45,8 @@ const maxActText = 1 << 10
 
 func (a Act) check() error {
 	switch {
-	case a.What != "export" && a.What != "verify":
-		return fmt.Errorf("act: got %q, want export or verify", a.What)
+	case a.What != "export" && a.What != "exported" && a.What != "verify":
+		return fmt.Errorf("act: got %q, want export, exported or verify", a.What)
 	case len(a.Folder) > maxActText, len(a.Call) > maxActText, len(a.Why) > maxActText:
 		return fmt.Errorf("act: a text has more than %d octets", maxActText)
 	}

@@ -87,6 +87,7 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	c.byHand(mux)
 	c.ladders(mux)
 	c.acts(mux)
+	c.care(mux)
 	c.masking(mux)
 	c.consenting(mux)
 	if cfg.Operator != nil {

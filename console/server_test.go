@@ -113,6 +113,15 @@ earshot_supervise_requests_total{class="2xx"} 30
 earshot_supervise_requests_total{class="429"} 1
 earshot_supervise_waiting_calls 8
 earshot_unmasks_total{by="pci"} 2
+earshot_vault_failures_total{cause="denied"} 4
+earshot_vault_oldest_seconds 90
+earshot_vault_queue_recordings 3
+earshot_vault_recordings_total 7
+earshot_vault_sent_bytes_total 5000
+earshot_vault_stopped 1
+earshot_webhooks_delivered_total 9
+earshot_webhooks_failures_total{what="tries"} 2
+earshot_webhooks_waiting 1
 `
 
 func TestMetricsHaveTheirNames(t *testing.T) {
@@ -122,6 +131,8 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		MediaSamples: map[string]int64{"received": 800000, "lost": 160}, MediaDrops: map[string]int64{"stray": 4}, Tracks: 6, MediaQuality: map[string]int64{"best": 5, "poor": 1},
 		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, DiskLevel: 1, DiskFault: true, UnwrittenSamples: 80, LastSync: 250 * time.Millisecond, Repaired: 5,
 		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamRevokedSamples: 80, CallsMasked: map[string]int64{"pci": 1}, Masks: map[string]int64{"pci": 3}, Unmasks: map[string]int64{"pci": 2}, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
+		VaultQueued: 3, VaultOldest: 90 * time.Second, VaultRecordings: 7, VaultSentBytes: 5000, VaultFailures: map[string]int64{"denied": 4}, VaultTrouble: true,
+		WebhooksWaiting: 1, WebhooksDelivered: 9, WebhooksFailed: map[string]int64{"tries": 2},
 		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, SuperviseWaiting: 8, LoggedIn: true,
 	})
 	code, body := get(t, addr, "/metrics")

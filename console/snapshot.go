@@ -48,6 +48,17 @@ type Snapshot struct {
 	Recordings       int64 // open now
 	Repaired         int64 // recordings finished after a crash
 
+	VaultQueued     int64            // recordings that are not in the vault yet
+	VaultOldest     time.Duration    // since the oldest of them began
+	VaultRecordings int64            // brought since start
+	VaultSentBytes  int64            // since start
+	VaultFailures   map[string]int64 // tries that failed, by cause, since start
+	VaultTrouble    bool             // it takes nothing
+
+	WebhooksWaiting   int64            // messages
+	WebhooksDelivered int64            // since start
+	WebhooksFailed    map[string]int64 // since start: tries, and messages given up
+
 	StreamDroppedSamples int64
 	StreamLateSamples    int64
 	StreamRevokedSamples int64

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/earshot/earshot/internal/who"
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/evidence"
 )
 
@@ -46,3 +47,6 @@ func because(about, why string) string {
 	}
 	return about + ": " + why
 }
+
+// Store is what the recordings are written by; nil: nothing is recorded.
+func (e *Endpoint) Store() *recorder.Store { return e.store }

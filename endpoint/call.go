@@ -110,12 +110,23 @@ func (c *Call) make(info call.Info) error {
 		}
 	}
 	c.post(call.Event{Type: call.EventCallStarted, Facts: facts})
+	c.e.log.Info("call heard", attr.Call(info.ID), attr.Agent(info.Agent), attr.Number(customerOf(info).Number), "mode", info.Mode)
 	c.shut(info.Masked)
 	c.tellShut()
 	ids := append([]string{c.id}, info.Sessions...)
 	c.inherit(ids...)
 	c.gate(ids...)
 	return nil
+}
+
+// customerOf is the customer whom the plan names, or nobody.
+func customerOf(info call.Info) call.Party {
+	for _, p := range info.Expected {
+		if p.Role == call.RoleCustomer {
+			return p
+		}
+	}
+	return call.Party{}
 }
 
 // ready tells whether the call is made, and so may be looked at.

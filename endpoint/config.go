@@ -8,8 +8,10 @@ import (
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/secret"
+	"github.com/earshot/earshot/internal/webhook"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/recorder/vault"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/stream"
 	"github.com/earshot/earshot/supervise"
@@ -17,6 +19,9 @@ import (
 
 // Secret is a password or token as the configuration of the rooms below takes it: it is never printed. A string converts to it.
 type Secret = secret.Text
+
+// Webhook is a service to be told of recordings.
+type Webhook = webhook.Hook
 
 // Config is all that an Endpoint needs. Handler, OnState and Log of the parts are filled in by New.
 type Config struct {
@@ -28,6 +33,12 @@ type Config struct {
 	Media media.Config
 	// Record is where calls are recorded; nil: nowhere.
 	Record *recorder.Config
+	// Vault is where recordings go when they are sealed; nil: they stay on the disk. Dir, Vaulted, Failed and Log are filled in.
+	Vault *vault.Config
+	// Webhooks are services to be told of recordings: see Events.
+	Webhooks []Webhook
+	// Agent is how we name ourselves to them; default earshot.
+	Agent string
 	// Stream lists the consumers of live audio.
 	Stream stream.Config
 	// Sink, if not nil, gives each call a further sink, or nil. It is called before the call is answered.

@@ -12,6 +12,9 @@
 // hook wants masked has its valve shut before its first track is open; [Endpoint.Mask] holds back what is said for a while, in this process and
 // the next (pci.go, maskbook.go), and one that is on hold where Config.MaskHolds says so (holds.go).
 //
+// What is sealed goes to the vault and is told to services, where Config names any (keep.go); what a crash kept from either is found by comparing
+// the folders.
+//
 // # Usage
 //
 //	e, err := endpoint.New(endpoint.Config{Devices: []endpoint.Device{{Account: sip.Config{...}}}, Sink: mySink})

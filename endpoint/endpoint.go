@@ -24,6 +24,7 @@ type Endpoint struct {
 	log     *slog.Logger
 	engine  *media.Engine
 	store   *recorder.Store // nil: nothing is recorded
+	keep    *keeper         // nil: what is sealed stays where it is, and nobody is told
 	hub     *stream.Hub
 	pools   []*pool
 	ears    []*ear          // of the pools, and those without RingCentral
@@ -88,6 +89,13 @@ func New(cfg Config) (*Endpoint, error) {
 	if cfg.Record != nil {
 		rc := *cfg.Record
 		rc.Log, rc.Standby, rc.Masks = cfg.Log, cfg.Standby, e.book.masks
+		if e.keep, err = newKeeper(cfg); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+		if e.keep != nil {
+			rc.Sealed = e.keep.take
+			rc.Erasers = append(rc.Erasers, e.keep.erasers()...)
+		}
 		if e.store, err = recorder.New(rc); err != nil {
 			return nil, errors.Join(err, e.Close())
 		}
@@ -128,6 +136,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 			}
 		})
 	}
+	stopKeeping := e.startKeeping(ctx)
 	run("media", e.engine.Run)
 	run("stream", e.hub.Run)
 	if e.store != nil {
@@ -189,6 +198,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	e.recordOwed()
 	stopBelow(errors.New("all calls are closed"))
 	base.Wait()
+	stopKeeping()
 	return err
 }
 
@@ -293,6 +303,7 @@ func (e *Endpoint) Close() error {
 	if e.store != nil {
 		errs = append(errs, e.store.Close())
 	}
+	errs = append(errs, e.keep.close())
 	for _, p := range e.pools {
 		errs = append(errs, p.sup.Close())
 	}

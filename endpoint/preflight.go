@@ -19,6 +19,7 @@ func Preflight(cfg Config, running bool, peakCalls, share int) []supervise.Findi
 	}
 	if cfg.Record != nil {
 		out = append(out, diskFinding(*cfg.Record, channelsOf(cfg), peakCalls, share))
+		out = append(out, encryptionFinding(*cfg.Record)...)
 	}
 	return out
 }
@@ -84,6 +85,23 @@ func diskFinding(r recorder.Config, channels, peakCalls, share int) supervise.Fi
 		f.Mark, f.Do = supervise.MarkWarn, fmt.Sprintf("that is %.1f days of such load: make room, or move recordings away before", float64(free)/perDay)
 	}
 	return f
+}
+
+// encryptionFinding is about to whom audio is encrypted; nothing where it is not.
+func encryptionFinding(r recorder.Config) []supervise.Finding {
+	f := supervise.Finding{Mark: supervise.MarkOK, What: "encryption"}
+	names, err := recorder.Recipients(r.Recipients, r.RecipientsFile)
+	switch {
+	case err != nil:
+		f.Mark, f.Found, f.Do = supervise.MarkFail, err.Error(), "see record.encrypt: age-keygen prints a recipient"
+		return []supervise.Finding{f}
+	case len(names) == 0:
+		return nil
+	case len(names) == 1:
+		f.Mark, f.Do = supervise.MarkWarn, "name a second one in record.encrypt.recipients, whose identity lies elsewhere: what is encrypted to a lost one is lost"
+	}
+	f.Found = fmt.Sprintf("audio is encrypted to age recipients: %d", len(names))
+	return []supervise.Finding{f}
 }
 
 // Findings tells what a running daemon's status says of its registrations, for doctor.

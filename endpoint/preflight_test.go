@@ -30,6 +30,24 @@ func TestPreflightMeasuresTheDiskAgainstTheLoad(t *testing.T) {
 	}
 }
 
+func TestPreflightLooksAtWhoMayListen(t *testing.T) {
+	const one, other = "age10uwxn7k9gsv5vfw9wytusl5zptxqwxpyv36ft9g3ane23uydda0smvr7dz", "age193e8f9ss03ccxluhdudscu4mhcmcs3wpcjhlm8rfgjh6ya50acvqt75jvv"
+	for _, c := range []struct {
+		list []string
+		mark string
+		want string
+	}{
+		{[]string{one, other}, supervise.MarkOK, "audio is encrypted to age recipients: 2"},
+		{[]string{one}, supervise.MarkWarn, "audio is encrypted to age recipients: 1"},
+		{[]string{one, "age1x"}, supervise.MarkFail, "recipients[1]: "},
+	} {
+		got := endpoint.Preflight(endpoint.Config{Record: &recorder.Config{Dir: t.TempDir(), Recipients: c.list}}, true, 0, 100)
+		if len(got) != 2 || got[1].Mark != c.mark || !strings.Contains(got[1].Found, c.want) || (c.mark == supervise.MarkOK) != (got[1].Do == "") {
+			t.Errorf("%v: got %+v, want %s: %s", c.list, got, c.mark, c.want)
+		}
+	}
+}
+
 func TestStatusBecomesFindings(t *testing.T) {
 	st := endpoint.Status{
 		Devices: []endpoint.DeviceStatus{

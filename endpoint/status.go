@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/webhook"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder/vault"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
 )
@@ -29,6 +31,9 @@ type Status struct {
 	Answers map[string]int64    `json:"answers"` // to INVITEs, by status code
 	// Draining: no new calls, and the end with the last one.
 	Draining bool `json:"draining,omitempty"`
+	// Vault and Webhooks are what comes after recordings are sealed.
+	Vault    *vault.Status    `json:"vault,omitempty"`
+	Webhooks []webhook.Status `json:"webhooks,omitempty"`
 	// Older is the process that this one took over from, while it still has calls.
 	Older *OlderStatus `json:"older,omitempty"`
 }
@@ -177,6 +182,7 @@ func (e *Endpoint) Status() Status {
 	if e.store != nil {
 		s.Checks = append(s.Checks, e.diskCheck(s.Calls))
 	}
+	e.keep.status(&s)
 	e.shiftStatus(&s)
 	t := e.engine.Totals()
 	s.Quality = ratings(s.Calls)

@@ -63,12 +63,35 @@ func (w *window) Write(b *media.Batch) {
 func (w *window) Pace() time.Duration { return paceOf(w.sink) }
 func (w *window) Coded() bool         { return coded(w.sink) }
 
+// Fetch and Swept are the sink's.
+func (w *window) Fetch() byte { return fetch(w.sink) }
+func (w *window) Swept()      { swept(w.sink) }
+
 // paceOf is how long a sink's batches may wait.
 func paceOf(s media.Sink) time.Duration {
 	if p, ok := s.(media.Paced); ok {
 		return p.Pace()
 	}
 	return 0
+}
+
+// fetch has a sink fetch what it needs next.
+//
+//earshot:hot
+func fetch(s media.Sink) byte {
+	if f, ok := s.(media.Fetched); ok {
+		return f.Fetch()
+	}
+	return 0
+}
+
+// swept tells a sink that the sweep is over.
+//
+//earshot:hot
+func swept(s media.Sink) {
+	if w, ok := s.(media.Swept); ok {
+		w.Swept()
+	}
 }
 
 // coded tells whether a sink needs no PCM.
@@ -353,6 +376,10 @@ func (f *follower) Write(b *media.Batch) {
 // Pace and Coded are the sink's.
 func (f *follower) Pace() time.Duration { return paceOf(f.sink) }
 func (f *follower) Coded() bool         { return coded(f.sink) }
+
+// Fetch and Swept are the sink's.
+func (f *follower) Fetch() byte { return fetch(f.sink) }
+func (f *follower) Swept()      { swept(f.sink) }
 
 // End implements media.Sink.
 func (f *follower) End(c call.Cause) { f.sink.End(c) }

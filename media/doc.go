@@ -36,7 +36,8 @@
 // All methods of Engine, Timeline and Track are safe for concurrent use and don't block; Open alone makes system calls. They
 // leave a post in the shard's mailbox, which takes effect at the next sweep, in the order of the calls; an agreement has one of its
 // own at once. Run starts one goroutine per shard, and returns when all have ended; there are no others, no timer per track and
-// no lock per packet. Sinks are called by their shard's goroutine only. A panic in a track or a sink ends that one and is counted; all others live.
+// no lock per packet. Sinks are called by their shard's goroutine only. One that wakes others does so when the sweep's work is done ([Swept]); one that
+// is [Fetched] has its memory fetched with the tracks'. A panic in a track or a sink ends that one and is counted; all others live.
 // Before Run and after it nothing moves: a channel of Close, Hold or Release that was asked for before Run answers when it runs.
 //
 // # Limits

@@ -32,6 +32,7 @@ type liveTimeline struct {
 	wroteAt time.Duration
 	final   time.Duration // of the newest batch
 	showAt  time.Duration // when states are published next
+	warmed  uint64        // the round in which its sinks' memory was fetched
 
 	droppedEvents atomic.Int64 // by any goroutine
 

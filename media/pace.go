@@ -10,12 +10,24 @@ type Paced interface{ Pace() time.Duration }
 // Coded is a [Sink] that reads frames' octets, and needs no PCM of what was received. Where all sinks of a timeline do, there is none.
 type Coded interface{ Coded() bool }
 
+// Fetched is a [Sink] that can have the processor fetch what its next Write needs: Fetch reads a byte of each line of it ([Fetch]), and nothing
+// else. A shard lets many do so in a row, so that all of them wait for memory at once. Called by the shard's goroutine, before Write; what it returns
+// says nothing.
+type Fetched interface{ Fetch() byte }
+
+// Swept is a [Sink] that wakes others. Swept is called once after each sweep in which it got batches, when the shard's work is done: who is woken
+// while it goes on takes its processor, or its neighbour's.
+type Swept interface{ Swept() }
+
 // seat is one attached sink.
 type seat struct {
-	sink  Sink
-	ended bool
-	pace  time.Duration
-	coded bool
+	sink    Sink
+	fetched Fetched // nil: it isn't
+	swept   Swept   // nil: it isn't
+	ended   bool
+	owed    bool // it got a batch since Swept
+	coded   bool
+	pace    time.Duration
 }
 
 func newSeat(s Sink) *seat {
@@ -26,6 +38,8 @@ func newSeat(s Sink) *seat {
 	if c, ok := s.(Coded); ok {
 		st.coded = c.Coded()
 	}
+	st.fetched, _ = s.(Fetched)
+	st.swept, _ = s.(Swept)
 	return st
 }
 

@@ -60,6 +60,7 @@ type shard struct {
 	intake  intake
 	tapper  tapper
 	over    []chan struct{} // of timelines that were closed in this sweep
+	owing   []*seat         // whose sinks are still to hear that the sweep is over
 	// controlTurn: all RTCP ports are read in this sweep; next at controlAt.
 	controlTurn bool
 	controlAt   time.Duration
@@ -279,8 +280,14 @@ func (s *shard) give(l *liveTimeline, b *Batch) {
 	s.mu.Unlock()
 	dead := false
 	for _, st := range l.seats {
-		s.writeSeat(l, st, b)
+		if !st.ended { // in Swept
+			s.writeSeat(l, st, b)
+		}
 		dead = dead || st.ended
+		if st.swept != nil && !st.owed {
+			st.owed = true
+			s.owing = append(s.owing, st)
+		}
 	}
 	if dead {
 		l.seats = slices.DeleteFunc(l.seats, func(st *seat) bool { return st.ended })
@@ -296,6 +303,33 @@ func (s *shard) writeSeat(l *liveTimeline, st *seat, b *Batch) {
 func (s *shard) rescueSeat(l *liveTimeline, st *seat) {
 	if r := recover(); r != nil {
 		s.panicked(r, attr.Call(l.info.ID), attr.Sink(fmt.Sprintf("%T", st.sink)))
+		s.finish(st, call.Cause{Code: call.CodeInternal, Text: fmt.Sprint(r)})
+	}
+}
+
+// tellSwept tells the sinks that got something that this was all.
+//
+//earshot:hot
+func (s *shard) tellSwept() {
+	for _, st := range s.owing {
+		s.tellSeat(st)
+	}
+	clear(s.owing)
+	s.owing = s.owing[:0]
+}
+
+//earshot:hot
+func (s *shard) tellSeat(st *seat) {
+	defer s.rescueSwept(st)
+	if st.owed = false; !st.ended {
+		st.swept.Swept()
+	}
+}
+
+// rescueSwept ends a sink that panicked; its timeline finds out at the next batch.
+func (s *shard) rescueSwept(st *seat) {
+	if r := recover(); r != nil {
+		s.panicked(r, attr.Sink(fmt.Sprintf("%T", st.sink)))
 		s.finish(st, call.Cause{Code: call.CodeInternal, Text: fmt.Sprint(r)})
 	}
 }

@@ -68,6 +68,7 @@ func (s *shard) attend(now time.Time) {
 			s.turn(l)
 		}
 	}
+	s.tellSwept()
 	s.removeClosed()
 }
 
@@ -113,6 +114,7 @@ func (s *shard) sweep(now time.Time) {
 	s.readPorts(true)
 	s.controlTurn = false
 	s.turns(false)
+	s.tellSwept()
 	s.reportDue()
 	s.removeClosed()
 }

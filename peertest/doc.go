@@ -3,6 +3,7 @@
 // Kamailio is the registrar, over UDP, TCP and TLS with digest; baresip and sipp call through it, with known audio, and the
 // recording is compared with what was sent, sample by sample. RingCentral's published SDKs (npm @rc-ex/core, @rc-ex/ws,
 // @ringcentral/sdk, ringcentral-call-control and ringcentral-softphone) are the judges of the simulator, `earshot sim`.
+// versitygw is the S3 server of the vault, and the library of Standard Webhooks (npm standardwebhooks) the judge of what services are told.
 //
 // # Usage
 //

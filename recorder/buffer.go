@@ -34,14 +34,18 @@ type op struct {
 	size     int           // of its payload, 0: silence
 }
 
+// queued is what a buffer knows of one track.
+type queued struct {
+	waiting int64 // samples with payload
+	newest  int32 // op's index plus 1
+}
+
 // buffer holds what Write took until a worker comes for it. It allocates only to grow.
 type buffer struct {
 	ops    []op
 	data   []byte
 	events []call.Event
-	// Of each track, by id: samples with payload that wait, and its newest op's index plus 1.
-	waiting [maxTracks + 1]int64
-	newest  [maxTracks + 1]int32
+	tracks [maxTracks + 1]queued // by id
 	// What fell over: events, and frames that could not be.
 	lostEvents, strange int64
 }
@@ -68,10 +72,10 @@ func (b *buffer) add(f *media.Frame, limit int64) {
 	}
 	o := op{track: f.Track, kind: k, pos: f.Pos, n: f.Samples, captured: f.Captured, at: len(b.data)}
 	if k == kindReceived || k == kindLate {
-		if b.waiting[f.Track]+f.Samples > limit || len(b.ops) >= maxOps || !b.copyPayload(f, &o) {
+		if b.tracks[f.Track].waiting+f.Samples > limit || len(b.ops) >= maxOps || !b.copyPayload(f, &o) {
 			o.kind = kindDisk
 		} else {
-			b.waiting[f.Track] += f.Samples
+			b.tracks[f.Track].waiting += f.Samples
 		}
 	}
 	if o.size == 0 && b.lengthen(o) {
@@ -83,7 +87,7 @@ func (b *buffer) add(f *media.Frame, limit int64) {
 		return
 	}
 	b.ops = append(b.ops, o)
-	b.newest[f.Track] = int32(len(b.ops))
+	b.tracks[f.Track].newest = int32(len(b.ops))
 }
 
 // goesOn copies a frame to the end of the newest op, if it goes on where that ends: nearly always, for the frames of a
@@ -92,14 +96,14 @@ func (b *buffer) add(f *media.Frame, limit int64) {
 //earshot:hot
 func (b *buffer) goesOn(last *op, f *media.Frame, k kind, limit int64) bool {
 	if k != kindReceived || last.kind != k || last.track != f.Track || !last.octets || last.alaw != (f.Law == media.LawPCMA) ||
-		last.pos+last.n != f.Pos || int64(len(f.Octets)) != f.Samples || f.Law == media.LawNone || b.waiting[f.Track]+f.Samples > limit {
+		last.pos+last.n != f.Pos || int64(len(f.Octets)) != f.Samples || f.Law == media.LawNone || b.tracks[f.Track].waiting+f.Samples > limit {
 		return false
 	}
 	b.data = append(b.data, f.Octets...) // the newest op's octets end there
 	last.n += f.Samples
 	last.size += len(f.Octets)
 	last.captured = f.Captured
-	b.waiting[f.Track] += f.Samples
+	b.tracks[f.Track].waiting += f.Samples
 	return true
 }
 
@@ -122,7 +126,7 @@ func (b *buffer) copyPayload(f *media.Frame, o *op) bool {
 
 // lengthen makes the track's newest op longer if o goes on where that ends.
 func (b *buffer) lengthen(o op) bool {
-	i := b.newest[o.track]
+	i := b.tracks[o.track].newest
 	if i == 0 {
 		return false
 	}
@@ -156,7 +160,7 @@ func (b *buffer) move(from *buffer, o op) {
 	b.data = append(b.data, from.data[o.at:o.at+o.size]...)
 	o.at = at
 	if o.size > 0 {
-		b.waiting[o.track] += o.n
+		b.tracks[o.track].waiting += o.n
 	}
 	b.ops = append(b.ops, o)
 }
@@ -168,7 +172,6 @@ func (b *buffer) reset() {
 	if cap(b.data) > keepBytes {
 		b.data = make([]byte, 0, keepBytes)
 	}
-	clear(b.waiting[:])
-	clear(b.newest[:])
+	clear(b.tracks[:])
 	b.lostEvents, b.strange = 0, 0
 }

@@ -27,6 +27,16 @@ type Listed struct {
 	Seconds  float64   `json:"seconds"` // of audio
 	Agent    string    `json:"agent,omitempty"`
 	Channels []string  `json:"channels"`
+	// What is known of the call, for who searches.
+	Ended     time.Time     `json:"ended,omitzero"`
+	Direction string        `json:"direction,omitempty"`
+	Queues    []string      `json:"queues,omitempty"`
+	Sessions  []string      `json:"sessions,omitempty"`
+	Parties   []ListedParty `json:"parties,omitempty"`
+	// Class and Until are how long it is kept; a zero Until: for ever. Held: it is on legal hold, and kept whatever they say.
+	Class string    `json:"class,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+	Held  bool      `json:"held,omitempty"`
 	// Error says why the manifest can't be read; then only what the folder's name says is known.
 	Error string `json:"error,omitempty"`
 }
@@ -101,12 +111,15 @@ func (c *Catalog) Find(name string) (list []Listed, err error) {
 }
 
 // days lists the folders of days, oldest first; with an error those that can be looked for.
-func (c *Catalog) days() (days []string, errs error) {
-	days = []string{"."}
+func (c *Catalog) days() (days []string, errs error) { return daysUnder(c.root, ".") }
+
+// daysUnder lists the folders of days below a folder.
+func daysUnder(root *os.Root, top string) (days []string, errs error) {
+	days = []string{top}
 	for _, digits := range []int{4, 2, 2} {
 		var next []string
 		for _, d := range days {
-			names, err := dirNames(c.root, d)
+			names, err := dirNames(root, d)
 			if err != nil { // such as a year that was moved to another disk, and a link to it
 				errs = errors.Join(errs, fmt.Errorf("recordings: %w", err))
 			}
@@ -145,6 +158,7 @@ func (c *Catalog) look(folder string) (Listed, bool) {
 		l.Live, l.Folder = false, strings.TrimSuffix(folder, partialSuffix)
 		m, err = readManifest(c.root, path.Join(l.Folder, ManifestName))
 	}
+	l.Held = c.Held(l.Folder)
 	if err != nil {
 		if fi, e := c.root.Stat(l.Folder); e != nil || !fi.IsDir() {
 			return l, false
@@ -154,5 +168,20 @@ func (c *Catalog) look(folder string) (Listed, bool) {
 	}
 	l.CallID, l.Part, l.State, l.Cause, l.Started = m.Call.ID, m.Part, m.State, string(m.Cause), m.Started
 	l.Seconds, l.Agent, l.Channels = float64(m.Samples)/rate, m.Call.Agent, full(m.Channels)
+	l.Direction, l.Queues, l.Sessions, l.Parties = m.Call.Direction, m.Call.Queues, m.Call.Sessions, partiesOf(m)
+	if m.Ended != nil {
+		l.Ended = *m.Ended
+	}
+	if k := m.Retention; k != nil {
+		if l.Class = k.Class; k.Until != nil {
+			l.Until = *k.Until
+		}
+	}
 	return l, true
+}
+
+// Held tells whether a recording is on legal hold, or may be.
+func (c *Catalog) Held(folder string) bool {
+	_, err := c.root.Lstat(holdName(trimPartial(folder)))
+	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -15,10 +15,11 @@ func (r *Recording) describe() *Manifest {
 		Version: manifestVersion, Software: r.s.cfg.Software, Part: r.part, State: StatePartial,
 		Call: ManifestCall{
 			ID: w.info.ID, Sessions: w.info.Sessions, SIPCallIDs: w.info.SIPCallIDs, Agent: w.info.Agent, Mode: w.info.Mode,
-			Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
+			Direction: w.info.Direction, Queues: w.info.Queues, Masked: w.info.Masked, Expected: w.info.Expected, Earlier: w.info.Earlier,
 		},
 		Started: r.started, Anchor: &ClockPoint{Wall: r.at.Wall.UTC(), MonoNS: int64(r.at.Mono)},
-		Rate: rate, Samples: w.samples(), Channels: r.labels(), Late: r.late(),
+		Encryption: r.encryption(),
+		Rate:       rate, Samples: w.samples(), Channels: r.labels(), Late: r.late(),
 	}
 	if r.s.cfg.Fill == FillConceal {
 		m.Fill = FillConceal
@@ -148,6 +149,9 @@ func (r *Recording) missing(labels []string) (out []Missing) {
 		out = append(out, Missing{What: "mask", Track: uint32(p.t.id), Samples: p.n, Cause: call.CodeDisk})
 	}
 	for _, t := range w.tracks {
+		if t.unmasked > 0 {
+			out = append(out, Missing{What: "mask", Track: uint32(t.id), Samples: t.unmasked, Cause: call.CodeInternal})
+		}
 		if n := t.loss.total[kindDisk]; n > 0 {
 			out = append(out, Missing{What: "samples", Track: uint32(t.id), Samples: n, Cause: call.CodeDisk})
 		}

@@ -21,7 +21,7 @@ type Export struct {
 	// Cut is how many samples lie before sample 0 by the manifest's estimates, and are left out.
 	Cut int64
 
-	f      *os.File
+	f      audioFile
 	layout wavLayout // of audio.wav
 	stored int64     // samples of each channel in it
 	runs   []laid
@@ -32,6 +32,12 @@ type Export struct {
 
 // ErrNoAudio is returned by OpenExport for a recording without audio.wav.
 var ErrNoAudio = errors.New("the recording has no audio: not one sample came")
+
+// audioFile is audio.wav, or what stands for it.
+type audioFile interface {
+	io.ReaderAt
+	io.Closer
+}
 
 // OpenExport opens a recording's folder for [Export.Write]. The recording stays as it is in any case. Close what you have opened.
 func OpenExport(dir string, cfg ExportConfig) (*Export, error) {
@@ -44,29 +50,53 @@ func OpenExport(dir string, cfg ExportConfig) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	f, err := openFile(root, AudioName)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, size, err := openAudioFile(dir, m, cfg.Identities)
+	if errors.Is(err, ErrNoAudio) {
 		return nil, ErrNoAudio
 	}
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
 	e := &Export{f: f}
-	if err := e.prepare(m, cfg); err != nil {
+	if err := e.prepare(m, size, cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("export: %w", err), f.Close())
 	}
 	return e, nil
 }
 
-func (e *Export) prepare(m *Manifest, cfg ExportConfig) error {
-	st, err := e.f.Stat()
+// openAudioFile opens the audio of a folder, encrypted or not, and says how long it is.
+func openAudioFile(dir string, m *Manifest, ids []Identity) (audioFile, int64, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	if e.layout, err = parseWAV(e.f, st.Size()); err != nil {
+	if m.Encryption != nil {
+		f, err := unsealFolder(root, dir, m, ids)
+		if err != nil {
+			return nil, 0, errors.Join(err, root.Close())
+		}
+		return f, f.size(), nil
+	}
+	defer root.Close()
+	f, err := openFile(root, AudioName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, ErrNoAudio
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, st.Size(), nil
+}
+
+func (e *Export) prepare(m *Manifest, size int64, cfg ExportConfig) (err error) {
+	if e.layout, err = parseWAV(e.f, size); err != nil {
 		return fmt.Errorf("%s: %w", AudioName, err)
 	}
-	e.stored = min(e.layout.dataBytes, st.Size()-e.layout.dataAt) / e.layout.block()
+	e.stored = min(e.layout.dataBytes, size-e.layout.dataAt) / e.layout.block()
 	e.Samples = e.stored
 	if cfg.Align {
 		if e.runs, err = m.layOut(e.stored); err != nil {

@@ -25,6 +25,8 @@ type ExportConfig struct {
 	From, To time.Duration
 	// Tags says what the file tells of itself: TagsNone, the default, TagsCall or TagsPeople.
 	Tags string
+	// Identities are who can read an encrypted recording: one of those that it is encrypted to. Its key has to be where it was written, beside the recordings.
+	Identities []Identity
 }
 
 // choose applies what the settings say of tracks, channels and time.

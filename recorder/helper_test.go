@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 		case os.Getenv(talkEnv) != "":
 			babbler()
 		}
+		if os.Getenv(recipientEnv) != "" {
+			sealedChild()
+		}
 		child()
 	}
 	goleak.VerifyTestMain(m)

@@ -31,7 +31,8 @@ type piece struct {
 // image lays runs of samples into audio.wav at their places. It holds a window of the file only while it is being
 // changed: the file is the memory, and the kernel's page cache makes that cheap.
 type image struct {
-	f      blockFile // nil until the first sample comes
+	f      blockFile   // nil until the first sample comes
+	sealed *sealedFile // f, where audio is encrypted; else nil
 	layout wavLayout
 	// length is how many samples of each channel the file holds.
 	length int64
@@ -67,6 +68,10 @@ func (m *image) put(ch int, p piece, audio payload) {
 		m.done(piece{p.t, p.kind, p.pos + keep, p.n - keep, p.idx + keep}, errTooLong)
 		p.n = keep
 	}
+	if before := min(m.floor()-p.idx, p.n); before > 0 {
+		m.tooLate(p.part(0, before), audio)
+		p, audio = p.part(before, p.n-before), audio.sub(before, p.n-before)
+	}
 	for at := int64(0); at < p.n; {
 		idx := p.idx + at
 		if audio.data == nil && idx >= m.edge() {
@@ -84,6 +89,35 @@ func (m *image) put(ch int, p piece, audio payload) {
 		m.lay(ch, piece{p.t, p.kind, p.pos + at, n, idx}, audio, at)
 		at += n
 	}
+}
+
+// floor is the index before which nothing can be changed: it is encrypted.
+func (m *image) floor() int64 {
+	if m.sealed == nil {
+		return 0
+	}
+	return m.sealed.final / m.layout.block()
+}
+
+// tooLate is what becomes of a part whose place can't be changed: silence is there where nothing was laid.
+func (m *image) tooLate(p piece, audio payload) {
+	if audio.data == nil && p.kind != kindMasked {
+		m.done(p, nil)
+		return
+	}
+	m.done(p, errFinal)
+}
+
+// encrypt has what lies before an index encrypted and written, if audio is.
+func (m *image) encrypt(to int64) error {
+	if m.sealed == nil {
+		return nil
+	}
+	err := m.sealed.settled(to)
+	if m.sealed.dirty {
+		m.touch(m.length)
+	}
+	return err
 }
 
 var errTooLong = errors.New("audio.wav: longer than a recording may be")
@@ -251,7 +285,7 @@ func (m *image) touch(from int64) {
 
 // datasync makes durable what was written. What an earlier one failed at is read from the kernel's memory and written again first.
 func (m *image) datasync() error {
-	if m.doubtful {
+	if m.doubtful && m.sealed == nil { // a sealed file does that itself
 		if err := m.rewrite(); err != nil {
 			return err
 		}
@@ -354,7 +388,7 @@ func (m *image) finish(samples int64) error {
 		return err
 	}
 	bytes := samples * m.layout.block()
-	if bytes&1 == 1 {
+	if bytes&1 == 1 && m.sealed == nil {
 		if _, err := m.f.WriteAt([]byte{0}, m.layout.dataAt+bytes); err != nil {
 			return fmt.Errorf("audio.wav: pad byte: %w", err)
 		}

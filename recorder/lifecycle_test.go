@@ -140,7 +140,7 @@ func TestALiveRecordingIsRightAfterEachSync(t *testing.T) {
 	for range 3 {
 		r.Write(batch(0, k.speaks(30), k))
 		eventually(t, "header and audio", func() bool {
-			if _, err := os.Stat(filepath.Join(dir, "audio.wav")); err != nil {
+			if fi, err := os.Stat(filepath.Join(dir, "audio.wav")); err != nil || fi.Size() == 0 { // being made
 				return false
 			}
 			return readWave(t, dir).samples() == k.end()

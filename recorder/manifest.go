@@ -1,11 +1,14 @@
 package recorder
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -57,6 +60,10 @@ type Manifest struct {
 	// Late is what went unheard before sample 0.
 	Late  *Late  `json:"late,omitempty"`
 	Audio *Audio `json:"audio,omitempty"` // only when sealed, and only if there is one
+	// Retention is how long the recording is to be kept, as the configuration was when it was sealed; absent: for ever.
+	Retention *Kept `json:"retention,omitempty"`
+	// Encryption is there where the audio is encrypted.
+	Encryption *Encryption `json:"encryption,omitempty"`
 	// Files are the folder's other files, when sealed.
 	Files  []File  `json:"files,omitempty"`
 	Tracks []Track `json:"tracks"`
@@ -69,7 +76,9 @@ type ManifestCall struct {
 	SIPCallIDs []string     `json:"sip_call_ids"`
 	Agent      string       `json:"agent,omitempty"`
 	Mode       string       `json:"mode,omitempty"`
-	Masked     string       `json:"masked,omitempty"` // on whose word the audio is held back; empty: it is not
+	Direction  string       `json:"direction,omitempty"` // inbound or outbound, as the agent sees it
+	Queues     []string     `json:"queues,omitempty"`    // call queues that it came through, numbers and ids
+	Masked     string       `json:"masked,omitempty"`    // on whose word the audio is held back; empty: it is not
 	Expected   []call.Party `json:"expected,omitempty"`
 	Earlier    []string     `json:"earlier,omitempty"` // calls that this one goes on from, recorded apart
 }
@@ -98,11 +107,20 @@ type Missing struct {
 	Text    string    `json:"text,omitempty"`
 }
 
-// Audio is audio.wav as it was sealed.
+// OnDisk names the files of a sealed recording's folder, but for recording.json and its signature.
+func (m *Manifest) OnDisk() []File {
+	if m.Audio == nil || m.Encryption != nil { // then the segments stand among the files
+		return m.Files
+	}
+	return append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, m.Files...)
+}
+
+// Audio is audio.wav as it was sealed. Where it is encrypted there is no such file, and it is what the segments make when they are joined; its hash is then
+// unknown after a crash, as nobody on that machine can read them.
 type Audio struct {
-	File   string `json:"file"`
+	File   string `json:"file,omitempty"`
 	Format string `json:"format"` // wav (PCM16), mulaw or alaw
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	// Segments are the hashes of the file's pieces.
 	Segments *Segments `json:"segments,omitempty"`
@@ -227,6 +245,16 @@ func readManifest(root *os.Root, name string) (*Manifest, error) {
 	return m, nil
 }
 
+// ManifestHash is the SHA-256 of a folder's recording.json, hex: what the evidence log names.
+func ManifestHash(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	if err != nil {
+		return "", fmt.Errorf("manifest: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
 // ParseManifest reads the octets of a recording.json of any version that we know. Numbers that count samples are never
 // negative in what it returns.
 func ParseManifest(b []byte) (*Manifest, error) {
@@ -256,6 +284,11 @@ func (m *Manifest) check() error {
 	}
 	if m.Samples < 0 || m.Part < 0 {
 		return fmt.Errorf("samples or part: %w", errNegative)
+	}
+	if m.Encryption != nil {
+		if err := m.Encryption.check(); err != nil {
+			return err
+		}
 	}
 	for _, t := range m.Tracks {
 		if t.OffsetSamples < 0 || t.Samples < 0 || t.OffsetSamples+t.Samples < 0 {

@@ -66,3 +66,5 @@ func splitName(base string) (started time.Time, id string, ok bool) {
 
 // inDay joins a day's folder, a recording's and a file's name.
 func inDay(elem ...string) string { return path.Join(elem...) }
+
+func trimPartial(name string) string { return strings.TrimSuffix(name, partialSuffix) }

@@ -73,7 +73,7 @@ func (r *Recording) chooseLaw(t *track, audio payload) {
 // keep stores a run bit for bit that audio.wav has transcoded. What else comes is silence there: a mask above all.
 func (r *Recording) keep(t *track, p piece, audio payload) {
 	layout := r.w.img.layout
-	if layout.tag == tagPCM {
+	if layout.tag == tagPCM || r.key != nil { // encrypted audio is in audio.wav's law alone
 		return
 	}
 	other := audio.octets && audio.alaw != (layout.tag == tagAlaw)

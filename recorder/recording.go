@@ -24,8 +24,12 @@ const maxEpochs = 1000
 // Recording is one part of one call: a media.Sink that writes a folder. Its methods are safe for concurrent use and never
 // wait for the disk.
 type Recording struct {
+	s *Store // set by Open, then constant
+
+	ahead ahead // owned by who calls Write
+	inbox inbox
+
 	// Set by Open, then constant.
-	s        *Store
 	day      string // folder of the day, in the store's
 	base     string // the recording's folder without .partial
 	part     int
@@ -34,13 +38,13 @@ type Recording struct {
 	started  time.Time
 	at       Anchor
 	seating  seating
+	key      *dataKey // nil: nothing is encrypted
 	done     chan struct{}
 	lock     *os.File      // of the folder, until it is sealed
 	opened   evidence.Leaf // call and time of its beginning
 
 	announced atomic.Int32 // in the evidence log
 
-	inbox inbox
 	// w is owned by the worker that is busy with the recording.
 	w work
 }
@@ -48,30 +52,33 @@ type Recording struct {
 // inbox is what callers leave for the workers.
 type inbox struct {
 	// mu guards the fields below. It is held for copying only, never over a system call.
-	mu       sync.Mutex
-	in       *buffer // filled by Write
-	marks    []mark  // of states
+	mu    sync.Mutex
+	in    *buffer // filled by Write
+	marks []mark  // of states
+	few   [2]mark // where marks begins: most calls have no more
+	now   time.Duration
+	final time.Duration // nothing captured before it changes any more
+	// statesAt is when states was copied.
+	statesAt time.Duration
+	wrote    bool // now is set
+	ended    bool
+	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due; queued: it stands in the
+	// store's queue.
+	busy, again, wantSync, queued bool
+
+	// What not every batch needs.
 	states   []media.TrackState
 	info     call.Info
 	fresh    bool   // info was updated
 	sip      []byte // for SIPName; sipBytes counts all that there was
 	sipBytes int
-	now      time.Duration
-	// statesAt is when states was copied.
-	statesAt time.Duration
-	wrote    bool // now is set
-	ended    bool
 	cause    call.Cause
-	// busy: a worker has the recording; again: there is more for it; wantSync: and a group sync is due.
-	busy, again, wantSync bool
 	// busyAt is since when the worker is at it; zero: nobody is, or what it does takes its time.
-	busyAt time.Time
-	since  time.Time // of the group sync, see job
-	// queued: it stands in the store's queue.
-	queued   bool
-	sealed   bool // done is closed
-	finished bool // nothing is left to do
-	lastTry  bool // sealing failed, and Run is about to end
+	busyAt   time.Time
+	since    time.Time // of the group sync, see job
+	sealed   bool      // done is closed
+	finished bool      // nothing is left to do
+	lastTry  bool      // sealing failed, and Run is about to end
 	result   Result
 }
 
@@ -107,9 +114,13 @@ func (r *Recording) Write(b *media.Batch) {
 	// Nothing of them is needed with each batch: what matters at once comes with an event, the last batch has no frames.
 	if !x.wrote || data || len(b.Frames) == 0 || b.Now-x.statesAt >= statesEvery || turned(x.marks, b.Tracks) {
 		copyStates(&x.states, b.Tracks)
+		if x.marks == nil {
+			x.marks = x.few[:0]
+		}
 		x.marks, x.statesAt = marksOf(x.marks[:0], x.states), b.Now
 	}
-	x.now, x.wrote = b.Now, true
+	x.now, x.final, x.wrote = b.Now, b.Final, true
+	r.ahead = x.in.ahead()
 	// Events are for people who look on; audio waits for the group sync unless it is much.
 	wake := (data || len(x.in.data) > r.s.wakeBytes || len(x.in.ops) > maxOps/4) && !x.queued && !x.busy
 	if wake {
@@ -232,6 +243,7 @@ func cloneInfo(i call.Info) call.Info {
 	i.Sessions = append([]string(nil), i.Sessions...)
 	i.Earlier = append([]string(nil), i.Earlier...)
 	i.SIPCallIDs = append([]string(nil), i.SIPCallIDs...)
+	i.Queues = append([]string(nil), i.Queues...)
 	i.Expected = append([]call.Party(nil), i.Expected...)
 	i.Masks = append([]call.Mask(nil), i.Masks...)
 	return i

@@ -95,8 +95,10 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 		} else {
 			s.count.repairedFolder.Add(1)
 			s.count.state(res.State)
+			s.changed(inDay(l.day, filepath.Base(res.Dir)))
 			s.log.Warn("recording finished after a crash", attr.Call(res.CallID), slog.String("state", string(res.State)),
 				slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+			s.tell(res)
 		}
 		s.mu.Lock()
 		s.repaired = append(s.repaired, res)
@@ -149,6 +151,10 @@ func (s *Store) whole(folder string, m *Manifest) bool {
 	if m.Ended == nil {
 		return false
 	}
+	if m.Encryption != nil {
+		files, err := s.listFiles(folder)
+		return err == nil && slices.Equal(files, m.Files)
+	}
 	if m.Audio == nil {
 		return m.State == StateNoMedia
 	}
@@ -200,7 +206,11 @@ func (s *Store) complete(folder string, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", EventsName, err)
 	}
-	l, samples, err := s.completeAudio(inDay(folder, AudioName), newLayout(m.lawOf(s.cfg.Format), min(max(len(m.Channels), 1), 2)))
+	audio := s.completeAudio
+	if s.isEncrypted(folder) {
+		audio = func(string, wavLayout) (wavLayout, int64, error) { return s.completeSegments(folder, m) }
+	}
+	l, samples, err := audio(inDay(folder, AudioName), newLayout(m.lawOf(s.cfg.Format), min(max(len(m.Channels), 1), 2)))
 	if err != nil {
 		return fmt.Errorf("repair %s: %w", AudioName, err)
 	}
@@ -231,13 +241,16 @@ func (s *Store) complete(folder string, m *Manifest) error {
 		for ch := len(m.Channels); ch < l.channels; ch++ {
 			m.Channels = append(m.Channels, call.RoleUnknown.String())
 		}
-		if m.Audio, err = s.digest(inDay(folder, AudioName), l.format()); err != nil {
+		if m.Encryption != nil {
+			m.Audio = l.joined(samples)
+		} else if m.Audio, err = s.digest(inDay(folder, AudioName), l.format()); err != nil {
 			return fmt.Errorf("repair: %w", err)
 		}
 	}
 	if m.Previous != nil {
 		m.Previous.SHA256 = s.manifestHash(m.Previous.Folder)
 	}
+	m.Retention = s.cfg.Retention.Of(m)
 	if err := s.putVCon(folder, m); err != nil {
 		return err
 	}

@@ -103,8 +103,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 		return m, err
 	}
 	r.conclude(m, j.cause, ended)
+	m.Retention = r.s.cfg.Retention.Of(m)
 	if m.Samples > 0 {
-		a, err := r.s.digest(r.file(AudioName), w.img.layout.format())
+		a, err := r.digest(m)
 		if err != nil {
 			return m, err
 		}
@@ -195,8 +196,24 @@ func (s *Store) sealed(r *Recording, res Result) {
 	delete(s.open, r)
 	s.mu.Unlock()
 	s.count.state(res.State)
+	s.changed(inDay(r.day, r.base))
 	s.log.Debug("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
 		slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+	s.tell(res)
+}
+
+// tell tells of a folder that has its final name.
+func (s *Store) tell(res Result) {
+	if s.cfg.Sealed != nil {
+		s.cfg.Sealed(res)
+	}
+}
+
+// changed tells who keeps a list that a recording is there, or no more.
+func (s *Store) changed(folder string) {
+	if s.cfg.Changed != nil {
+		s.cfg.Changed(folder)
+	}
 }
 
 // length is how long samples last.

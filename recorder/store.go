@@ -43,9 +43,22 @@ type Config struct {
 	// missing.
 	Sign    bool
 	KeyFile string
+	// Recipients are whom audio is encrypted to, as age writes them (age1...), and RecipientsFile has more of them, one a line. With any, no
+	// audio is written in plain; manifests and events are.
+	Recipients     []string
+	RecipientsFile string
 	// Standby: the directory may be another process's for a while. New does not take its lock, and nothing that was left is
 	// finished, until Claim.
 	Standby bool
+	// Retention says how long recordings are kept; what it says of one stands in its manifest.
+	Retention Retention
+	// Changed is told the folder of a recording that was sealed, repaired or erased, from any goroutine; it must not block. nil: nobody.
+	Changed func(folder string)
+	// Erasers have copies elsewhere, of which an erasure is told.
+	Erasers []Eraser
+	// Sealed, if not nil, is told of each recording when its folder has its final name, of those that were finished after a crash too. It is called by
+	// the writers, so it must not wait for anything. A crash may come between: who must not miss one looks at the folders as well.
+	Sealed func(Result)
 	// Masks, if not nil, is asked by a repair.
 	Masks Masks
 	// VCon has an IETF vCon written into each folder, see package vcon.
@@ -100,6 +113,9 @@ func (c *Config) check() error {
 		return err
 	}
 	if err := within("buffer", &c.Buffer, 8*time.Second, time.Second, time.Minute); err != nil {
+		return err
+	}
+	if err := c.Retention.check(); err != nil {
 		return err
 	}
 	if c.Refuse == (Mark{}) {
@@ -174,6 +190,7 @@ type Store struct {
 	root          *os.Root
 	log           *slog.Logger
 	book          *evidence.Book // nil: nothing is signed
+	to            *recipients    // nil: nothing is encrypted
 	bufferSamples int64
 	wakeBytes     int
 	unfinished    []leftover // what was found at the start
@@ -193,6 +210,13 @@ type Store struct {
 	closing atomic.Bool
 	gripe   gripe
 	disk    disk
+
+	// care is held while a recording is held, freed or erased: one at a time.
+	care sync.Mutex
+	// copies is guarded by care.
+	copies copyKeepers
+	// step is told what an erasure has done, and may stop it there; tests only.
+	step func(done string) error
 
 	// acting guards noActs: acts is closed.
 	acting sync.Mutex
@@ -215,6 +239,10 @@ func New(cfg Config) (*Store, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	to, err := parseRecipients(cfg.Recipients, cfg.RecipientsFile)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: %w", err)
+	}
 	if err := os.MkdirAll(cfg.Dir, dirMode); err != nil {
 		return nil, fmt.Errorf("recorder: dir: %w", err)
 	}
@@ -224,6 +252,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs), begun: make(chan *Recording, queueLength),
+		to:            to,
 		open:          make(map[*Recording]struct{}),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
@@ -290,6 +319,10 @@ func (s *Store) lay(info call.Info, at Anchor) (*Recording, error) {
 	}
 	if err := s.makeFolder(r, info.ID); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	var err error
+	if r.key, err = s.newKey(r.day, r.base); err != nil {
+		return nil, errors.Join(fmt.Errorf("open recording: %w", err), r.discard())
 	}
 	r.w.notes.masks = info.Masks
 	r.opened = evidence.Leaf{Call: info.ID, Time: time.Now()}

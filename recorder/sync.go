@@ -64,6 +64,7 @@ func (s *Store) loop(ctx context.Context) {
 	wg.Go(func() { s.watchDisk(stop) })
 	wg.Go(func() { s.finishLeftovers(ctx) })
 	wg.Go(s.writeActs)
+	wg.Go(func() { s.retryErasures(ctx) })
 	<-ctx.Done()
 	s.windUp()
 	close(stop)

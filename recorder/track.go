@@ -34,6 +34,9 @@ type track struct {
 	held *buffer
 	// heard is how many samples of it came into the file.
 	heard int64
+	// lag is how far it lay behind the file's end when something of it came last; unmasked is what a mask came too late for.
+	lag, unmasked int64
+	seen          int64 // its end at that time
 	// filler fills what is lost; nil where that stays silent.
 	filler *filler
 	// octets keeps what came in another law than audio.wav's; nil: nothing did. native: something came in audio.wav's own.
@@ -59,7 +62,7 @@ func (r *Recording) take(b *buffer, o op) {
 	t := r.w.track(o.track)
 	if !t.placed && !r.place(t) {
 		t.held.move(b, o)
-		if t.held.waiting[t.id] <= heldSamples && len(t.held.ops) < maxOps {
+		if t.held.tracks[t.id].waiting <= heldSamples && len(t.held.ops) < maxOps {
 			return
 		}
 		r.placeByArrival(t)
@@ -224,6 +227,11 @@ func (r *Recording) pieceDone(p piece, err error) {
 		if p.kind == kindReceived || p.kind == kindLate {
 			p.t.heard += p.n
 		}
+		return
+	}
+	if p.kind == kindMasked && errors.Is(err, errFinal) { // not tried again
+		p.t.unmasked += p.n
+		r.trouble(p, 0, err)
 		return
 	}
 	switch p.kind {

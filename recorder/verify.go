@@ -26,8 +26,11 @@ type VerifyConfig struct {
 	Older []*evidence.Public
 	// Kept are checkpoints that were kept elsewhere.
 	Kept []*evidence.Checkpoint
-	// Only are the folders to look into, below the folder of recordings; empty: all, and that none is missing.
-	Only []string
+	// Only are the folders to look into, below the folder of recordings; empty: all, and that none is missing. Names are folders' names or calls' ids of which there
+	// is nothing on the disk: the log knows whether they were erased, or are missing.
+	Only, Names []string
+	// Identities are the private halves of recipients: with them encrypted audio is decrypted and compared too.
+	Identities []Identity
 	// Progress is told how many recordings were looked at; nil: nobody.
 	Progress func(recordings int)
 }
@@ -39,6 +42,10 @@ type Verified struct {
 	Live int `json:"live"`
 	// Erased were erased on purpose, as the log says.
 	Erased int `json:"erased"`
+	// Erasures says who erased which, when and why.
+	Erasures []Erasure `json:"erasures,omitempty"`
+	// Erasing are erasures that were decided and are not finished here: the daemon does it at its next start at the latest.
+	Erasing int `json:"erasing,omitempty"`
 	// Unannounced, of the good ones, were finished after a crash, and the log does not say that they were begun: what is in them may be
 	// somebody else's.
 	Unannounced int `json:"unannounced"`
@@ -52,6 +59,8 @@ type Verified struct {
 type known struct {
 	manifests []string // hex; more than one where sealing was cut short and done again
 	erased    bool
+	erasure   *Erasure
+	call      string
 	opened    time.Time // that it was begun; zero: it does not say
 	// unannounced: its leaf says that it was finished, and that nothing says that it was begun.
 	unannounced bool
@@ -62,6 +71,10 @@ type verifier struct {
 	cfg VerifyConfig
 	out *Verified
 	log map[string]known
+	// holds are the matters of legal holds that the log names, by folder.
+	holds map[string]map[string]bool
+	// reread is the log as it was when we had looked at the disk; nil: nobody had to know.
+	reread *verifier
 	// unnamed are the manifests' hashes of folders that are signed and were not in the log when it was read; nil: nothing is to be noted there.
 	unnamed map[string]string
 }
@@ -69,7 +82,7 @@ type verifier struct {
 // Verify tells whether all recordings are as they were sealed. It only reads; what is wrong is in the result, the error is of reading. The log is held in memory: some 200
 // octets for each recording.
 func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, error) {
-	v := &verifier{c: c, cfg: cfg, out: &Verified{Findings: []evidence.Finding{}}, log: map[string]known{}, unnamed: map[string]string{}}
+	v := &verifier{c: c, cfg: cfg, out: &Verified{Findings: []evidence.Finding{}}, log: map[string]known{}, holds: map[string]map[string]bool{}, unnamed: map[string]string{}}
 	if err := v.logs(); err != nil {
 		return v.out, fmt.Errorf("verify: %w", err)
 	}
@@ -78,14 +91,19 @@ func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, erro
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
 	}
-	if len(cfg.Only) == 0 {
+	found := v.named()
+	if len(cfg.Only)+len(cfg.Names) == 0 {
 		if err := v.all(ctx); err != nil {
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
 		if err := v.missing(); err != nil {
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
+		if err := v.holdsThere(); err != nil {
+			return v.out, fmt.Errorf("verify: %w", err)
+		}
 	}
+	v.out.Erased += found
 	if err := v.late(); err != nil {
 		return v.out, fmt.Errorf("verify: %w", err)
 	}
@@ -128,17 +146,26 @@ func (v *verifier) missing() error {
 	var gone []string
 	for folder, k := range v.log {
 		if k.erased {
-			v.out.Erased++
+			v.erased(k)
 		} else if len(k.manifests) > 0 || !k.opened.IsZero() {
 			gone = append(gone, folder)
 		}
 	}
 	slices.Sort(gone)
+	slices.SortFunc(v.out.Erasures, func(a, b Erasure) int { return strings.Compare(a.Folder, b.Folder) })
 	for _, folder := range gone {
 		if fi, err := v.c.root.Lstat(folder); err == nil && fi.IsDir() { // it got its name while its day was listed
 			if err := v.folder(folder); err != nil {
 				return err
 			}
+			continue
+		}
+		again, err := v.again()
+		if err != nil {
+			return err
+		}
+		if k := again.log[folder]; k.erased { // while we looked
+			v.erased(k)
 			continue
 		}
 		if k := v.log[folder]; len(k.manifests) == 0 {
@@ -157,14 +184,25 @@ func (v *verifier) folder(folder string) error {
 	if final, live := strings.CutSuffix(folder, partialSuffix); live {
 		return v.partial(folder, final)
 	}
+	if final, going := strings.CutSuffix(folder, erasingSuffix); going && v.log[final].erased {
+		v.out.Erasing++ // cut short; that it was erased is counted with the log
+		return nil
+	}
 	if _, err := v.c.root.Lstat(folder); errors.Is(err, fs.ErrNotExist) && len(v.cfg.Only) == 0 {
 		return nil // it went while we looked: missing names it
 	}
 	k := v.log[folder]
 	delete(v.log, folder)
+	if v.going(folder, k) {
+		return nil
+	}
 	before := len(v.out.Findings)
 	if err := v.sealed(folder, k); err != nil {
 		return err
+	}
+	if v.went(folder, k) {
+		v.out.Findings = v.out.Findings[:before]
+		return nil
 	}
 	if len(v.out.Findings) == before {
 		v.out.Good++
@@ -328,11 +366,7 @@ func (v *verifier) files(folder string, m *Manifest) error {
 	}
 	delete(there, ManifestName)
 	delete(there, SignatureName)
-	list := m.Files
-	if m.Audio != nil {
-		list = append([]File{{m.Audio.File, m.Audio.SHA256, m.Audio.Bytes}}, list...)
-	}
-	for _, f := range list {
+	for _, f := range m.OnDisk() {
 		name := path.Join(folder, path.Base(f.File))
 		if !there[f.File] {
 			v.find(evidence.Removed, name, "the manifest names this file, and it is not there")
@@ -343,6 +377,9 @@ func (v *verifier) files(folder string, m *Manifest) error {
 	}
 	for _, n := range slices.Sorted(maps.Keys(there)) {
 		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")
+	}
+	if m.Encryption != nil {
+		v.encrypted(folder, m)
 	}
 	return nil
 }
@@ -371,6 +408,7 @@ func (v *verifier) file(name string, want File, m *Manifest) {
 	if m.Audio != nil && path.Base(name) == m.Audio.File {
 		text += where(m, d.pieces)
 	}
+	text += m.Encryption.where(path.Base(name))
 	v.find(evidence.Changed, name, "%s", text)
 }
 

@@ -110,6 +110,10 @@ func (v *verifier) leaf(_ int64, b []byte) {
 	if err != nil || l.Folder == "" {
 		return // that the line is wrong was found already
 	}
+	if l.Type == evidence.LeafAct {
+		v.heldBy(l)
+		return
+	}
 	k := v.log[l.Folder]
 	switch l.Type {
 	case evidence.LeafRecording:
@@ -119,27 +123,44 @@ func (v *verifier) leaf(_ int64, b []byte) {
 		k.opened = l.Time
 	case evidence.LeafErased:
 		k.erased = true
+		k.erasure = &Erasure{Folder: l.Folder, Call: l.Call, Part: l.Part, Who: l.Who, Why: l.Why, Time: l.Time, Manifest: l.Manifest}
 	}
+	k.call = l.Call
 	v.log[l.Folder] = k
 }
 
-// late reads the log again for what was sealed after it was read.
+// late names what is signed and not in the log, unless it was sealed after that was read.
 func (v *verifier) late() error {
 	if len(v.unnamed) == 0 {
 		return nil
 	}
-	again := verifier{log: map[string]known{}}
-	r, err := evidence.CheckLog(v.c.dir, currentLog, v.cfg.Key, nil, again.leaf)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("log: %w", err)
+	again, err := v.again()
+	if err != nil {
+		return err
 	}
-	good := err == nil && len(r.Findings) == 0
 	folders := slices.Sorted(maps.Keys(v.unnamed))
 	for _, folder := range folders {
-		if k := again.log[folder]; good && slices.Contains(k.manifests, v.unnamed[folder]) {
+		if k := again.log[folder]; slices.Contains(k.manifests, v.unnamed[folder]) {
 			continue
 		}
 		v.find(evidence.Added, folder, "it is signed, and the log does not name it")
 	}
 	return nil
+}
+
+// again reads the log once more, for what happened after it was read. One that is not in order says nothing.
+func (v *verifier) again() (*verifier, error) {
+	if v.reread != nil {
+		return v.reread, nil
+	}
+	again := &verifier{log: map[string]known{}, holds: map[string]map[string]bool{}}
+	r, err := evidence.CheckLog(v.c.dir, currentLog, v.cfg.Key, nil, again.leaf)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	if err != nil || len(r.Findings) > 0 {
+		again = &verifier{}
+	}
+	v.reread = again
+	return again, nil
 }

@@ -42,6 +42,7 @@ type work struct {
 	// final is the manifest of the sealed recording, once it is durable; attested: the evidence log may name it.
 	final    *Manifest
 	attested bool
+	ripe     ripe
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool
 }
@@ -85,6 +86,8 @@ type job struct {
 	ended bool
 	cause call.Cause
 	now   time.Time
+	// at and final are of the newest batch, since the engine's start.
+	at, final time.Duration
 }
 
 // process does what there is to do for r, or leaves it to the worker who is at it.
@@ -101,7 +104,7 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 	}
 	x.busy, x.busyAt = true, time.Now()
 	for x.again && !x.finished {
-		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now()}
+		j := job{in: x.in, fresh: x.fresh, sip: x.sip, sync: x.wantSync, since: x.since, ended: x.ended, cause: x.cause, now: time.Now(), at: x.now, final: x.final}
 		x.in = k.empty
 		x.again, x.wantSync, x.fresh, x.sip = false, false, false, nil
 		copyStates(&r.w.states, x.states)
@@ -143,6 +146,7 @@ func (r *Recording) step(j job, win []byte) {
 	}
 	w.img.flush()
 	w.flushOctets()
+	r.encrypt(j)
 	r.spill(j.now)
 	r.events(j)
 	if len(j.sip) > 0 {
@@ -233,6 +237,10 @@ func (r *Recording) fail(err error) { r.s.complain(err, r.w.info.ID) }
 func (r *Recording) openAudio() error {
 	w := &r.w
 	if w.img.f != nil || w.openErr != nil {
+		return w.openErr
+	}
+	if r.key != nil {
+		w.openErr = r.openSealed()
 		return w.openErr
 	}
 	name := r.file(AudioName)

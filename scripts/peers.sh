@@ -2,7 +2,7 @@
 # peers.sh install: the programs that the tests in peertest call, as far as they are missing.
 # peers.sh check:   says what is missing.
 #
-# Debian packages need root; npm modules go to peertest/node/node_modules. With CI=true anything left missing is a failure,
+# Debian packages need root; npm modules go to peertest/node/node_modules, versitygw to the user's cache. With CI=true anything left missing is a failure,
 # else the tests that need it skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 # program=package
 programs=(
   sipp=sip-tester kamailio=kamailio baresip=baresip-core sox=sox ffmpeg=ffmpeg ip=iproute2 iptables=iptables openssl=openssl
-  tshark=tshark xxd=xxd python3=python3 node=nodejs npm=npm gcc=gcc
+  tshark=tshark xxd=xxd python3=python3 node=nodejs npm=npm gcc=gcc age=age
 )
 
 missing() {
@@ -53,10 +53,23 @@ install_modules() {
   (cd $dir && npm ci --ignore-scripts --no-audit --no-fund >&2) || give_up "npm could not install the modules of $dir"
 }
 
+# An S3 server for the tests of the vault. It takes minutes to build, so it is kept outside the tree, by its version.
+install_versitygw() {
+  local version=v1.8.0 dir
+  dir=${XDG_CACHE_HOME:-$HOME/.cache}/earshot/versitygw-$version
+  [ ! -x "$dir/versitygw" ] || return 0
+  mkdir -p "$dir.tmp"
+  GOBIN=$dir.tmp GOFLAGS=-mod=mod go install github.com/versity/versitygw/cmd/versitygw@$version >&2 || give_up "versitygw could not be built: the tests of the vault skip"
+  mkdir -p "$dir"
+  mv "$dir.tmp/versitygw" "$dir/versitygw"
+  rm -rf "$dir.tmp"
+}
+
 case ${1:-} in
 install)
   install_packages
   install_modules
+  install_versitygw
   ;;
 check)
   missing

@@ -18,6 +18,8 @@ type feed struct {
 	tracks []*outlet // of consumers per track, while the track lives
 	// known is how many tracks have been given their outlets.
 	known []bool
+	// bunched: Swept is called, and wakes who takes what is in the rings.
+	bunched bool
 }
 
 // outlet is a lane with the ring at its end, and who takes what is in it.
@@ -111,7 +113,35 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 			f.hub.count.refused.Add(1)
 		}
 	}
-	o.ring.signal()
+	if !f.bunched {
+		o.ring.signal()
+	}
+}
+
+// Fetch implements media.Fetched.
+//
+//earshot:hot
+func (f *feed) Fetch() (sum byte) {
+	for _, o := range f.calls {
+		sum += o.lane.fetch() + o.ring.fetch()
+	}
+	for _, o := range f.tracks {
+		sum += o.lane.fetch() + o.ring.fetch()
+	}
+	return sum
+}
+
+// Swept implements media.Swept, as Listener.Swept does.
+//
+//earshot:hot
+func (f *feed) Swept() {
+	f.bunched = true
+	for _, o := range f.calls {
+		o.ring.signal()
+	}
+	for _, o := range f.tracks {
+		o.ring.signal()
+	}
 }
 
 // begins tells whether there is something to hear: a call without media starts no program.

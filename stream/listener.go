@@ -48,6 +48,8 @@ type Listener struct {
 
 	// Owned by the shard.
 	lane *lane
+	// bunched: Swept is called, and wakes the reader.
+	bunched bool
 	// Owned by the caller of WriteTo.
 	used bool
 }
@@ -83,6 +85,21 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 //earshot:hot
 func (l *Listener) Write(b *media.Batch) {
 	l.lane.write(b)
+	if !l.bunched {
+		l.ring.signal()
+	}
+}
+
+// Fetch implements media.Fetched.
+//
+//earshot:hot
+func (l *Listener) Fetch() byte { return l.lane.fetch() + l.ring.fetch() }
+
+// Swept implements media.Swept: the reader is woken when the sweep's work is done. Where nobody calls it, it is woken by Write.
+//
+//earshot:hot
+func (l *Listener) Swept() {
+	l.bunched = true
 	l.ring.signal()
 }
 

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"slices"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -195,7 +196,9 @@ func (c *core) ended(now time.Time, id, party string, cause call.Cause) {
 // joinOf is what endpoint learns of a join.
 func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	party.IdentifiedBy = by
-	out := Join{Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Talks: s.talks, Expected: append([]call.Party(nil), s.planned...),
+	f := c.facts(s)
+	out := Join{Direction: f.direction, Queues: slices.DeleteFunc(slices.Clone(f.queues), func(q string) bool { return q == "" }),
+		Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Talks: s.talks, Expected: append([]call.Party(nil), s.planned...),
 		Masked: c.masked(s.id), Released: c.given(s.id)}
 	if j != nil {
 		out.OwnParty = j.own

@@ -213,6 +213,9 @@ type Join struct {
 	Party call.Party
 	Agent Agent
 	Mode  string
+	// Direction is inbound or outbound, Queues are the call queues' numbers and ids; empty where that is not known.
+	Direction string
+	Queues    []string
 	// Expected are all streams of the plan: customer and agent, or one mix.
 	Expected []call.Party
 	// OwnParty is the supervisor's party of this join; empty until RingCentral named it.

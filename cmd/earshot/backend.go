@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/recorder"
@@ -13,7 +15,10 @@ import (
 )
 
 // backend answers the control socket from the endpoint.
-type backend struct{ ep *endpoint.Endpoint }
+type backend struct {
+	ep     *endpoint.Endpoint
+	record config.Record
+}
 
 func (b backend) Status() any { return b.ep.Status() }
 
@@ -79,8 +84,29 @@ func (s source) Snapshot() console.Snapshot {
 			out.Calls["wanted"]++
 		}
 	}
+	keptSnapshot(&out, st)
 	for _, code := range call.Codes() {
 		out.CallsEnded[string(code)] = st.Ended[code]
 	}
 	return out
+}
+
+// keptSnapshot says what becomes of sealed recordings.
+func keptSnapshot(out *console.Snapshot, st endpoint.Status) {
+	out.VaultFailures, out.WebhooksFailed = map[string]int64{}, map[string]int64{}
+	if v := st.Vault; v != nil {
+		out.VaultQueued, out.VaultRecordings, out.VaultSentBytes, out.VaultTrouble = int64(v.Queued), v.Vaulted, v.SentBytes, v.Trouble != ""
+		if v.Queued > 0 && !v.Oldest.IsZero() {
+			out.VaultOldest = max(0, time.Since(v.Oldest))
+		}
+		for cause, n := range v.Failures {
+			out.VaultFailures[string(cause)] = n
+		}
+	}
+	for _, h := range st.Webhooks {
+		out.WebhooksWaiting += int64(h.Waiting)
+		out.WebhooksDelivered += h.Delivered
+		out.WebhooksFailed["tries"] += h.Failed
+		out.WebhooksFailed["given_up"] += h.GivenUp
+	}
 }

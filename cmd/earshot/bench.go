@@ -19,9 +19,10 @@ type benchCmd struct {
 	NoFloor bool          `help:"measure no floor"`
 	SRTP    bool          `name:"srtp" help:"packets are protected with AES_CM_128_HMAC_SHA1_80"`
 	Live    bool          `help:"a live listener on each call"`
-	Message time.Duration `default:"20ms" help:"how much audio the live listeners take at a time"`
+	Message time.Duration `default:"100ms" help:"how much audio the live listeners take at a time"`
 	Sink    string        `enum:"file,none" default:"file" help:"where the audio goes: stereo recordings (file), or nowhere (none)"`
 	Format  string        `enum:"wav,mulaw" default:"wav" help:"format of the recordings (wav or mulaw)"`
+	Encrypt bool          `help:"recordings are encrypted at rest, as with record.encrypt"`
 	Dir     string        `help:"folder for the recordings, removed afterwards; default that for temporary files"`
 	JSON    bool          `name:"json" help:"the result as JSON"`
 	Profile string        `placeholder:"FILE" help:"write a CPU profile of the last step, for go tool pprof"`
@@ -41,7 +42,7 @@ func (b benchCmd) Run(ctx context.Context, p *process) error {
 		b.Floor = -1
 	}
 	cfg := bench.Config{
-		Steps: b.Steps, For: b.For, Warm: b.Warm, Floor: b.Floor, SRTP: b.SRTP, Live: b.Live, Message: b.Message, Sink: b.Sink, Format: b.Format, Dir: b.Dir,
+		Steps: b.Steps, For: b.For, Warm: b.Warm, Floor: b.Floor, SRTP: b.SRTP, Live: b.Live, Message: b.Message, Sink: b.Sink, Format: b.Format, Encrypt: b.Encrypt, Dir: b.Dir,
 		Program: program, Args: []string{"bench-sender"}, Progress: p.err,
 	}
 	if b.Profile != "" {

@@ -84,6 +84,7 @@ func (d doctorCmd) examine(ctx context.Context, c *cli, p *process) (checks, err
 		add(configFindings(warnings, nil, "")...)
 	}
 	var answer checks
+	var live *endpoint.Status
 	if running {
 		defer cl.Close() //nolint:errcheck // idle connections only
 		st, err := statusOf(ctx, cl)
@@ -93,6 +94,7 @@ func (d doctorCmd) examine(ctx context.Context, c *cli, p *process) (checks, err
 		if err != nil {
 			return checks{}, err
 		}
+		live = &st
 		add(supervise.Finding{Mark: supervise.MarkOK, What: "daemon", Found: fmt.Sprintf("runs, %d calls live", len(st.Calls))})
 		add(st.Findings()...)
 		answer.Findings = append(answer.Findings, sipOfDaemon(ctx, l.Config, st)...)
@@ -108,6 +110,7 @@ func (d doctorCmd) examine(ctx context.Context, c *cli, p *process) (checks, err
 		peak = answer.Agents
 	}
 	add(endpoint.Preflight(endpointConfig(l.Config, "", nil), running, peak, l.Config.Supervise.Share)...)
+	add(vaultFindings(ctx, l.Config, live)...)
 	return checks{Agents: answer.Agents, Findings: findings}, ctx.Err()
 }
 

@@ -41,13 +41,16 @@ func (c *cli) note(ctx context.Context, p *process, dir string, a console.Act) e
 		return err
 	}
 	err = evidence.Note(dir, keyFile, evidence.Leaf{
-		Type: evidence.LeafAct, Act: a.What, Folder: a.Folder, Call: a.Call, Why: a.Why, Who: who.Process(uint32(os.Getuid()), int32(os.Getpid())),
+		Type: evidence.LeafAct, Act: a.What, Folder: a.Folder, Call: a.Call, Why: a.Why, Who: self(),
 	})
 	if errors.Is(err, evidence.ErrNoLog) || errors.Is(err, evidence.ErrNoKey) {
 		return nil
 	}
 	return err
 }
+
+// self is this process by its user.
+func self() string { return who.Process(uint32(os.Getuid()), int32(os.Getpid())) }
 
 // unwritable tells whether a log is kept from us on purpose: another user's, or on a disk that is read only.
 func unwritable(err error) bool {

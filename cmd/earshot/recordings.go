@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -24,59 +21,16 @@ type recordedCmd struct {
 	Export exportCmd `cmd:"" help:"a recording, or part of one, as WAV, FLAC or Opus"`
 	Schema schemaCmd `cmd:"" help:"the JSON Schema of recording.json, or of a line of events.jsonl"`
 	Verify verifyCmd `cmd:"" help:"whether the recordings are as they were signed, and none is missing"`
-}
 
-type listCmd struct {
-	Day  string `placeholder:"YYYY-MM-DD" help:"of one day only (UTC)"`
-	Most int    `default:"100" help:"so many at most"`
-	JSON bool   `help:"as JSON"`
+	Hold   holdCmd   `cmd:"" help:"keep a recording from being erased, whatever its time (legal hold)"`
+	Unhold unholdCmd `cmd:"" help:"end a legal hold"`
+	Erase  eraseCmd  `cmd:"" help:"erase a recording and every copy of it that is known; for good"`
+	Prune  pruneCmd  `cmd:"" help:"erase what is past its time"`
 }
 
 type showCmd struct {
 	Recording string `arg:"" help:"a recording's folder, its name, or a call's id"`
 	JSON      bool   `help:"the manifests as they are, a JSON list"`
-}
-
-// Run lists.
-func (k listCmd) Run(ctx context.Context, c *cli, p *process) error {
-	if _, err := time.Parse(time.DateOnly, k.Day); k.Day != "" && err != nil {
-		return &usageError{err: fmt.Errorf("recordings list: --day: got %q, want a day such as 2026-11-23", k.Day)}
-	}
-	if k.Most < 1 {
-		return &usageError{err: fmt.Errorf("recordings list: --most: got %d, want 1 or more", k.Most)}
-	}
-	cat, err := c.catalog(p)
-	if err != nil {
-		return err
-	}
-	defer cat.Close() //nolint:errcheck // nothing was written
-	list, missed := cat.List(ctx, k.Day, k.Most)
-	if k.JSON {
-		return errors.Join(printJSON(p, append([]recorder.Listed{}, list...)), missed)
-	}
-	if len(list) == 0 && missed != nil {
-		return missed
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(p.err, "earshot: no recordings in", cat.Dir(""))
-		return nil
-	}
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STARTED\tLENGTH\tSTATE\tPART\tCHANNELS\tCALL\tFOLDER")
-	for _, l := range list {
-		state := string(l.State)
-		switch {
-		case l.Error != "":
-			state = "UNREADABLE"
-		case l.Live:
-			state = "live"
-		case l.Cause != "" && l.State != recorder.StateRecorded:
-			state += " (" + l.Cause + ")"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Started.UTC().Format("2006-01-02 15:04:05"), seconds(l.Seconds), state, l.Part,
-			orDash(strings.Join(l.Channels, "+")), plain(l.CallID), plain(l.Folder))
-	}
-	return errors.Join(w.Flush(), missed)
 }
 
 // catalog opens the folder of recordings.

@@ -26,6 +26,7 @@ const (
 type exportCmd struct {
 	Track     string `placeholder:"ROLE|N|mix" help:"one party (agent, customer, ...), one track by its number, or all in one channel; default the channels as they are"`
 	Channels  string `placeholder:"mono|stereo" help:"into one channel, summed up, or into two; default as the recording, or mono of a --track"`
+	Identity  string `placeholder:"FILE" help:"who may read it, of an encrypted recording: a file of age identities (AGE-SECRET-KEY-1...)"`
 	Align     bool   `help:"lay each track by the best estimate of offset and drift; the recording itself stays as it is"`
 	From      string `placeholder:"TIME" help:"from there on: 90s, 1m30s, 1:30 or 0:01:30.5 after the recording's beginning"`
 	To        string `placeholder:"TIME" help:"up to there; default the end"`
@@ -38,8 +39,8 @@ type exportCmd struct {
 	Recording string `arg:"" help:"a recording's folder, its name, or a call's id"`
 }
 
-// Run exports.
-func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
+// export exports.
+func (k exportCmd) export(ctx context.Context, c *cli, p *process) error {
 	cfg, err := k.config()
 	if err != nil {
 		return &usageError{err: fmt.Errorf("recordings export: %w", err)}
@@ -57,7 +58,13 @@ func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
 			return recorder.WriteVCon(w, dir, recorder.VConConfig{URL: k.URL, Inline: k.Inline})
 		})
 	}
+	if cfg.Identities, err = identities(k.Identity); err != nil {
+		return err
+	}
 	e, err := recorder.OpenExport(dir, cfg)
+	if errors.Is(err, recorder.ErrEncrypted) {
+		return &hinted{err, "--identity FILE names the identity of one of these recipients"}
+	}
 	if errors.Is(err, recorder.ErrNoAudio) {
 		return &hinted{err, "earshot recordings show says why"}
 	}
@@ -77,6 +84,18 @@ func (k exportCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return &hinted{err, "install ffmpeg (Debian: apt-get install ffmpeg), or --format wav, which needs no other program"}
 	}
 	return err
+}
+
+// identities reads those that a flag names; none without it.
+func identities(file string) ([]recorder.Identity, error) {
+	if file == "" {
+		return nil, nil
+	}
+	ids, err := recorder.LoadIdentities(file)
+	if err != nil {
+		return nil, &usageError{err: fmt.Errorf("recordings: --%w", err), hint: "age-keygen -o FILE made it, with the recipient in its second line"}
+	}
+	return ids, nil
 }
 
 // note has the evidence log name the export.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/earshot/earshot/recorder"
 )
@@ -31,6 +33,9 @@ func (k showCmd) Run(c *cli, p *process) error {
 			fmt.Fprintln(p.out)
 		}
 		if err := tell(p.out, dirs[i], m); err != nil {
+			return err
+		}
+		if err := tellHolds(p.out, dirs[i]); err != nil {
 			return err
 		}
 	}
@@ -66,7 +71,17 @@ func tell(out io.Writer, dir string, m *recorder.Manifest) error {
 		say("agent", "%s (%s)", m.Call.Agent, m.Call.Mode)
 	}
 	if m.Audio != nil {
-		say("audio", "%s, %s, %d octets, SHA-256 %s", m.Audio.File, m.Audio.Format, m.Audio.Bytes, m.Audio.SHA256)
+		say("audio", "%s, %s, %d octets, SHA-256 %s", cmp.Or(m.Audio.File, "encrypted"), m.Audio.Format, m.Audio.Bytes, orDash(m.Audio.SHA256))
+	}
+	if e := m.Encryption; e != nil {
+		say("encrypted", "%s, %d segments, key %s, readable by %s", e.Scheme, len(e.Segments), e.Key, orDash(strings.Join(e.Recipients, ", ")))
+	}
+	if k := m.Retention; k != nil {
+		until := "for ever"
+		if k.Until != nil {
+			until = "until " + k.Until.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		say("kept", "%s, class %s", until, k.Class)
 	}
 	for _, x := range m.Missing {
 		say("MISSING", "%s", missing(x))
@@ -78,6 +93,31 @@ func tell(out io.Writer, dir string, m *recorder.Manifest) error {
 		say(fmt.Sprintf("track %d", m.Tracks[i].ID), "%s", trackInWords(&m.Tracks[i]))
 	}
 	return w.Flush()
+}
+
+// tellHolds says who holds a recording, and why.
+func tellHolds(out io.Writer, folder string) error {
+	dir, name := home(folder)
+	cat, err := recorder.OpenCatalog(dir)
+	if err != nil {
+		return nil //nolint:nilerr // a folder that was copied from where it lay has no holds
+	}
+	defer cat.Close() //nolint:errcheck // it was only read
+	holds, err := cat.Holds(strings.TrimSuffix(name, ".partial"))
+	if err != nil {
+		_, err = fmt.Fprintln(out, "HELD", plain(err.Error()))
+		return err
+	}
+	for _, h := range holds {
+		matter := ""
+		if h.Matter != "" {
+			matter = " for " + h.Matter
+		}
+		if _, err := fmt.Fprintf(out, "HELD%s since %s by %s: %s\n", plain(matter), h.Since.UTC().Format(time.DateTime), plain(h.Who), plain(h.Why)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func missing(x recorder.Missing) string {

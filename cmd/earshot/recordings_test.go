@@ -143,10 +143,10 @@ func TestExportAndVerifyAreNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	if len(lines) != 4 {
-		t.Fatalf("got %d leaves, want opened, recording, export, verify: %s", len(lines), b)
+	if len(lines) != 5 {
+		t.Fatalf("got %d leaves, want opened, recording, export, exported, verify: %s", len(lines), b)
 	}
-	for i, want := range []string{`"act":"export"`, `"act":"verify"`} {
+	for i, want := range []string{`"act":"export"`, `"act":"exported"`, `"act":"verify"`} {
 		if l := lines[i+2]; !strings.Contains(l, want) || !strings.Contains(l, `"who":"uid `) {
 			t.Errorf("leaf %d: got %s, want %s", i+1, l, want)
 		}

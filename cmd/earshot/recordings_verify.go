@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/recorder"
@@ -16,6 +17,7 @@ import (
 type verifyCmd struct {
 	Key        []string `placeholder:"FILE|KEY" help:"the public key that was kept, then those of before a rotation; default those beside the recordings, which prove less"`
 	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
+	Identity   string   `placeholder:"FILE" help:"age identities: encrypted audio is decrypted and compared too"`
 	JSON       bool     `help:"as JSON"`
 	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
 }
@@ -83,6 +85,9 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 			cfg.Older = append(cfg.Older, key)
 		}
 	}
+	if cfg.Identities, err = identities(k.Identity); err != nil {
+		return cfg, err
+	}
 	for _, f := range k.Checkpoint {
 		b, err := os.ReadFile(f)
 		if err == nil && len(b) > maxCheckpointFile {
@@ -102,8 +107,8 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 		if err != nil {
 			return cfg, err
 		}
-		if len(list) == 0 {
-			return cfg, &hinted{fmt.Errorf("recordings verify: no recording in %s is %q", cat.Dir(""), r), "earshot recordings list shows what there is"}
+		if len(list) == 0 { // the log knows of it, maybe
+			cfg.Names = append(cfg.Names, filepath.Base(r))
 		}
 		for _, l := range list {
 			cfg.Only = append(cfg.Only, l.Folder)
@@ -116,6 +121,17 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyConfig) {
 	for _, f := range v.Findings {
 		fmt.Fprintf(p.out, "%-12s%s: %s\n", strings.ToUpper(f.Kind), plain(f.What), plain(f.Text))
+	}
+	if len(k.Recording) > 0 {
+		for _, e := range v.Erasures {
+			fmt.Fprintf(p.out, "erased      %s: %s by %s: %s\n", plain(e.Folder), e.Time.UTC().Format(time.DateTime), plain(e.Who), plain(e.Why))
+		}
+	} else if len(v.Erasures) > 0 {
+		e := v.Erasures[len(v.Erasures)-1]
+		fmt.Fprintf(p.out, "erased on purpose, the last of %d: %s, %s by %s: %s; --json names all\n", len(v.Erasures), plain(e.Folder), e.Time.UTC().Format(time.DateTime), plain(e.Who), plain(e.Why))
+	}
+	if v.Erasing > 0 {
+		fmt.Fprintf(p.out, "being erased: %d; the daemon finishes it, at the latest when it starts\n", v.Erasing)
 	}
 	fmt.Fprintf(p.out, "recordings as they were signed: %d; findings: %d; being written: %d; erased, as the log says: %d\n", v.Good, len(v.Findings), v.Live, v.Erased)
 	if v.Unannounced > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/recorder/catalog"
 	"github.com/earshot/earshot/recorder/evidence"
 )
 
@@ -81,6 +82,7 @@ type daemon struct {
 	log     *slog.Logger
 	config  *config.Loaded // as it started
 	ep      *endpoint.Endpoint
+	catalog *catalog.DB
 	console *console.Server  // nil: none
 	control *console.Control // nil: not yet
 	systemd *systemd
@@ -98,6 +100,11 @@ func newDaemon(l *config.Loaded, log *slog.Logger, standby bool) (*daemon, error
 	}
 	cfg := endpointConfig(c, instance, log)
 	cfg.Standby = standby
+	list, err := catalog.New(catalog.Config{Dir: c.Record.Dir, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Record.Changed = list.Changed
 	ep, err := endpoint.New(cfg)
 	if errors.Is(err, evidence.ErrNoKey) {
 		return nil, &hinted{err, "record.key_file names the private key that signs: `openssl genpkey -algorithm ed25519 -out FILE` makes one; without the setting one is made beside the recordings (docs/keys.md)"}
@@ -108,14 +115,14 @@ func newDaemon(l *config.Loaded, log *slog.Logger, standby bool) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	return &daemon{log: log, config: l, ep: ep, systemd: &systemd{log: log}}, nil
+	return &daemon{log: log, config: l, ep: ep, catalog: list, systemd: &systemd{log: log}}, nil
 }
 
 // open takes the control socket and the console's port.
 func (d *daemon) open() error {
 	c := d.config.Config
 	var err error
-	d.control, err = console.NewControl(console.ControlConfig{Socket: c.SocketPath(), Backend: backend{d.ep}, Operator: d, Log: d.log})
+	d.control, err = console.NewControl(console.ControlConfig{Socket: c.SocketPath(), Backend: backend{d.ep, c.Record}, Operator: d, Log: d.log})
 	if errors.Is(err, console.ErrRunning) {
 		return &hinted{err, oneADir}
 	}
@@ -124,7 +131,7 @@ func (d *daemon) open() error {
 	}
 	version, revision := buildVersion()
 	d.console, err = console.New(console.Config{Listen: c.Console.Listen, Source: source{d.ep}, Version: version, Revision: revision, Log: d.log,
-		Backend: backend{d.ep}, Token: c.Console.Auth.Token, CertFile: c.Console.TLS.CertFile, KeyFile: c.Console.TLS.KeyFile,
+		Backend: backend{d.ep, c.Record}, Token: c.Console.Auth.Token, CertFile: c.Console.TLS.CertFile, KeyFile: c.Console.TLS.KeyFile,
 	})
 	switch {
 	case err == nil:
@@ -160,6 +167,7 @@ func (d *daemon) serve(working context.Context, run also) {
 		run("console", d.console.Run)
 	}
 	run("reload on SIGHUP", d.reloadOnSignal)
+	d.lives(run)
 	run("systemd", func(ctx context.Context) error { return d.systemd.run(ctx, working, d.health) })
 }
 

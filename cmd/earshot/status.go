@@ -88,7 +88,31 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 	for _, c := range st.Waiting {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.ID, c.State, orDash(c.Agent), c.Cause)
 	}
+	printKept(w, st)
 	return w.Flush()
+}
+
+// printKept says what becomes of sealed recordings.
+func printKept(w io.Writer, st endpoint.Status) {
+	if v := st.Vault; v != nil {
+		fmt.Fprintf(w, "\nvault %s: %d recordings wait, %d brought since the start\n", v.Bucket, v.Queued, v.Vaulted)
+		if v.Queued > 0 && !v.Oldest.IsZero() {
+			fmt.Fprintf(w, "  oldest\t%s\n", v.Oldest.Format(time.RFC3339))
+		}
+		if v.Trouble != "" {
+			fmt.Fprintf(w, "  IT TAKES NOTHING\tsince %s: %s: %s\n  hint\t%s\n", v.Since.UTC().Format(time.RFC3339), v.Trouble, plain(v.Text), v.Hint)
+		}
+	}
+	for _, h := range st.Webhooks {
+		fmt.Fprintf(w, "webhook %s: %d wait, %d delivered, %d given up", h.Host, h.Waiting, h.Delivered, h.GivenUp)
+		switch {
+		case h.Gone:
+			fmt.Fprint(w, ", its service says that it is gone")
+		case h.Down != "":
+			fmt.Fprintf(w, ", not taken now: %s", plain(h.Down))
+		}
+		fmt.Fprintln(w)
+	}
 }
 
 // maskedWords say on whose word a call's audio is held back.

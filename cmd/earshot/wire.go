@@ -44,6 +44,9 @@ func logLevel(c config.Log) slog.Level {
 // newLogAt is newLog with a level that may change.
 func newLogAt(level slog.Leveler, c config.Log, w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
+	if c.PII {
+		o.ReplaceAttr = attr.ShowNumbers
+	}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if c.Format == "json" {
 		h = slog.NewJSONHandler(w, o)
@@ -65,6 +68,8 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 			Dir: c.Record.Dir, Format: c.Record.Format, Fill: c.Record.Fill, Software: "earshot " + version,
 			Left: call.RoleCustomer, Right: call.RoleAgent, Sign: c.Record.Sign, KeyFile: c.Record.KeyFile, VCon: c.Record.VCon,
 			Sync: c.Record.Sync, Buffer: c.Record.Buffer, Warn: mark(c.Record.Disk.Warn), Refuse: mark(c.Record.Disk.Refuse),
+			Recipients: c.Record.Encrypt.Recipients, RecipientsFile: c.Record.Encrypt.RecipientsFile,
+			Retention: c.Record.Retention.Policy(),
 		},
 		Stream:         stream.Config{Consumers: consumers(c.Stream)},
 		NoMediaTimeout: c.Media.NoMediaTimeout,
@@ -73,8 +78,11 @@ func endpointConfig(c config.Config, instance string, log *slog.Logger) endpoint
 		Consent:        endpoint.ConsentConfig{Mode: c.Record.Consent.Mode, Basis: c.Record.Consent.Basis, Until: c.Record.Consent.Until},
 		MaskHolds:      c.Record.OnHold == "mask",
 		AnswerAsked:    c.SIP.Answer == "asked",
+		Webhooks:       c.WebhookConfig(),
+		Agent:          "earshot/" + version,
 		Log:            log,
 	}
+	cfg.Vault, _ = c.VaultConfig() // check has refused what can't be read
 	if c.Record.Channels.Agent == "left" {
 		cfg.Record.Left, cfg.Record.Right = call.RoleAgent, call.RoleCustomer
 	}

@@ -29,13 +29,15 @@ type Config struct {
 	// SRTP protects all packets with AES_CM_128_HMAC_SHA1_80.
 	SRTP bool
 	// Live attaches one listener to each call, which reads the mix and throws it away. Message is how much audio it takes at a time,
-	// as stream.ListenConfig. Default 20 ms, at most 200 ms.
+	// as stream.ListenConfig. Default 100 ms, as programs take it; at most 200 ms.
 	Live    bool
 	Message time.Duration
 	// Sink is SinkFile (default) or SinkNone.
 	Sink string
 	// Format of the recordings, as recorder.Config.
 	Format string
+	// Encrypt has them encrypted, to an identity that is made for it.
+	Encrypt bool
 	// Dir holds the recordings; a folder made in it is removed at the end. Default the system's for temporary files.
 	Dir string
 	// IP is the loopback address that packets go over. Default 127.0.0.1.
@@ -58,6 +60,8 @@ const (
 	defaultFloor = 2 * time.Second
 	// maxCalls is what a sender has sockets for.
 	maxCalls = maxSenderTracks / tracksPerCall
+	// defaultMessage is what stream gives programs at a time where nothing else is configured.
+	defaultMessage = 100 * time.Millisecond
 	// maxMessage is the most that a listener takes at a time.
 	maxMessage = 200 * time.Millisecond
 
@@ -78,7 +82,7 @@ func (c *Config) check() error {
 		c.Steps = []int{defaultCalls}
 	}
 	c.For, c.Warm, c.Floor = orDefault(c.For, defaultFor), orDefault(c.Warm, defaultWarm), orDefault(c.Floor, defaultFloor)
-	c.Message = orDefault(c.Message, packetTime)
+	c.Message = orDefault(c.Message, defaultMessage)
 	if c.Sink == "" {
 		c.Sink = SinkFile
 	}
@@ -125,7 +129,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	r := &Result{
 		Version: resultVersion, At: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
-		SRTP: cfg.SRTP, Live: cfg.Live, Sink: cfg.Sink,
+		SRTP: cfg.SRTP, Encrypt: cfg.Encrypt, Live: cfg.Live, Sink: cfg.Sink,
 	}
 	if cfg.Live {
 		r.Message = cfg.Message.String()

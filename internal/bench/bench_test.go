@@ -53,6 +53,7 @@ func TestEveryStepIsWholeAndBesideItsFloor(t *testing.T) {
 		"RTP to files":                func(c *Config) { c.Steps = []int{2, 4} },
 		"SRTP, mu-law, live listener": func(c *Config) { c.SRTP, c.Live, c.Format = true, true, recorder.FormatMulaw },
 		"RTP to files, live, 100 ms":  func(c *Config) { c.Live, c.Message = true, 100*time.Millisecond },
+		"RTP to encrypted files":      func(c *Config) { c.Encrypt, c.Format = true, recorder.FormatMulaw },
 		"SRTP to nothing":             func(c *Config) { c.SRTP, c.Sink = true, SinkNone },
 		"RTP to nothing":              func(c *Config) { c.Sink = SinkNone },
 	} {

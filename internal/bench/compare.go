@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func (r *rig) compare(audio pattern) error {
 		if res.Err != nil {
 			return fmt.Errorf("recording: %w", res.Err)
 		}
-		good, bad, err := compareFile(res.Dir, audio, i*tracksPerCall)
+		good, bad, err := r.compareFile(res.Dir, audio, i*tracksPerCall)
 		if err != nil {
 			return err
 		}
@@ -79,13 +80,27 @@ var linear = func() (t [256]int16) {
 	return t
 }()
 
+// read gives a recording's WAV file; of an encrypted one what it is exported to, which is PCM.
+func (r *rig) read(dir string) ([]byte, error) {
+	if r.reader == nil {
+		return os.ReadFile(filepath.Join(dir, recorder.AudioName))
+	}
+	e, err := recorder.OpenExport(dir, recorder.ExportConfig{Identities: []recorder.Identity{r.reader}})
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = errors.Join(e.Write(&b), e.Close())
+	return b.Bytes(), err
+}
+
 // compareFile reads a recording back.
-func compareFile(dir string, audio pattern, first int) (right, wrong int64, err error) {
+func (r *rig) compareFile(dir string, audio pattern, first int) (right, wrong int64, err error) {
 	m, err := recorder.ReadManifest(dir)
 	if err != nil {
 		return 0, 0, err
 	}
-	wav, err := os.ReadFile(filepath.Join(dir, recorder.AudioName))
+	wav, err := r.read(dir)
 	if err != nil {
 		return 0, 0, fmt.Errorf("recording: %w", err)
 	}
@@ -94,7 +109,7 @@ func compareFile(dir string, audio pattern, first int) (right, wrong int64, err 
 		return 0, 0, fmt.Errorf("recording: %s: no data chunk", dir)
 	}
 	data, width := wav[at+8:], 2
-	if m.Audio != nil && m.Audio.Format == recorder.FormatMulaw {
+	if m.Audio != nil && m.Audio.Format == recorder.FormatMulaw && r.reader == nil {
 		width = 1
 	}
 	for i := range m.Tracks {

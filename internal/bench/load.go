@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
@@ -31,7 +33,8 @@ type rig struct {
 	step   *Step
 	last   bool // of the steps
 	engine *media.Engine
-	store  *recorder.Store // nil without files
+	store  *recorder.Store     // nil without files
+	reader *age.X25519Identity // nil: nothing is encrypted
 	lines  []*line
 	opened []netip.AddrPort // where tracks want their packets, in order
 	live   sync.WaitGroup
@@ -57,7 +60,14 @@ func loadEngine(ctx context.Context, cfg Config, s *Step, audio pattern, c *chil
 		return err
 	}
 	if cfg.Sink == SinkFile {
-		r.store, err = recorder.New(recorder.Config{Dir: dir, Format: cfg.Format, Left: call.RoleCustomer, Right: call.RoleAgent, Software: "bench", Log: cfg.Log})
+		to := recorder.Config{Dir: dir, Format: cfg.Format, Left: call.RoleCustomer, Right: call.RoleAgent, Software: "bench", Log: cfg.Log}
+		if cfg.Encrypt {
+			if r.reader, err = age.GenerateX25519Identity(); err != nil {
+				return err
+			}
+			to.Recipients = []string{r.reader.Recipient().String()}
+		}
+		r.store, err = recorder.New(to)
 		if err != nil {
 			return err
 		}

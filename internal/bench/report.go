@@ -18,6 +18,7 @@ type Result struct {
 	OS      string    `json:"os"`
 	Cores   int       `json:"cores"`
 	SRTP    bool      `json:"srtp"`
+	Encrypt bool      `json:"encrypt,omitempty"`
 	Live    bool      `json:"live"`
 	Message string    `json:"message,omitempty"` // what a live listener takes at a time
 	Sink    string    `json:"sink"`
@@ -94,6 +95,9 @@ func (r *Result) WriteText(w io.Writer) error {
 		kind = "SRTP"
 	}
 	to := map[string]string{SinkFile: "stereo recordings", SinkNone: "no file"}[r.Sink]
+	if r.Encrypt {
+		to = "encrypted " + to
+	}
 	if r.Live {
 		to += " and a live listener per call, " + r.Message + " at a time"
 	}

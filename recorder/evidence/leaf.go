@@ -42,6 +42,8 @@ type Leaf struct {
 	Who string `json:"who,omitempty"`
 	Act string `json:"act,omitempty"`
 	Why string `json:"why,omitempty"`
+	// Matter names a legal hold, of which a recording may have several.
+	Matter string `json:"matter,omitempty"`
 	// Previous is the log that this one goes on from.
 	Previous *PreviousLog `json:"previous,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/stream"
 )
 
@@ -78,12 +79,14 @@ func (l *Loaded) check() []error {
 		fail("record.disk.warn", "%s: less than record.disk.refuse (%s): want more room for the warning than for the refusal", w, r)
 	}
 	l.checkFiles(fail)
+	l.checkRetention(fail)
 	l.checkMask(fail)
 	l.checkConsent(fail)
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		fail("timezone", "%s: want a name such as Europe/Paris or UTC", c.Timezone)
 	}
 	l.checkPolicy(fail)
+	l.checkKeep(fail, need)
 	for i, s := range c.Stream {
 		checkStream(fmt.Sprintf("stream[%d].", i), s, fail)
 	}
@@ -171,20 +174,30 @@ const maxSocketPath = 107
 // checkFiles looks at what has to exist, and opens nothing.
 func (l *Loaded) checkFiles(fail func(string, string, ...any)) {
 	c := &l.Config
-	if f := c.SIP.TLS.CAFile; f != "" {
-		pem, err := os.ReadFile(f)
-		if err != nil {
-			fail("sip.tls.ca_file", "%s: can't be read: name a PEM file", f)
-		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			fail("sip.tls.ca_file", "%s: no certificate in it: name a PEM file of certificates", f)
-		}
-	}
+	checkCAFile("sip.tls.ca_file", c.SIP.TLS.CAFile, fail)
 	if c.Record.Dir == "" {
 		fail("record.dir", "empty: name a folder")
+	}
+	if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, ""); err != nil {
+		fail("record.encrypt.recipients", "%s", strings.TrimPrefix(err.Error(), "recipients: "))
+	} else if _, err := recorder.Recipients(c.Record.Encrypt.Recipients, c.Record.Encrypt.RecipientsFile); err != nil {
+		fail("record.encrypt.recipients_file", "%s", strings.TrimPrefix(err.Error(), "recipients_file: "))
 	}
 	if p, err := filepath.Abs(c.SocketPath()); err == nil && len(p) > maxSocketPath {
 		fail("control.socket", "%s: %d octets, a socket's path has at most %d: set control.socket to a shorter one, such as /run/earshot.sock",
 			p, len(p), maxSocketPath)
+	}
+}
+
+func checkCAFile(key, f string, fail func(string, string, ...any)) {
+	if f == "" {
+		return
+	}
+	pem, err := os.ReadFile(f)
+	if err != nil {
+		fail(key, "%s: can't be read: name a PEM file", f)
+	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		fail(key, "%s: no certificate in it: name a PEM file of certificates", f)
 	}
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	Supervise   Supervise   `key:"supervise"`
 	Record      Record      `key:"record"`
 	Stream      []Stream    `key:"stream"`
+	Webhooks    []Webhook   `key:"webhooks"`
 	Console     Console     `key:"console"`
 	Control     Control     `key:"control"`
 	Log         Log         `key:"log"`
@@ -116,11 +117,32 @@ type Record struct {
 	Buffer   Duration `key:"buffer" default:"8s" min:"1s" max:"60s" help:"audio of a track that may wait for a disk that stands still; what comes beyond is named missing"`
 	Disk     Disk     `key:"disk"`
 	Sign     bool     `key:"sign" default:"true" help:"sign recordings, and name them in the evidence log of dir (docs/evidence.md)"`
+	Encrypt  Encrypt  `key:"encrypt"`
 	Consent  Consent  `key:"consent"`
 	Mask     Mask     `key:"mask"`
 	OnHold   string   `key:"on_hold" default:"keep" oneof:"keep,mask" help:"what is said while a call is on hold: kept, or held back from recording and streams (docs/masking.md)"`
 	KeyFile  string   `key:"key_file" help:"private key to sign with (Ed25519, PEM); default dir/evidence/key.pem, made if missing"`
-	VCon     bool     `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
+	// Retention is how long recordings are kept.
+	Retention Retention `key:"retention"`
+	Vault     Vault     `key:"vault"`
+	VCon      bool      `key:"vcon" default:"false" help:"write an IETF vCon into each recording's folder (call.vcon.json; docs/recordings.md)"`
+}
+
+// Retention is how long recordings are kept; what it says when a call ends stands in its recording.
+type Retention struct {
+	Default string           `key:"default" help:"how long recordings are kept that no class fits, such as 90d, 12w or 5y; empty: for ever (docs/retention.md)"`
+	Classes []RetentionClass `key:"classes" help:"kinds of calls that are kept for another time; the first that fits counts"`
+	Prune   string           `key:"prune" default:"true" help:"true: each day at 03:00 in timezone what is past its time is erased; a time such as 04:30: then; false: only by earshot recordings prune"`
+}
+
+// RetentionClass keeps the calls that fit all of its lists.
+type RetentionClass struct {
+	Name       string   `key:"name" help:"name of the class, as recordings show it"`
+	Keep       string   `key:"keep" help:"how long, such as 5y; empty: for ever"`
+	Agents     []string `key:"agents" help:"calls of these agents (extension numbers)"`
+	Queues     []string `key:"queues" help:"calls through these queues (extension numbers or ids)"`
+	Numbers    []string `key:"numbers" help:"calls with these numbers (E.164 prefixes such as +44)"`
+	Directions []string `key:"directions" oneof:"inbound,outbound" help:"calls of these directions"`
 }
 
 // Consent is on what ground calls are recorded. One word in its place is its mode.
@@ -141,6 +163,12 @@ type Mask struct {
 type Disk struct {
 	Warn   Room `key:"warn" default:"2GB" help:"with less room (5GB, 5%) it is told in log, status and metrics; off: never"`
 	Refuse Room `key:"refuse" default:"500MB" help:"with less room no new calls are taken, so that those that are heard can be recorded to their end; off: never"`
+}
+
+// Encrypt is to whom audio is encrypted; with nobody named it is not.
+type Encrypt struct {
+	Recipients     []string `key:"recipients" help:"encrypt audio at rest to these (age1..., from age-keygen); no audio is then written in plain (docs/keys.md)"`
+	RecipientsFile string   `key:"recipients_file" help:"or to those that a file names, one a line"`
 }
 
 // Channels says which side goes where.
@@ -203,6 +231,7 @@ type Control struct {
 type Log struct {
 	Level  string `key:"level" default:"info" oneof:"debug,info,warn,error" help:"least level"`
 	Format string `key:"format" default:"text" oneof:"text,json" help:"form of a line"`
+	PII    bool   `key:"pii" default:"false" help:"write phone numbers whole; else +1650*****23"`
 }
 
 // Duration is a time.Duration written as 60ms or 2s.

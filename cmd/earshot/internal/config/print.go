@@ -43,7 +43,7 @@ func Markdown(w io.Writer) error {
 	if _, err := fmt.Fprint(w, "| key | default | what it is | variables |\n| --- | --- | --- | --- |\n"); err != nil {
 		return err
 	}
-	for _, f := range fieldsOf(map[string]int{"stream": 1, "supervise.supervisors": 1, "supervise.supervisors[0].devices": 1}) {
+	for _, f := range fieldsOf(map[string]int{"stream": 1, "webhooks": 1, "record.retention.classes": 1, "supervise.supervisors": 1, "supervise.supervisors[0].devices": 1}) {
 		if f.isListOfSections {
 			continue
 		}
