@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -53,13 +56,19 @@ func (v *Vault) Erase(ctx context.Context, folder string) error {
 	delete(v.erasing, name) // from here on the ledger says so
 	v.mu.Unlock()
 	if err != nil {
-		if last.Vaulted == nil && last.Erased == nil {
+		if last.Vaulted == nil && last.Erased == nil && v.here(name) {
 			v.enqueue(name) // it goes on as it was; what is noted as erased by now is not brought again
 		}
 		return err
 	}
 	v.count.erased.Add(1)
 	return nil
+}
+
+// here tells whether a recording is on the disk still. Where it was erased there is nothing to bring: who erases asks again.
+func (v *Vault) here(name string) bool {
+	_, err := os.Lstat(filepath.Join(v.cfg.Dir, filepath.FromSlash(folderOf(name))))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // halt ends an upload that is under way, and takes the item from the queue.

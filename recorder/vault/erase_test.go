@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,5 +136,35 @@ func TestErasingEndsAnUpload(t *testing.T) {
 	left, err := (&minio.Core{Client: g.client}).ListMultipartUploads(t.Context(), bucket, folder, "", "", "", 10)
 	if err != nil || len(left.Uploads) != 0 || len(g.versions(t, folder+"/")) != 0 {
 		t.Errorf("left: %v, %v", left.Uploads, err)
+	}
+}
+
+// TestErasedWhileTheVaultIsAway: that a recording is not there to be brought is then no failure, and what waits is the erasure alone.
+func TestErasedWhileTheVaultIsAway(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil { // so that nobody answers there
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	folder := recording(t, dir, 1, 5000)
+	v := start(t, config(dir, l.Addr().String()).Quick(50*time.Millisecond, 5*time.Second))
+	eventually(t, 30*time.Second, "it waits", func() bool { return v.Status().Queued == 1 })
+	if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Erase(t.Context(), folder); err == nil {
+		t.Fatal("erased from a vault that is not there")
+	}
+	if n := v.Status().Queued; n != 0 {
+		t.Errorf("%d recordings wait to be brought, want none", n)
+	}
+	v.stop()
+	for _, f := range v.told.failures() {
+		if f.Cause == vault.CauseLocal {
+			t.Errorf("told as a failure: %+v", f)
+		}
 	}
 }
