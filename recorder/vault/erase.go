@@ -8,10 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/earshot/earshot/recorder"
 )
 
 // LockedError says that a recording can't be taken out of the vault yet.
@@ -69,6 +72,17 @@ func (v *Vault) Erase(ctx context.Context, folder string) error {
 func (v *Vault) here(name string) bool {
 	_, err := os.Lstat(filepath.Join(v.cfg.Dir, filepath.FromSlash(folderOf(name))))
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// decided tells whether a recording's erasure is decided and not done: by a command while no daemon ran, say, or before a crash.
+func (v *Vault) decided(name string) bool {
+	c, err := recorder.OpenCatalog(v.cfg.Dir)
+	if err != nil {
+		return false
+	}
+	defer c.Close()        //nolint:errcheck // it was only read
+	list, _ := c.Erasing() // of one that can't be read nothing is known
+	return slices.ContainsFunc(list, func(e recorder.Erasure) bool { return e.Folder == folderOf(name) })
 }
 
 // halt ends an upload that is under way, and takes the item from the queue.
