@@ -93,6 +93,10 @@ func (c *calls) audio(w http.ResponseWriter, r *http.Request, format, kind strin
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if r.Method == http.MethodHead { // the mux takes it for GET; who only looks is no listener, and takes no listener's place
+		w.Header().Set("Content-Type", kind)
+		return
+	}
 	select {
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()

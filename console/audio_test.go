@@ -116,6 +116,25 @@ func TestCallsAreClosedToOthers(t *testing.T) {
 	}
 }
 
+func TestWhoOnlyLooksIsNoListener(t *testing.T) {
+	url := heardAt(t, player{func(context.Context, console.ListenRequest, io.Writer) error {
+		t.Error("somebody listens")
+		return nil
+	}}, token)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, url+"/calls/any/audio.wav?token="+token, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "audio/wav" {
+		t.Errorf("got %s, %v", resp.Status, resp.Header)
+	}
+}
+
 func TestACallThatIsCutOffIsNoCallThatEnded(t *testing.T) {
 	url := heardAt(t, player{func(_ context.Context, req console.ListenRequest, w io.Writer) error {
 		if req.Call == "none" {

@@ -96,8 +96,8 @@ func NewControl(cfg ControlConfig) (*Control, error) {
 	mux.HandleFunc("GET /account/{question}", c.account)
 	// No ReadTimeout or WriteTimeout: net/http would end a listener with them. The socket is our own user's.
 	c.http = &http.Server{
-		Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ConnContext: named,
+		Handler: keepPlace(mux), ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ConnContext: func(ctx context.Context, conn net.Conn) context.Context { return named(noteConn(ctx, conn), conn) },
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -190,11 +191,11 @@ func TestConnectionsAreLimited(t *testing.T) {
 		conns = append(conns, dial())
 	}
 	c := dial()
-	if err := c.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+	if err := conns[0].SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := c.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
-		t.Errorf("connection 65: read %d, %v; want it closed", n, err)
+	if n, err := conns[0].Read(make([]byte, 1)); n != 0 || isTimeout(err) {
+		t.Errorf("connection 1 of 65: read %d, %v; want it closed", n, err)
 	}
 	for _, c := range append(conns, c) {
 		if err := c.Close(); err != nil {
@@ -250,5 +251,55 @@ func TestCloseWithoutRunFreesThePort(t *testing.T) {
 	cancel()
 	if err := c.Run(ctx); err != nil {
 		t.Errorf("Run with an ended context: %v", err)
+	}
+}
+
+func TestWhoOnlyConnectsKeepsNobodyOut(t *testing.T) {
+	url := heardAt(t, player{}, token)
+	for i := range 200 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		defer c.Close()
+	}
+	for range 5 {
+		resp, _, err := fetch(t, url+"/livez", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("got %s", resp.Status)
+		}
+	}
+}
+
+func TestWhoListensKeepsTheirPlace(t *testing.T) {
+	on, goOn := make(chan struct{}), make(chan struct{})
+	url := heardAt(t, player{func(_ context.Context, _ console.ListenRequest, w io.Writer) error {
+		close(on)
+		<-goOn
+		_, err := io.WriteString(w, "audio")
+		return err
+	}}, token)
+	heard := make(chan string, 1)
+	go func() {
+		_, body, err := fetch(t, url+"/calls/any/audio.wav", token)
+		heard <- fmt.Sprint(body, err)
+	}()
+	<-on
+	for range 100 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if _, _, err := fetch(t, url+"/livez", ""); err != nil { // all before it were accepted
+		t.Fatal(err)
+	}
+	close(goOn)
+	if got := <-heard; got != "audio<nil>" {
+		t.Errorf("got %s", got)
 	}
 }

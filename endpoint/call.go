@@ -234,6 +234,7 @@ func (c *Call) run(ctx context.Context) {
 			c.endDeserted(ctx)
 			c.letGo(ctx, now)
 			c.heedBook(ctx)
+			c.heedConsent(ctx)
 			c.endMaskInTime(ctx, now)
 		}
 		c.heedKeys(ctx)

@@ -76,6 +76,9 @@ func (e *Endpoint) Consent(ctx context.Context, id, agent string, req ConsentReq
 	if e.cfg.Consent.Mode != ConsentRequired {
 		return Consented{}, fmt.Errorf("%w: record.consent is %q: no call waits for it", ErrBadConsent, e.cfg.Consent.Mode)
 	}
+	if h := e.elsewhere(id, agent); h != nil {
+		return e.consentElsewhere(ctx, h, req)
+	}
 	c, err := e.here(id, agent)
 	if err != nil {
 		return Consented{}, err
@@ -83,10 +86,8 @@ func (e *Endpoint) Consent(ctx context.Context, id, agent string, req ConsentReq
 	return c.consent(ctx, req)
 }
 
-// consent does what Consent asks.
-func (c *Call) consent(ctx context.Context, req ConsentRequest) (Consented, error) {
-	c.consenting.Lock()
-	defer c.consenting.Unlock()
+// said is what a request says, now.
+func (e *Endpoint) said(ctx context.Context, req ConsentRequest) call.Consent {
 	said := call.Consent{
 		Mode: ConsentRequired, Basis: req.Basis, Evidence: req.Evidence, By: req.By, At: time.Now().UTC(), State: call.ConsentRefused,
 	}
@@ -94,22 +95,30 @@ func (c *Call) consent(ctx context.Context, req ConsentRequest) (Consented, erro
 		said.State = call.ConsentGiven
 	}
 	if said.Basis == "" {
-		said.Basis = c.e.cfg.Consent.Basis
+		said.Basis = e.cfg.Consent.Basis
 	}
 	if said.By == "" {
 		said.By = who.From(ctx)
 	}
+	return said
+}
+
+// consent does what Consent asks.
+func (c *Call) consent(ctx context.Context, req ConsentRequest) (Consented, error) {
+	c.consenting.Lock()
+	defer c.consenting.Unlock()
+	said := c.e.said(ctx, req)
 	out := Consented{Call: c.id, Agent: c.who(), State: said.State, Changed: c.description().Consent.State != said.State}
 	var kept error
 	if req.Given { // who comes back after a crash must know it before audio is given away
-		kept = c.e.consents.write(c.id, c.description().Sessions, said)
+		kept = c.e.consents.write(c.id, c.description().Sessions, said, said.At)
 	}
 	applied, err := answered(ctx, c.turnConsent(said))
 	if err != nil {
 		return Consented{}, fmt.Errorf("consent %s: %w", c.id, err)
 	}
 	if !req.Given { // held back at once: the disk may be slow
-		kept = c.e.consents.write(c.id, c.description().Sessions, said)
+		kept = c.e.consents.write(c.id, c.description().Sessions, said, said.At)
 	}
 	if kept != nil {
 		out.NotDurable = kept.Error()
@@ -119,10 +128,14 @@ func (c *Call) consent(ctx context.Context, req ConsentRequest) (Consented, erro
 	if rec, _ := c.recording(c.newest()); rec != nil {
 		out.Dir = rec.Result().Dir
 	}
-	ctx = who.Because(ctx, because(said.State+" by "+said.By, said.Basis))
-	c.e.Note(ctx, actConsent, About{Call: c.id})
+	c.e.noteConsent(ctx, c.id, said)
 	c.e.log.Info("consent", attr.Call(c.id), "state", said.State, "changed", out.Changed)
 	return out, nil
+}
+
+// noteConsent has the evidence log name what was said.
+func (e *Endpoint) noteConsent(ctx context.Context, id string, said call.Consent) {
+	e.Note(who.Because(ctx, because(said.State+" by "+said.By, said.Basis)), actConsent, About{Call: id})
 }
 
 // turnConsent lets the call's audio out, or holds it back, and tells the recordings.
@@ -145,7 +158,7 @@ func (c *Call) turnConsent(said call.Consent) <-chan media.Applied {
 		return c.timeline.Leave(false, "refused")
 	case was == call.ConsentWaiting: // held back already
 		return c.holdBack(media.HolderConsent, max(c.timeline.Zero(), 1), "refused")
-	default:
+	default: // what waited and is not out yet is wiped
 		return c.holdBack(media.HolderConsent, 0, "withdrawn")
 	}
 }
@@ -185,8 +198,8 @@ func (c *Call) gate(ids ...string) {
 	c.post(call.Event{Type: call.EventConsent, Facts: map[string]any{"state": said.State, "basis": said.Basis, "by": said.By, "evidence": said.Evidence}})
 }
 
-// consentOf finds what was said of the calls and sessions that ids name: the newest word counts.
-func (c *Call) consentOf(ids []string) (newest call.Consent, ok bool) {
+// wordOn is the newest that somebody said of the calls and sessions that ids name.
+func (c *Call) wordOn(ids []string) (newest call.Consent, ok bool) {
 	for _, id := range ids {
 		said, err := c.e.consents.read(id)
 		if err != nil {
@@ -196,6 +209,12 @@ func (c *Call) consentOf(ids []string) (newest call.Consent, ok bool) {
 			newest, ok = said, true
 		}
 	}
+	return newest, ok
+}
+
+// consentOf finds what was said of the calls and sessions that ids name: the newest word counts.
+func (c *Call) consentOf(ids []string) (newest call.Consent, ok bool) {
+	newest, ok = c.wordOn(ids)
 	if ok || c.mode == "" {
 		return newest, ok
 	}
@@ -207,7 +226,8 @@ func (c *Call) consentOf(ids []string) (newest call.Consent, ok bool) {
 	return newest, false
 }
 
-// followConsent has what was said of another call, or session, count for this one, where nothing was said of it: they are one.
+// followConsent has what was said of another call, or session, count for this one: they are one. Where something was said of both, a later refusal
+// counts, and a later consent does not: nobody gave it for what this call was.
 func (c *Call) followConsent(id string) {
 	if c.e.cfg.Consent.Mode != ConsentRequired {
 		return
@@ -215,14 +235,18 @@ func (c *Call) followConsent(id string) {
 	c.consenting.Lock()
 	defer c.consenting.Unlock()
 	now := c.description().Consent
-	if now.State != call.ConsentWaiting {
-		if err := c.e.consents.write(c.id, c.description().Sessions, now); err != nil {
-			c.e.log.Error("consent not durable", attr.Call(c.id), attr.Err(err), "hint", diskHint)
+	switch said, ok := c.wordOn([]string{id}); {
+	case now.State == call.ConsentWaiting:
+		if now, ok = c.consentOf([]string{id}); !ok {
+			return
 		}
-		return
+		c.turnConsent(now)
+	case ok && now.State == call.ConsentGiven && said.State == call.ConsentRefused && said.At.After(now.At):
+		now = said
+		c.turnConsent(now)
 	}
-	if said, ok := c.consentOf([]string{id}); ok {
-		c.turnConsent(said)
+	if err := c.e.consents.write(c.id, c.description().Sessions, now, now.At); err != nil {
+		c.e.log.Error("consent not durable", attr.Call(c.id), attr.Err(err), "hint", diskHint)
 	}
 }
 

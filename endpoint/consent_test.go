@@ -1,13 +1,17 @@
 package endpoint_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/internal/oracle"
@@ -239,4 +243,71 @@ func TestWhatIsNotStatedIsSaid(t *testing.T) {
 	if _, err := endpoint.New(cfg); err == nil || !strings.Contains(err.Error(), "needs a basis") {
 		t.Errorf("assumed without a basis: got %v", err)
 	}
+}
+
+// During a take-over who asks reaches the new process, and the older one hears the call.
+func TestConsentReachesTheOlderProcess(t *testing.T) {
+	dir := t.TempDir()
+	sim := world(t)
+	first := workAs(t, sim, dir, false, asking(endpoint.UntilMask))
+	c := ring(t, sim, "108", ringsim.FormTwoDialogs)
+	id := c.SessionID()
+	said(t, c)
+	next := workAs(t, sim, dir, true, asking(endpoint.UntilMask))
+	first.handOver(next, 1)
+	for _, given := range []bool{true, false} {
+		done, err := next.Consent(t.Context(), id, "", endpoint.ConsentRequest{Given: given, By: "customer"})
+		want := map[bool]string{true: "given", false: "refused"}[given]
+		if err != nil || done.State != want || !done.Changed || done.From.IsZero() {
+			t.Fatalf("got %+v, %v", done, err)
+		}
+		if got := stateOf(first.Endpoint, id); got != want {
+			t.Errorf("in the process that hears it: got %q, want %q", got, want)
+		}
+	}
+	c.Hangup()
+	<-c.Done()
+	first.tell(next, "the older process has no call", func() bool { return len(first.Held()) == 0 })
+	first.ends("its last call has ended")
+	next.OlderGone()
+	next.stop()
+	if _, state, _, by := consentIn(t, oracle.ByCall(t, dir)[id].Dir); state != "refused" || by != "customer" {
+		t.Errorf("manifest: %s by %s", state, by)
+	}
+}
+
+// A call whose customer agreed goes on with somebody who did not.
+func TestALaterRefusalInTheOtherSessionCounts(t *testing.T) {
+	dir := t.TempDir()
+	sim := unlimited(t, nil)
+	ep, stop := listeningAs(t, sim, dir, asking(endpoint.UntilMask))
+	c := begin(t, sim, ringsim.CallSpec{Agent: "108"})
+	id := c.SessionID()
+	talks(t, ep, id, 2)
+	consult, err := c.Consult(ringsim.CallSpec{Peer: "109"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ep.Consent(t.Context(), id, "", endpoint.ConsentRequest{Given: true}); err != nil {
+		t.Fatal(err)
+	}
+	other := consult.SessionID() // as if it had been heard, and refused
+	page := fmt.Sprintf(`{"version":1,"id":%q,"consent":{"mode":"required","state":"refused","at":%q}}`, other, time.Now().UTC().Format(time.RFC3339Nano))
+	sum := sha256.Sum256([]byte(other))
+	if err := os.WriteFile(filepath.Join(dir, "state", "consent", hex.EncodeToString(sum[:16])+".json"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	oracle.Eventually(t, 10*time.Second, "the consultation between colleagues is excused", func() bool {
+		return strings.HasPrefix(waiting(ep, consult.SessionID()), "excused")
+	})
+	if err := c.TransferAttended(consult); err != nil {
+		t.Fatal(err)
+	}
+	oracle.Eventually(t, 20*time.Second, "masked", func() bool {
+		calls := ep.Status().Calls
+		return len(calls) == 1 && calls[0].Consent == "refused" && calls[0].Masked == "consent" && len(calls[0].Tracks) > 2
+	})
+	consult.Hangup()
+	<-consult.Done()
+	stop()
 }

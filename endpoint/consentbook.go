@@ -26,7 +26,7 @@ type consentBook struct {
 
 	// mu guards the fields below, and the writing of files.
 	mu    sync.Mutex
-	said  map[string]call.Consent
+	said  map[string]consentPage
 	swept time.Time
 }
 
@@ -34,18 +34,20 @@ type consentPage struct {
 	Version int          `json:"version"`
 	ID      string       `json:"id"`
 	Consent call.Consent `json:"consent"`
+	// Applied is since when it holds; zero: it waits for the older process, which hears the call.
+	Applied time.Time `json:"applied,omitzero"`
 }
 
 func newConsentBook(recordings string) *consentBook {
-	b := &consentBook{said: map[string]call.Consent{}}
+	b := &consentBook{said: map[string]consentPage{}}
 	if recordings != "" {
 		b.dir = filepath.Join(recordings, "state", "consent")
 	}
 	return b
 }
 
-// write makes what was said durable, under all ids of the call.
-func (b *consentBook) write(id string, sessions []string, said call.Consent) error {
+// write makes what was said durable, under all ids of the call; applied is since when it holds, zero where another process is to see to that.
+func (b *consentBook) write(id string, sessions []string, said call.Consent, applied time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, id := range append([]string{id}, sessions...) {
@@ -53,10 +55,10 @@ func (b *consentBook) write(id string, sessions []string, said call.Consent) err
 			if len(b.said) >= maxConsents {
 				clear(b.said) // who is asked again is asked once too often
 			}
-			b.said[id] = said
+			b.said[id] = consentPage{consentPageVersion, id, said, applied}
 			continue
 		}
-		text, err := json.Marshal(consentPage{consentPageVersion, id, said})
+		text, err := json.Marshal(consentPage{consentPageVersion, id, said, applied})
 		if err != nil {
 			return fmt.Errorf("consent: %w", err)
 		}
@@ -71,6 +73,12 @@ const consentPageVersion = 1
 
 // read gives what was said of an id; no state: nothing.
 func (b *consentBook) read(id string) (call.Consent, error) {
+	p, err := b.page(id)
+	return p.Consent, err
+}
+
+// page gives an id's page; an empty one: there is none.
+func (b *consentBook) page(id string) (p consentPage, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dir == "" {
@@ -78,9 +86,8 @@ func (b *consentBook) read(id string) (call.Consent, error) {
 	}
 	text, err := os.ReadFile(filepath.Join(b.dir, pageName(id)))
 	if errors.Is(err, fs.ErrNotExist) {
-		return call.Consent{}, nil
+		return consentPage{}, nil
 	}
-	var p consentPage
 	if err == nil {
 		err = json.Unmarshal(text, &p)
 	}
@@ -88,9 +95,9 @@ func (b *consentBook) read(id string) (call.Consent, error) {
 		err = fmt.Errorf("version %d of %q", p.Version, p.ID)
 	}
 	if err != nil {
-		return call.Consent{}, fmt.Errorf("consent state %s: %w", pageName(id), err)
+		return consentPage{}, fmt.Errorf("consent state %s: %w", pageName(id), err)
 	}
-	return p.Consent, nil
+	return p, nil
 }
 
 // sweep removes what is older than any call.

@@ -22,11 +22,11 @@ func TestAnAgentsTriggerMasksAndUnmasks(t *testing.T) {
 	id := c.SessionID()
 	talks(t, ep, id, 2)
 	ep.Dialled("another", true, 0)
-	ep.Dialled(id, true, time.Hour)
+	ep.Dialled(id, true, 1)
 	oracle.Eventually(t, 5*time.Second, "masked, and known to a restart", func() bool {
 		return ep.Status().Calls[0].Masked == "pci" && strings.Contains(maskState(t, dir), id)
 	})
-	ep.Dialled(id, false, time.Hour)
+	ep.Dialled(id, false, 1)
 	oracle.Eventually(t, 5*time.Second, "unmasked", func() bool { return ep.Status().Calls[0].Masked == "" })
 	c.Hangup()
 	<-c.Done()

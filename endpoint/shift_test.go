@@ -31,13 +31,18 @@ type worker struct {
 // work starts an endpoint on a device that all workers of a test share.
 func work(t *testing.T, sim *ringsim.Sim, dir string, standby bool) *worker {
 	t.Helper()
+	return workAs(t, sim, dir, standby, func(*endpoint.Config) {})
+}
+
+func workAs(t *testing.T, sim *ringsim.Sim, dir string, standby bool, change func(*endpoint.Config)) *worker {
+	t.Helper()
 	t.Cleanup(func() { strict.Tree(t, dir) })
 	env := dotEnv(sim)
 	name := "working"
 	if standby {
 		name = "standby"
 	}
-	ep, err := endpoint.New(endpoint.Config{
+	cfg := endpoint.Config{
 		Supervisors: []endpoint.Supervisor{{
 			RingCentral: supervise.Config{
 				Server: env["RINGCENTRAL_SERVER_URL"], ClientID: env["RINGCENTRAL_CLIENT_ID"],
@@ -53,7 +58,9 @@ func work(t *testing.T, sim *ringsim.Sim, dir string, standby bool) *worker {
 		RejoinTimeout: 5 * time.Second,
 		Standby:       standby,
 		Log:           slog.New(slog.NewTextHandler(t.Output(), nil)).With("process", name),
-	})
+	}
+	change(&cfg)
+	ep, err := endpoint.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

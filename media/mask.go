@@ -16,17 +16,23 @@ func (l *liveTimeline) holdBack(h Holder, from time.Duration, why string) Applie
 	now := l.shard.now
 	// Between two batches Final stands still, and tracks forget at each turn.
 	final := max(l.final, l.turned-l.shard.engine.cfg.ArchiveWindow)
+	asked := from
 	from, more := l.valve.hold(h, from, final)
 	a := Applied{Holder: h, State: ValveMasked, From: from, At: now}
+	if more {
+		for _, k := range l.tracks {
+			l.shard.guard(k, func() {
+				if reached := k.placer.mask(from, now); reached > from {
+					a.From = max(a.From, reached)
+				}
+			})
+		}
+	}
+	if since := l.maskKept(h, asked); since != 0 {
+		a.From, more = min(a.From, since), true
+	}
 	if !more {
 		return a
-	}
-	for _, k := range l.tracks {
-		l.shard.guard(k, func() {
-			if reached := k.placer.mask(from, now); reached > from {
-				a.From = max(a.From, reached)
-			}
-		})
 	}
 	facts := map[string]any{"by": h.String()}
 	if why != "" {

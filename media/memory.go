@@ -22,8 +22,9 @@ type memory struct {
 	open bool // what waits may go out
 	// until is up to which of the batches' times it has gone out by now, and at the sweep at which that was reckoned.
 	until, at time.Duration
-	kept      []keptBatch  // the oldest first
-	states    []TrackState // as of stated
+	opened    time.Duration // when that was said
+	kept      []keptBatch   // the oldest first
+	states    []TrackState  // as of stated
 	stated    time.Duration
 }
 
@@ -63,7 +64,7 @@ func (l *liveTimeline) leave(p *post) {
 	a := Applied{Holder: HolderConsent, State: l.valve.state(), From: now, At: now}
 	switch {
 	case given && m != nil && !m.open:
-		m.open, m.at = true, now
+		m.open, m.at, m.opened = true, now, now
 		a.From = m.oldest(now)
 		m.until = a.From
 		facts := map[string]any{"by": HolderConsent.String(), "kept_ms": (now - a.From).Milliseconds()}
@@ -105,7 +106,10 @@ func (l *liveTimeline) keep(b *Batch) {
 		f := keptFrame{Frame: b.Frames[i]}
 		switch f.Kind {
 		case KindMasked:
-			m.blank(&f.Frame)
+			for i := range m.kept {
+				m.kept[i].blank(&f.Frame)
+			}
+			k.blank(&f.Frame) // a key that masks is heard in the middle of a sweep
 		case KindLate:
 			f.over = m.kindAt(&k, &f.Frame)
 		case KindReceived, KindLost, KindGap:
@@ -157,31 +161,28 @@ func goesOn(last, f *Frame) bool {
 }
 
 // blank masks what waits of a frame's track and place: somebody has masked it since, and its samples are counted so.
-func (m *memory) blank(f *Frame) {
-	for i := range m.kept {
-		k := &m.kept[i]
-		for j := 0; j < len(k.frames); j++ {
-			w := k.frames[j]
-			lo, hi := max(w.Pos, f.Pos), min(w.Pos+w.Samples, f.Pos+f.Samples)
-			if w.Track != f.Track || w.Kind == KindMasked || lo >= hi {
-				continue
-			}
-			parts := make([]keptFrame, 0, 3)
-			for _, cut := range [...]struct {
-				from, to int64
-				masked   bool
-			}{{w.Pos, lo, false}, {lo, hi, true}, {hi, w.Pos + w.Samples, false}} {
-				if cut.from < cut.to {
-					p := w.part(cut.from, cut.to)
-					if cut.masked {
-						p.mask()
-					}
-					parts = append(parts, p)
-				}
-			}
-			k.frames = slices.Replace(k.frames, j, j+1, parts...)
-			j += len(parts) - 1
+func (k *keptBatch) blank(f *Frame) {
+	for j := 0; j < len(k.frames); j++ {
+		w := k.frames[j]
+		lo, hi := max(w.Pos, f.Pos), min(w.Pos+w.Samples, f.Pos+f.Samples)
+		if w.Track != f.Track || w.Kind == KindMasked || lo >= hi {
+			continue
 		}
+		parts := make([]keptFrame, 0, 3)
+		for _, cut := range [...]struct {
+			from, to int64
+			masked   bool
+		}{{w.Pos, lo, false}, {lo, hi, true}, {hi, w.Pos + w.Samples, false}} {
+			if cut.from < cut.to {
+				p := w.part(cut.from, cut.to)
+				if cut.masked {
+					p.mask()
+				}
+				parts = append(parts, p)
+			}
+		}
+		k.frames = slices.Replace(k.frames, j, j+1, parts...)
+		j += len(parts) - 1
 	}
 }
 
@@ -283,6 +284,72 @@ func (l *liveTimeline) forgetKept() {
 		l.shard.write(l, l.final)
 	}
 	l.empty()
+}
+
+// maskKept has a holder's word reach what waits: nobody has it, so it can be taken back from as long ago as was asked. It returns from when on nothing of it goes
+// out; 0: nothing was masked.
+func (l *liveTimeline) maskKept(h Holder, asked time.Duration) time.Duration {
+	m := l.memory
+	switch {
+	case m == nil:
+		return 0
+	case h == HolderConsent:
+		return l.wipe()
+	}
+	since := l.blankKept(func(_ *keptBatch, f *keptFrame) bool { return f.Captured >= asked })
+	wall := l.wall(asked)
+	for i := range m.kept {
+		m.kept[i].events = slices.DeleteFunc(m.kept[i].events, func(e call.Event) bool { return e.Type == call.EventDTMF && !e.Time.Before(wall) })
+	}
+	if since != 0 && !m.open {
+		return max(asked, l.zero, 1) // what is older than what waits went out masked
+	}
+	return since
+}
+
+// wipe masks what was said before the leave and has not gone out yet: the leave is withdrawn. It returns the time of the oldest of it; 0: there is none.
+func (l *liveTimeline) wipe() time.Duration {
+	m := l.memory
+	if !m.open {
+		return 0
+	}
+	until := m.opened + l.shard.engine.cfg.ArchiveWindow // what comes late belongs to a place before it, and digits are told that much later
+	since := l.blankKept(func(k *keptBatch, f *keptFrame) bool {
+		return k.now <= m.opened || f.Captured <= m.opened || f.Kind == KindLate && k.now <= until
+	})
+	for i := range m.kept {
+		if k := &m.kept[i]; k.now <= until {
+			k.events = slices.DeleteFunc(k.events, func(e call.Event) bool { return e.Type == call.EventDTMF })
+		}
+	}
+	return since
+}
+
+// blankKept masks frames that wait, and returns the time of the oldest of them; 0: there is none.
+func (l *liveTimeline) blankKept(which func(*keptBatch, *keptFrame) bool) (since time.Duration) {
+	m := l.memory
+	if len(l.shard.out.frames) > 0 { // a mask's own frames count what they mask
+		l.shard.write(l, l.final)
+	}
+	for i := range m.kept {
+		k := &m.kept[i]
+		for j := range k.frames {
+			f := &k.frames[j]
+			if f.Kind == KindMasked || !which(k, f) {
+				continue
+			}
+			if since == 0 {
+				since = k.now
+			}
+			if f.Kind == KindLate && m.kindAt(k, &f.Frame) != KindMasked { // its place went out, or goes out, as what it is
+				f.over = 0
+				l.tracks[f.Track-1].state.Counts.MaskedSamples += f.Samples
+			}
+			l.recount(f)
+			f.mask()
+		}
+	}
+	return since
 }
 
 func (m *memory) drop(n int) {

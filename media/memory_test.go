@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,5 +179,71 @@ func TestWhatNobodyGaveLeaveForIsNowhere(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("story %d", seed)
 		}
+	}
+}
+
+// Withdrawn while what waited goes out: not one sample more of what was said before the leave, and what was said under it stays.
+func TestALeaveThatIsWithdrawnWipesWhatHasNotGoneOut(t *testing.T) {
+	r := waiting(t).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 1000)...).until(10 * time.Second)
+	r.line.Leave(true, "")
+	r.until(10*time.Second + 300*ms)
+	out := int64(len(r.tape.tracks[1].kinds))
+	applied := r.line.Hold(HolderConsent, 10*time.Second+300*ms, "withdrawn")
+	r.until(10*time.Second + 340*ms)
+	if a := <-applied; a.From > 4*time.Second {
+		t.Errorf("got %+v, want the time of what waited longest", a)
+	}
+	r.until(15 * time.Second).close()
+	kinds := r.tape.tracks[1].kinds
+	first := int64(slices.Index(kinds, KindMasked))
+	if first < out || first > out+4000 { // a sweep's
+		t.Errorf("masked from %d on, want %d: %s", first, out, r.tape.runs(1))
+	}
+	again := first + int64(slices.Index(kinds[first:], KindReceived))
+	if again < 78_000 || again > 80_000 {
+		t.Errorf("what was said under the leave begins at %d, want about 79200: %s", again, r.tape.runs(1))
+	}
+	if last := slices.Index(kinds[again:], KindMasked); last < 2000 || last > 3200 {
+		t.Errorf("%d samples were said under the leave, want about 2400: %s", last, r.tape.runs(1))
+	}
+}
+
+// A key that masks is heard in the middle of a sweep, whose audio waits in the same batch.
+func TestAKeyThatMasksWhatWaitsCountsEachSampleOnce(t *testing.T) {
+	r := newRig(t, Config{Triggers: Triggers{On: "*1", To: &presses{}}})
+	r.line.Keep()
+	r.commit(plainParams()).send(stream(testSSRC, 100, 0, 100*ms, 50)...)
+	r.line.SetParty(r.track.ID(), call.Party{Role: call.RoleAgent})
+	// A packet of audio comes between the two keys, in the same sweep.
+	r.send(keys(1085*ms, 0, 150, "*")...).send(stream(testSSRC, 151, uint32(samplesIn(1085*ms)), 1090*ms, 1)...).send(keys(1095*ms, 0, 152, "1")...)
+	r.send(stream(testSSRC, 153, uint32(samplesIn(1300*ms)), 1300*ms, 50)...)
+	r.until(3 * time.Second).close()
+	if got := r.tape.runs(1); strings.ContainsAny(got, "rL") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Nobody has what waits, so a mask reaches back in it as far as was asked.
+func TestAMaskReachesAllThatWaits(t *testing.T) {
+	r := waiting(t).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 600)...).until(10 * time.Second)
+	first := r.line.Hold(HolderPCI, 8*time.Second, "card")
+	r.until(10*time.Second + 40*ms)
+	again := r.line.Hold(HolderPCI, 3*time.Second, "from its beginning")
+	r.until(10*time.Second + 80*ms)
+	if a, b := <-first, <-again; a.From != 8*time.Second || b.From != 3*time.Second {
+		t.Errorf("got %v and %v, want 8 s and 3 s", a.From, b.From)
+	}
+	r.line.Release(HolderPCI)
+	r.until(11 * time.Second)
+	r.line.Leave(true, "")
+	r.until(13 * time.Second).close()
+	kinds := r.tape.tracks[1].kinds
+	from := slices.Index(kinds, KindMasked)
+	to := from + slices.Index(kinds[from:], KindReceived)
+	if from < 22_900 || from > 23_300 || to < 79_000 || to > 80_000 {
+		t.Errorf("got %s, want 3 s to 10.08 s masked", r.tape.runs(1))
+	}
+	if i := slices.IndexFunc(r.tape.tracks[1].octets[from:to], func(b byte) bool { return b != 0 }); i >= 0 {
+		t.Errorf("sample %d of the mask went out", i)
 	}
 }

@@ -20,9 +20,9 @@ const (
 // eventLog appends to events.jsonl.
 type eventLog struct {
 	s        *Store
-	f        *os.File
-	lines    []byte // not written yet
-	lost     int64  // events that fell over
+	f        *os.File // nil: it is shut, and nothing waits
+	lines    []byte   // not written yet
+	lost     int64    // events that fell over
 	unsynced bool
 }
 
@@ -72,20 +72,28 @@ func (l *eventLog) sync() error {
 	return nil
 }
 
-// close writes what waits, makes it durable and shuts the file; the file is shut in any case.
+// close writes what waits, makes it durable and shuts the file; where one of the first two fails it stays open, and may be tried again.
 func (l *eventLog) close() error {
+	if err := l.write(); err != nil {
+		return err
+	}
+	if err := l.sync(); err != nil {
+		return err
+	}
+	return l.letGo()
+}
+
+// letGo shuts the file as it is.
+func (l *eventLog) letGo() error {
 	if l.f == nil {
 		return nil
 	}
-	err := l.write()
-	if e := l.sync(); err == nil {
-		err = e
-	}
-	if e := l.f.Close(); err == nil && e != nil {
-		err = fmt.Errorf("%s: close: %w", EventsName, e)
-	}
+	err := l.f.Close()
 	l.f = nil
-	return err
+	if err != nil {
+		return fmt.Errorf("%s: close: %w", EventsName, err)
+	}
+	return nil
 }
 
 // repairEvents cuts a torn last line off: one without its newline, or that is not JSON. It gives the last whole line.

@@ -13,6 +13,17 @@ const (
 	silenceAlaw = 0xD5
 )
 
+// quiet is the octet that silence is made of in such a file.
+func (l wavLayout) quiet() byte {
+	switch l.tag {
+	case tagMulaw:
+		return silenceUlaw
+	case tagAlaw:
+		return silenceAlaw
+	}
+	return 0
+}
+
 // linear tables, filled once: a table look-up a sample instead of a call.
 var (
 	ulawLinear = linearTable(g711.DecodeUlawFrame)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 )
 
@@ -312,4 +313,26 @@ func (s *Store) completeOctets(folder string, m *Manifest, l wavLayout) error {
 		}
 	}
 	return nil
+}
+
+// remaskOctets silences in a track's octet file what masks cover, all of it where its place is not known.
+func (s *Store) remaskOctets(folder string, t *Track, masks []call.Mask, started time.Time) error {
+	o := t.OctetsFile
+	if o == nil {
+		return nil
+	}
+	var own []Mask
+	for _, x := range masksIn(masks, started, t.OffsetSamples+o.Samples) {
+		from, to := max(0, x.Pos-t.OffsetSamples), x.Pos+x.Samples-t.OffsetSamples
+		if t.OffsetMethod == "" {
+			from, to = 0, o.Samples
+		}
+		if from < to {
+			own = append(own, Mask{Pos: from, Samples: to - from})
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	return s.silence(inDay(folder, o.File), newLayout(o.Format, 1), own)
 }

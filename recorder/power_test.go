@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zaf/g711"
+
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/powercut"
 	"github.com/earshot/earshot/media"
@@ -35,7 +37,20 @@ type loss struct {
 	dir    string
 	sure   map[string][]byte
 	sealed map[string]recorder.Result // by call, those that were told to be sealed before
+	laws   bool
 	err    error
+}
+
+// config is of a store on what was left.
+func (l loss) config(dir string) recorder.Config { return powerConfig(dir, l.laws) }
+
+// powerConfig is of a store whose power is cut; laws: parties in two laws, of which each is kept bit for bit, and a vCon.
+func powerConfig(dir string, laws bool) recorder.Config {
+	cfg := recorder.Config{Dir: dir, Sign: true}
+	if laws {
+		cfg.Format, cfg.VCon = recorder.FormatMulaw, true
+	}
+	return cfg
 }
 
 // mains is a store at work on a disk that loses power each time that somebody asks for it.
@@ -48,6 +63,7 @@ type mains struct {
 	// spread is over how many syncs a cut may fall.
 	spread int64
 	cuts   chan loss
+	laws   bool // see powerConfig
 
 	// Of talk: what its calls' ids begin with, and who is told of each that was sealed; nil: nobody.
 	prefix string
@@ -58,9 +74,9 @@ type mains struct {
 	sealed map[string]recorder.Result
 }
 
-func newMains(t *testing.T, r *rand.Rand, spread int64) *mains {
-	m := &mains{t: t, spread: spread, cuts: make(chan loss, 1), r: r, sealed: map[string]recorder.Result{}}
-	cfg := recorder.Config{Dir: t.TempDir(), Sign: true}
+func newMains(t *testing.T, r *rand.Rand, spread int64, laws bool) *mains {
+	m := &mains{t: t, spread: spread, cuts: make(chan loss, 1), r: r, sealed: map[string]recorder.Result{}, laws: laws}
+	cfg := powerConfig(t.TempDir(), laws)
 	cfg.Beneath(m.sync, nil)
 	var stop func()
 	m.store, stop = start(t, cfg)
@@ -90,7 +106,7 @@ func (m *mains) sync(f *os.File, _ func() error) error {
 
 func (m *mains) cut(d *powercut.Disk) {
 	m.mu.Lock()
-	l := loss{sealed: maps.Clone(m.sealed), dir: m.t.TempDir()}
+	l := loss{sealed: maps.Clone(m.sealed), dir: m.t.TempDir(), laws: m.laws}
 	l.sure, l.err = d.Cut(l.dir, m.r)
 	m.mu.Unlock()
 	select {
@@ -150,6 +166,9 @@ func (m *mains) talk(live int, stop <-chan struct{}) {
 				return
 			}
 			calls = append(calls, &one{rec, [2]*talker{newTalker(1, call.RoleCustomer, 0), newTalker(2, call.RoleAgent, apart)}, 30 + r.IntN(300)})
+			if m.laws {
+				calls[len(calls)-1].k[1].Law = media.LawPCMA
+			}
 		}
 		for i := 0; i < len(calls); i++ {
 			c := calls[i]
@@ -190,26 +209,32 @@ func (m *mains) talk(live int, stop <-chan struct{}) {
 }
 
 // TestAPowerLossTakesNothingThatWasDurable cuts the power at random syncs of a store at work: with few calls, whose files are made
-// durable one by one, and with so many that the file system is as a whole. EARSHOT_CUTS says how often.
+// durable one by one, and with so many that the file system is as a whole; of parties with two laws too. EARSHOT_CUTS says how often.
 func TestAPowerLossTakesNothingThatWasDurable(t *testing.T) {
 	n := 16
 	if s := os.Getenv("EARSHOT_CUTS"); s != "" {
 		n, _ = strconv.Atoi(s)
 	}
-	for _, live := range []int{20, 40} {
-		t.Run(fmt.Sprint(live, " calls"), func(t *testing.T) {
-			for done := 0; done < n/2; done += sessionCuts {
-				t.Run("", func(t *testing.T) { cutSession(t, live, min(sessionCuts, n/2-done)) })
+	for _, laws := range []bool{false, true} {
+		for _, live := range []int{20, 40} {
+			name := fmt.Sprint(live, " calls")
+			if laws {
+				name += " of two laws"
 			}
-		})
+			t.Run(name, func(t *testing.T) {
+				for done := 0; done < n/4; done += sessionCuts {
+					t.Run("", func(t *testing.T) { cutSession(t, live, min(sessionCuts, n/4-done), laws) })
+				}
+			})
+		}
 	}
 }
 
 // sessionCuts is how often the power of one store is cut: all that it made stays open.
 const sessionCuts = 10
 
-func cutSession(t *testing.T, live, cuts int) {
-	m := newMains(t, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), int64(2400/live)) //nolint:gosec // a test's
+func cutSession(t *testing.T, live, cuts int, laws bool) {
+	m := newMains(t, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), int64(2400/live), laws) //nolint:gosec // a test's
 	stop := make(chan struct{})
 	var talking sync.WaitGroup
 	talking.Go(func() { m.talk(live, stop) })
@@ -262,9 +287,9 @@ func lossWhileFinishing(t *testing.T, l loss, r *rand.Rand) loss {
 		t.Fatal(err)
 	}
 	defer d.Close() //nolint:errcheck // files of a test
-	again := loss{dir: t.TempDir(), sure: l.sure, sealed: l.sealed}
+	again := loss{dir: t.TempDir(), sure: l.sure, sealed: l.sealed, laws: l.laws}
 	at, syncs := 1+r.IntN(100), 0
-	cfg := recorder.Config{Dir: work, Sign: true}
+	cfg := l.config(work)
 	cut := make(chan struct{})
 	cfg.Beneath(func(f *os.File, _ func() error) error { // one at a time: repair is
 		if syncs++; syncs == at {
@@ -292,7 +317,7 @@ func lossWhileFinishing(t *testing.T, l loss, r *rand.Rand) loss {
 func checkLoss(t *testing.T, l loss) int {
 	t.Helper()
 	partials, _ := filepath.Glob(filepath.Join(l.dir, "2026/11/23/*.partial"))
-	cfg := recorder.Config{Dir: l.dir, Sign: true}
+	cfg := l.config(l.dir)
 	cfg.Beneath(func(*os.File, func() error) error { return nil }, nil) // not what this is about
 	s, stop := start(t, cfg)
 	eventually(t, "all finished", func() bool { return len(s.Repaired()) == len(partials) })
@@ -318,13 +343,19 @@ func checkLoss(t *testing.T, l loss) int {
 			t.Errorf("%s: was sealed, and is not as it was: %v", id, err)
 		}
 	}
-	promised := map[string]int64{}
+	promised, octets := map[string]int64{}, map[string]int64{}
 	for name, b := range l.sure {
 		folder := strings.TrimSuffix(path.Base(path.Dir(name)), ".partial")
 		switch path.Base(name) {
 		case recorder.AudioName:
-			if len(b) >= 80 {
+			if l.laws && len(b) >= 94 {
+				promised[folder] = max(promised[folder], int64(binary.LittleEndian.Uint32(b[90:]))/2)
+			} else if !l.laws && len(b) >= 80 {
 				promised[folder] = max(promised[folder], int64(binary.LittleEndian.Uint32(b[76:]))/4)
+			}
+		case "audio-1.wav", "audio-2.wav":
+			if len(b) >= 94 {
+				octets[folder] = max(octets[folder], int64(binary.LittleEndian.Uint32(b[90:])))
 			}
 		case recorder.EventsName:
 			promised[folder] = max(promised[folder], 0)
@@ -335,13 +366,17 @@ func checkLoss(t *testing.T, l loss) int {
 			t.Errorf("%s: found %v, want it once", folder, all)
 			continue
 		}
-		checkAfterLoss(t, filepath.Join(l.dir, "2026/11/23", folder), samples)
+		dir := filepath.Join(l.dir, "2026/11/23", folder)
+		checkAfterLoss(t, dir, samples, l.laws)
+		if l.laws {
+			checkOctetsAfterLoss(t, dir, octets[folder])
+		}
 	}
 	return len(partials)
 }
 
 // checkAfterLoss looks at each sample of a recording: what a header promised is there, and what no span names is right.
-func checkAfterLoss(t *testing.T, dir string, promised int64) {
+func checkAfterLoss(t *testing.T, dir string, promised int64, laws bool) {
 	t.Helper()
 	m, err := recorder.ReadManifest(dir)
 	if err != nil {
@@ -384,20 +419,93 @@ func checkAfterLoss(t *testing.T, dir string, promised int64) {
 	}
 	for ch := range w.channels {
 		k := newTalker(media.TrackID(ch+1), call.RoleMix, int64(apart*ch))
+		if laws && ch == 1 {
+			k.Law = media.LawPCMA
+		}
+		silence := w.heard(media.LawPCMU, 0xFF)
 		for at, v := range w.pcm(ch) {
 			pos := int64(at) - k.Offset
-			want := int16(0)
+			want := silence
 			if pos >= 0 && pos/160%loseEvery != 7 {
-				want = k.linear(voice(k.ID, pos))
+				want = w.heard(k.Law, voice(k.ID, pos))
 			}
 			kind, named := kinds[ch][int64(at)]
 			// At its end a track may be shorter than the file, and before it there is nothing.
-			gone := int64(at) >= promised-apart+k.Offset && v == 0 && (kind == "unknown" || !known(m, ch, pos))
+			gone := int64(at) >= promised-apart+k.Offset && (v == silence || laws && w.leftOver(at*w.channels+ch)) && (kind == "unknown" || !known(m, ch, pos))
 			if v != want && !gone {
 				t.Errorf("%s: channel %d, sample %d of %d: got %d, want %d; %d were promised, it is named %q (%v)", dir, ch, at, m.Samples, v, want, promised, kind, named)
 				return
 			}
 		}
+	}
+}
+
+// heard is what an octet of a law comes to in this file.
+func (w wave) heard(law media.Law, o byte) int16 {
+	switch {
+	case w.tag == 1 && law == media.LawPCMA || w.tag == 6 && law == media.LawPCMA:
+		return g711.DecodeAlawFrame(o)
+	case w.tag == 6 && o == 0xFF:
+		return g711.DecodeAlawFrame(0xD5)
+	case w.tag == 6:
+		return g711.DecodeAlawFrame(g711.Ulaw2AlawFrame(o))
+	case w.tag == 7 && law == media.LawPCMA:
+		return g711.DecodeUlawFrame(g711.Alaw2UlawFrame(o))
+	}
+	return g711.DecodeUlawFrame(o)
+}
+
+// leftOver tells whether an octet of a law may be one of the few zeros at a sector's end that are too few to be told from a voice.
+func (w wave) leftOver(i int) bool { return w.data[i] == 0 && (94+i)%512 > 512-8 }
+
+// checkOctetsAfterLoss looks at each octet that was kept beside audio.wav in the law that it came in.
+func checkOctetsAfterLoss(t *testing.T, dir string, promised int64) {
+	t.Helper()
+	m, err := recorder.ReadManifest(dir)
+	if err != nil {
+		t.Errorf("%s: %v", dir, err)
+		return
+	}
+	found := int64(0)
+	for i := range m.Tracks {
+		tr := &m.Tracks[i]
+		o := tr.OctetsFile
+		if o == nil {
+			continue
+		}
+		w := readWaveFile(t, filepath.Join(dir, o.File))
+		if found = w.samples(); found != o.Samples || w.channels != 1 {
+			t.Errorf("%s: %s: %d samples, the manifest says %d", dir, o.File, found, o.Samples)
+		}
+		spans, err := recorder.ReadSpans(dir, tr)
+		if err != nil {
+			t.Errorf("%s: track %d: %v", dir, tr.ID, err)
+			return
+		}
+		kinds := map[int64]string{}
+		for _, s := range spans {
+			for pos := s.Pos; pos < s.Pos+s.Samples; pos++ {
+				kinds[pos] = s.Kind
+			}
+		}
+		silence := byte(0xD5)
+		if w.tag == 7 {
+			silence = 0xFF
+		}
+		for pos, got := range w.data {
+			want := voice(media.TrackID(tr.ID), int64(pos))
+			if pos/160%loseEvery == 7 {
+				want = silence
+			}
+			gone := int64(pos) >= promised && (got == silence || w.leftOver(pos)) && (kinds[int64(pos)] == "unknown" || int64(pos) >= tr.Samples)
+			if got != want && !gone {
+				t.Errorf("%s: %s: octet %d of %d: got %02x, want %02x; %d were promised, it is named %q", dir, o.File, pos, len(w.data), got, want, promised, kinds[int64(pos)])
+				return
+			}
+		}
+	}
+	if found < promised {
+		t.Errorf("%s: %d octets are kept, %d were promised", dir, found, promised)
 	}
 }
 

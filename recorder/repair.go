@@ -119,7 +119,10 @@ func (s *Store) repair(l leftover) Result {
 	res := Result{
 		Dir: filepath.Join(s.cfg.Dir, filepath.FromSlash(folder)), CallID: m.Call.ID, Part: m.Part, State: m.State, Started: m.Started,
 	}
-	if err == nil && !s.whole(folder, m) {
+	if err == nil {
+		err = s.dropTemp(folder)
+	}
+	if err == nil && !s.finished(folder, m) {
 		err = s.complete(folder, m)
 	}
 	if err == nil {
@@ -143,7 +146,7 @@ func (s *Store) repair(l leftover) Result {
 	return res
 }
 
-// whole tells whether only the last step, the folder's name, was missing.
+// whole tells whether audio.wav is the one that a final manifest names.
 func (s *Store) whole(folder string, m *Manifest) bool {
 	if m.Ended == nil {
 		return false
@@ -157,6 +160,16 @@ func (s *Store) whole(folder string, m *Manifest) bool {
 	}
 	a, err := s.digest(inDay(folder, AudioName), m.Audio.Format)
 	return err == nil && a.SHA256 == m.Audio.SHA256 && a.Bytes == m.Audio.Bytes
+}
+
+// finished tells whether only the last step, the folder's name, was missing: all that the manifest names is there as it says. A power loss
+// may leave a manifest and not the names beside it.
+func (s *Store) finished(folder string, m *Manifest) bool {
+	files, err := s.listFiles(folder)
+	if err != nil || !s.whole(folder, m) {
+		return false
+	}
+	return !slices.ContainsFunc(m.Files, func(f File) bool { return !slices.Contains(files, f) })
 }
 
 // salvage reads the folder's manifest. Where there is none that can be read, the folder's name has to do.
@@ -186,9 +199,6 @@ func (s *Store) salvage(l leftover) (*Manifest, error) {
 
 // complete brings audio, events and manifest of a folder to what a crash left of them.
 func (s *Store) complete(folder string, m *Manifest) error {
-	if err := s.dropTemp(folder); err != nil {
-		return err
-	}
 	last, err := s.completeEvents(folder)
 	if err == nil {
 		err = s.dropTorn(folder)
@@ -245,6 +255,9 @@ func (s *Store) complete(folder string, m *Manifest) error {
 		return err
 	}
 	if m.Files, err = s.listFiles(folder); err != nil {
+		return err
+	}
+	if err := s.syncDir(folder); err != nil { // the names of what the manifest is about to name
 		return err
 	}
 	return s.putManifest(folder, m, true)
@@ -359,6 +372,10 @@ func repairWAV(f wavFile, ours wavLayout) (l wavLayout, samples int64, err error
 		if _, err := f.WriteAt([]byte{0}, l.dataAt+bytes); err != nil {
 			return l, 0, err
 		}
+	}
+	promised := l.dataBytes // 0 where there is no header to say it
+	if err := hushHoles(f, l, l.dataAt+promised, l.dataAt+bytes); err != nil {
+		return l, 0, err
 	}
 	if torn {
 		_, err := f.WriteAt(l.header(samples, true), 0)

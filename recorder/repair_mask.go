@@ -1,7 +1,6 @@
 package recorder
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +16,11 @@ func (s *Store) remaskRepaired(folder string, m *Manifest, l wavLayout, samples 
 		return nil
 	}
 	masks := s.cfg.Masks(m.Call.ID, m.Call.Sessions)
+	for i := range m.Tracks {
+		if err := s.remaskOctets(folder, &m.Tracks[i], masks, m.Started); err != nil {
+			return fmt.Errorf("mask: %w", err)
+		}
+	}
 	found := masksIn(masks, m.Started, samples)
 	if len(found) == 0 {
 		return nil
@@ -39,21 +43,17 @@ func (s *Store) remaskRepaired(folder string, m *Manifest, l wavLayout, samples 
 
 // silence overwrites stretches of an audio file, durably.
 func (s *Store) silence(name string, l wavLayout, masks []Mask) error {
-	f, err := s.root.OpenFile(name, os.O_RDWR, fileMode)
+	f, err := s.openWrite(name, os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	quiet := make([]byte, rate*l.block())
-	if l.tag == tagMulaw {
-		quiet = bytes.Repeat([]byte{0xFF}, len(quiet))
-	}
 	for _, x := range masks {
-		for pos := x.Pos; err == nil && pos < x.Pos+x.Samples; pos += rate {
-			_, err = f.WriteAt(quiet[:min(rate, x.Pos+x.Samples-pos)*l.block()], l.dataAt+pos*l.block())
+		if err == nil {
+			err = fillWith(f, l.quiet(), l.dataAt+x.Pos*l.block(), l.dataAt+(x.Pos+x.Samples)*l.block())
 		}
 	}
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // abandoned makes a folder as a process leaves it that ended after a sync, and gives it changed by spoil.
@@ -129,6 +130,40 @@ func TestACrashBeforeTheLastRenameChangesNothing(t *testing.T) {
 	again, got := repaired(t, dir)
 	if again.Dir != res.Dir || got.State != want.State || got.Cause != call.CodeHangup || got.Audio.SHA256 != want.Audio.SHA256 {
 		t.Errorf("got %s, %s, %s, want %s, %s, hangup", again.Dir, got.State, got.Cause, res.Dir, want.State)
+	}
+}
+
+// TestAManifestIsNotSignedOverFilesThatAreGone: a power loss left the final manifest, and not the names beside it; or a kill left a vCon half written.
+func TestAManifestIsNotSignedOverFilesThatAreGone(t *testing.T) {
+	for name, spoil := range map[string]func(folder string) error{
+		"no vCon":   func(folder string) error { return os.Remove(filepath.Join(folder, recorder.VConName)) },
+		"no events": func(folder string) error { return os.Remove(filepath.Join(folder, recorder.EventsName)) },
+		"half a vCon": func(folder string) error {
+			return os.Rename(filepath.Join(folder, recorder.VConName), filepath.Join(folder, recorder.VConName+".tmp"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, stop := start(t, recorder.Config{Dir: dir, VCon: true})
+			k := newTalker(1, call.RoleMix, 0)
+			r := open(t, s, monoInfo("almost"))
+			r.Write(batch(0, k.speaks(50), k))
+			res, want := seal(t, r)
+			stop()
+			must(t, os.Rename(res.Dir, res.Dir+".partial"))
+			must(t, spoil(res.Dir+".partial"))
+			again, stop := start(t, recorder.Config{Dir: dir, Sign: true}) // a vCon is not wanted any more
+			eventually(t, "the repair", func() bool { return len(again.Repaired()) == 1 })
+			stop()
+			key, err := evidence.LoadPublic(filepath.Join(dir, evidence.DirName, evidence.PublicKeyName))
+			must(t, err)
+			if v, bad := verify(t, dir, key); bad != "" || v.Good != 1 {
+				t.Errorf("%d good\n%s", v.Good, bad)
+			}
+			if got, err := recorder.ReadManifest(res.Dir); err != nil || got.Audio.SHA256 != want.Audio.SHA256 {
+				t.Errorf("audio: got %v, %v, want %s", got, err, want.Audio.SHA256)
+			}
+		})
 	}
 }
 

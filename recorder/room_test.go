@@ -312,3 +312,46 @@ func (d *diary) reset() {
 	defer d.mu.Unlock()
 	d.b.Reset()
 }
+
+// TestEventsOfACallThatEndsOnAFullDiskAreWrittenWhenThereIsRoom: sealing is tried again, and nothing of them is lost or told twice.
+func TestEventsOfACallThatEndsOnAFullDiskAreWrittenWhenThereIsRoom(t *testing.T) {
+	for _, at := range []string{recorder.EventsName, recorder.ManifestName + ".tmp"} {
+		t.Run(at, func(t *testing.T) {
+			g := &gremlin{}
+			cfg := recorder.Config{}
+			cfg.Beneath(nil, func(_, name string) error {
+				if filepath.Base(name) == at {
+					return g.fail()
+				}
+				return nil
+			})
+			s, stop := start(t, cfg)
+			r := open(t, s, monoInfo("full"))
+			k := newTalker(1, call.RoleMix, 0)
+			g.set(syscall.ENOSPC)
+			b := batch(0, k.speaks(50), k)
+			b.Events = []call.Event{{Time: morning, Type: call.EventDTMF, Facts: map[string]any{"digit": "5"}}}
+			r.Write(b)
+			r.End(hangup)
+			<-r.Sealed()
+			if err := r.Result().Err; !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("sealed on a full disk: got %v", err)
+			}
+			before := s.Counters().Syncs
+			eventually(t, "more tries", func() bool { return s.Counters().Syncs > before+2 })
+			g.set(nil)
+			stop() // which tries once more
+			res := r.Result()
+			if res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			events, err := os.ReadFile(filepath.Join(res.Dir, recorder.EventsName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(events), `"digit":"5"`); n != 1 {
+				t.Errorf("the digit: %d times in\n%s", n, events)
+			}
+		})
+	}
+}

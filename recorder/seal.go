@@ -121,6 +121,9 @@ func (r *Recording) finalManifest(j job, ended time.Time) (*Manifest, error) {
 	if m.Files, err = r.s.listFiles(r.folder()); err != nil {
 		return m, err
 	}
+	if err := r.s.syncDir(r.folder()); err != nil { // the names of what the manifest is about to name
+		return m, err
+	}
 	return m, r.s.putManifest(r.folder(), m, true)
 }
 

@@ -413,7 +413,7 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	s.loop(ctx)
 	for _, r := range s.list() {
-		_ = r.w.img.letGo() // it could not be sealed: the next start may finish it
+		_ = errors.Join(r.w.img.letGo(), r.w.log.letGo()) // it could not be sealed: the next start may finish it
 		_ = r.lock.Close()
 	}
 	return s.Close()

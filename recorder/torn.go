@@ -79,7 +79,7 @@ func (s *Store) dropTemp(folder string) error {
 	}
 	for _, name := range names {
 		of, ok := strings.CutSuffix(name, tempSuffix)
-		if !ok || !slices.Contains([]string{ManifestName, SignatureName, SIPName, EventsName}, of) {
+		if !ok || !slices.Contains([]string{ManifestName, SignatureName, SIPName, EventsName, VConName}, of) {
 			continue
 		}
 		if err := s.root.Remove(inDay(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

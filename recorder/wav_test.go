@@ -77,3 +77,46 @@ func FuzzWAVRepair(f *testing.F) {
 		}
 	})
 }
+
+// TestAHoleThatAPowerLossLeftIsSilence: an octet 0 of G.711 is the loudest there is. What the header promised stays as it is, and so does PCM.
+func TestAHoleThatAPowerLossLeftIsSilence(t *testing.T) {
+	for format, quiet := range map[string]byte{FormatMulaw: 0xFF, FormatAlaw: 0xD5, FormatWAV: 0} {
+		l := newLayout(format, 1)
+		f, err := os.Create(filepath.Join(t.TempDir(), "a.wav"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const promised = 1000 // of zeros that came
+		b := append(l.header(promised, false), make([]byte, 100_000)...)
+		for i := 30_000; i < 40_000; i++ {
+			b[i] = 0x33
+		}
+		b[35_000] = 0 // a voice
+		if _, err := f.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := repairWAV(f, l); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(b))
+		if _, err := f.ReadAt(got, 0); err != nil {
+			t.Fatal(err)
+		}
+		from := int(l.dataAt + promised*l.block())
+		for i := int(l.dataAt); i < len(b); i++ {
+			want := b[i]
+			if i >= from && want == 0 && i != 35_000 && (i < 30_000-30_000%512 || i >= 40_000) {
+				want = quiet
+			}
+			if i >= 30_000-30_000%512 && i < 30_000 {
+				continue // zeros before a voice in its sector: nobody knows
+			}
+			if got[i] != want {
+				t.Fatalf("%s: octet %d: got %02x, want %02x", format, i, got[i], want)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -183,6 +183,9 @@ func (w *work) lowest(in *buffer) int64 {
 // events writes the batch's events down, and tells of faults.
 func (r *Recording) events(j job) {
 	w := &r.w
+	if w.log.f == nil { // sealing came so far, and is tried again
+		return
+	}
 	for _, e := range j.in.events {
 		r.note(e)
 		w.log.add(e)
@@ -260,11 +263,11 @@ func (r *Recording) openAudio() error {
 func (r *Recording) sync(j job) {
 	w := &r.w
 	show := j.fresh || w.stale(j.now, r.s.openNow())
-	durable := w.img.sync
+	durable, since := w.img.sync, time.Time{}
 	if !j.since.IsZero() && !show { // what a manifest says to be received must not be zeros after a power loss
-		durable = func() error { return w.img.settle(j.since) }
+		durable, since = func() error { return w.img.settle(j.since) }, j.since
 	}
-	if err := errors.Join(durable(), w.syncOctets(j.since)); err != nil {
+	if err := errors.Join(durable(), w.syncOctets(since)); err != nil {
 		r.fail(err)
 		show = false
 	}

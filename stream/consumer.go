@@ -71,6 +71,8 @@ type Consumer struct {
 	// First and Last are texts before and after the audio, KeepAlive one that is sent when nothing was for KeepAliveEvery.
 	First, Last, KeepAlive string
 	KeepAliveEvery         time.Duration
+	// Revoked is a text that is sent when a mask takes back what the consumer has, with {from} and {samples} of its stream at 8000 Hz; of TypeWebSocket.
+	Revoked string
 	// Per is PerTrack, the default, or PerCall.
 	Per string
 	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.

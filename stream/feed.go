@@ -57,13 +57,15 @@ func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
 func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outlet {
 	r := newRing(c.Buffer, c.Message, cfg.channels, &f.hub.count.dropped)
 	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
-	cfg.revoked = end.tellRevoked
-	o := &outlet{lane: newLane(cfg, r), ring: r, track: cfg.track}
+	o := &outlet{ring: r, track: cfg.track}
 	if c.dial == nil {
-		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
+		p := &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
+		o.taker, cfg.revoked = p, p.tellRevoked
 	} else {
-		o.taker = newLink(end, f.info, track)
+		l := newLink(end, f.info, track)
+		o.taker, cfg.revoked = l, l.tellRevoked
 	}
+	o.lane = newLane(cfg, r)
 	return o
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,45 @@ type link struct {
 	outlook
 	about about  // set by newLink, then constant
 	made  string // a FIFO of ours, owned by run
+
+	// mu guards taken: what masks took back, and the consumer is still to be told of.
+	mu    sync.Mutex
+	taken revoked
+}
+
+// tellRevoked notes it for the call's record, and for the consumer where that can be told. It is called by the shard.
+func (l *link) tellRevoked(from, samples int64) {
+	l.outlook.tellRevoked(from, samples)
+	if l.consumer.Revoked != "" {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.taken.add(stretch{from, from + samples})
+	}
+}
+
+// tell tells the consumer what was taken back since the last time.
+func (l *link) tell(s session) error {
+	r, ok := s.(interface {
+		revoke(from, samples int64) error
+	})
+	if !ok {
+		return nil
+	}
+	l.mu.Lock()
+	ranges := slices.Clone(l.taken.ranges)
+	l.taken.ranges = l.taken.ranges[:0]
+	l.mu.Unlock()
+	for i, x := range ranges {
+		if err := r.revoke(x.from, x.to-x.from); err != nil {
+			l.mu.Lock() // the next connection is told
+			for _, y := range ranges[i:] {
+				l.taken.add(y)
+			}
+			l.mu.Unlock()
+			return err
+		}
+	}
+	return nil
 }
 
 func newLink(o outlook, info call.Info, track *media.TrackState) *link {
@@ -109,11 +150,16 @@ func (l *link) once(ctx context.Context) error {
 
 	var failed error
 	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
-		failed = s.write(pos, b)
+		if failed = l.tell(s); failed == nil {
+			failed = s.write(pos, b)
+		}
 		return failed == nil
 	})
 	switch {
 	case ended:
+		if err := l.tell(s); err != nil {
+			return err
+		}
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.graceFor(ctx))
 		defer cancel()
 		return s.finish(end)
@@ -142,7 +188,8 @@ func (l *link) left(reason string, err error, wait time.Duration) {
 	l.tellLost()
 	facts := map[string]any{"consumer": l.consumer.Name, "reason": reason}
 	if err != nil {
-		facts["error"] = clean([]byte(err.Error()))
+		err = l.consumer.fit(err)
+		facts["error"] = err.Error()
 	}
 	if wait > 0 {
 		facts["restart_in_ms"] = wait.Milliseconds()

@@ -23,6 +23,7 @@ import (
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/secret"
+	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/stream"
 	"github.com/zaf/g711"
 )
@@ -459,5 +460,37 @@ func TestWrongConnectionsAreToldAtOnce(t *testing.T) {
 		if _, err := stream.New(stream.Config{Consumers: []stream.Consumer{c}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want ...%s...", err, want)
 		}
+	}
+}
+
+// A mask that reaches back is told on the connection, in the user's words, with the range that the call's record names.
+func TestAWebSocketIsToldWhatWasTakenBack(t *testing.T) {
+	e := listenWS(t, ends("bye"))
+	h, stop := start(t, stream.Consumer{
+		Type: stream.TypeWebSocket, URL: e.url, Last: "bye", Revoked: `{"type":"revoked","from":{from},"samples":{samples},"call":"{call}"}`, Buffer: time.Minute,
+	})
+	stream.Patient(h)
+	var told record
+	s := h.Open(info(), stream.Options{Notify: told.notify})
+	feed(s, 1, 0, 100)
+	heard := func() int {
+		got := e.got()
+		if len(got) == 0 {
+			return 0
+		}
+		return len(got[0].audio)
+	}
+	waitFor(t, "it has all of it", func() bool { return heard() >= 2*95*ptime })
+	all := tracks()[:1]
+	s.Write(&media.Batch{Zero: zero, Now: zero + 2020*time.Millisecond, Tracks: all, Frames: []media.Frame{{Track: 1, Kind: media.KindMasked, Pos: 40 * ptime, Samples: 50 * ptime}}})
+	feed(s, 1, 100, 120)
+	s.End(call.Cause{})
+	waitFor(t, "the end", func() bool { return strings.HasSuffix(told.reasons(), "call_ended") })
+	stop()
+	if got, want := e.got()[0].texts, `{"type":"revoked","from":6400,"samples":8000,"call":"s-1\u0000x"}`; len(got) != 2 || got[0] != want {
+		t.Errorf("got %q, want %s before the last", got, want)
+	}
+	if r := told.of(call.EventRevoked); len(r) != 1 || r[0].Facts["from_samples"] != int64(6400) || r[0].Facts["samples"] != int64(8000) {
+		t.Errorf("the record: %v", r)
 	}
 }

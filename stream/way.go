@@ -44,6 +44,9 @@ func (c *Consumer) checkWay() error {
 		types := []string{TypeExec, TypeUnix, TypeTCP, TypeFIFO, TypeWebSocket, TypeTwilio}
 		errs = append(errs, fmt.Errorf("type: got %q, want %s", c.Type, strings.Join(types, ", ")))
 	}
+	if c.Revoked != "" && c.Type != TypeWebSocket && c.Type != TypeTwilio {
+		errs = append(errs, errors.New("revoked: only a websocket can be told: the others get samples and nothing else"))
+	}
 	if c.dial != nil {
 		errs = append(errs, c.checkTexts())
 		var err error
@@ -87,12 +90,24 @@ func (c *Consumer) host() string {
 	return c.Type
 }
 
-// hide takes the secret out of a text.
+// hide takes the secret out of a text, as it is and as it stands in a URL.
 func (c *Consumer) hide(text string) string {
 	if s := c.Secret.Reveal(); s != "" {
-		text = strings.ReplaceAll(text, s, c.Secret.String())
+		text = strings.NewReplacer(s, c.Secret.String(), inQuery(s), c.Secret.String()).Replace(text)
 	}
 	return text
+}
+
+// maxError bounds what is told of an error, in octets.
+const maxError = 400
+
+// fit makes an error fit to be told: the far side chose words of it, and may repeat what we sent, or say a megabyte.
+func (c *Consumer) fit(err error) error {
+	text := clean([]byte(c.hide(err.Error())))
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError], "") + "..."
+	}
+	return errors.New(text)
 }
 
 // headerName are the letters of a header's name, which needs no more than these (RFC 9110 section 5.6.2).
@@ -135,7 +150,8 @@ const maxText = 16 << 10
 
 func (c *Consumer) checkTexts() error {
 	var errs []error
-	for _, t := range []struct{ key, text string }{{"first", c.First}, {"last", c.Last}, {"keepalive", c.KeepAlive}, {"address", c.Address}} {
+	for _, t := range []struct{ key, text string }{{"first", c.First}, {"last", c.Last}, {"keepalive", c.KeepAlive}, {"address", c.Address},
+		{"revoked", strings.NewReplacer("{from}", "0", "{samples}", "0").Replace(c.Revoked)}} {
 		if len(t.text) > maxText {
 			errs = append(errs, fmt.Errorf("%s: more than %d octets", t.key, maxText))
 			continue
@@ -147,8 +163,8 @@ func (c *Consumer) checkTexts() error {
 
 // checkTwilio sees to what Twilio's form fixes.
 func (c *Consumer) checkTwilio() error {
-	if c.First != "" || c.Last != "" || c.KeepAlive != "" || c.Subprotocol != "" {
-		return errors.New("first, last, keepalive, subprotocol: the form of Twilio's messages is fixed")
+	if c.First != "" || c.Last != "" || c.KeepAlive != "" || c.Subprotocol != "" || c.Revoked != "" {
+		return errors.New("first, last, keepalive, subprotocol, revoked: the form of Twilio's messages is fixed")
 	}
 	if c.Format != FormatMulaw || c.Rate != media.SampleRate {
 		return fmt.Errorf("format: got %s at %d Hz, want mulaw at 8000: it is all that Twilio sends", c.Format, c.Rate)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string, take func([]byte
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
 			DialContext: dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
-			DisableKeepAlives: true,
+			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
 	if c.Subprotocol != "" {
@@ -90,7 +91,7 @@ func refusal(c *Consumer, answer *http.Response, err error) error {
 	text := ""
 	if answer.Body != nil {
 		b, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
-		text = c.hide(clean(b)) // it may repeat what we sent
+		text = clean(b)
 		_ = answer.Body.Close()
 	}
 	return fmt.Errorf("%s: answered %s instead of opening a WebSocket: %s", c.host(), answer.Status, text)
@@ -227,7 +228,7 @@ func (s *socket) close() {
 // template is a WebSocket that takes audio as binary messages, and texts of the user's before, between and after.
 type template struct {
 	*socket
-	last string
+	last, revoked string
 }
 
 // dialTemplate opens it, and says the first text.
@@ -237,12 +238,18 @@ func dialTemplate(ctx context.Context, l *link) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &template{s, l.about.text(c.Last, "", inJSON)}
+	t := &template{s, l.about.text(c.Last, "", inJSON), l.about.text(c.Revoked, "", inJSON)}
 	if err := s.send(websocket.MessageText, []byte(l.about.text(c.First, "", inJSON))); err != nil {
 		s.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// revoke tells what a mask took back of what was sent.
+func (t *template) revoke(from, samples int64) error {
+	text := strings.NewReplacer("{from}", strconv.FormatInt(from, 10), "{samples}", strconv.FormatInt(samples, 10)).Replace(t.revoked)
+	return t.send(websocket.MessageText, []byte(text))
 }
 
 func (t *template) write(_ int64, b []byte) error { return t.send(websocket.MessageBinary, b) }

@@ -251,6 +251,9 @@ func TestTheCatalogAnswersAsTheFoldersDo(t *testing.T) {
 	}
 	stop() // and after it has ended, also of what came since
 	lay(t, dir, 5000, rnd)
+	for _, l := range fromFolders(t, dir, recorder.Query{Most: 3}) { // and of what went
+		succeed(t, os.RemoveAll(filepath.Join(dir, filepath.FromSlash(l.Folder))))
+	}
 	same(t, dir, recorder.Query{Most: 1000})
 }
 

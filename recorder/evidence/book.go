@@ -24,9 +24,10 @@ const maxLogs = 1000
 // Book is a directory's key and log, as those who record use them. Its methods are safe for concurrent use, and wait for the disk.
 type Book struct {
 	// Set by Open, then constant.
-	dir string // of the evidence
-	key *Key
-	say *slog.Logger
+	dir  string      // of the evidence
+	home os.FileInfo // the directory that it lies in
+	key  *Key
+	say  *slog.Logger
 	// through is how the log is made durable.
 	through Through
 
@@ -35,6 +36,10 @@ type Book struct {
 	log    *Log
 	closed bool
 }
+
+// errMoved: recordings are still written, where the directory is now. A log that is begun under its old name would be another's; what could
+// not be named is, at the next start.
+var errMoved = errors.New("evidence: the directory of recordings was moved or replaced while it is written to: move it back, or restart with its new place")
 
 // Open opens the book of a directory of recordings. keyFile is the private key; empty: evidence/key.pem in the directory, made if missing. A log that is
 // damaged, or another key's, is put aside, and the new one names it.
@@ -74,6 +79,9 @@ func OpenThrough(through Through, dir, keyFile string, say *slog.Logger) (*Book,
 		return nil, err
 	}
 	if err := through.syncDir(dir); err != nil { // the folder of the evidence may be new
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	if b.home, err = os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	if b.log, err = openLogThrough(filepath.Join(b.dir, LogName), b.key, b.through); errors.Is(err, ErrDamaged) {
@@ -305,6 +313,9 @@ func (n *Named) read(name, folder string, quoted []byte) error {
 
 // beginAnew puts the log aside and begins another, which names it. One process at a time does that: the next finds the new one.
 func (b *Book) beginAnew(why error) error {
+	if home, err := os.Stat(filepath.Dir(b.dir)); err != nil || !os.SameFile(home, b.home) {
+		return errors.Join(errMoved, err)
+	}
 	if err := os.MkdirAll(b.dir, dirMode); err != nil { // all of it was taken away, maybe
 		return fmt.Errorf("evidence: %w", err)
 	}

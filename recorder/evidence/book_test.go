@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -207,5 +208,35 @@ func TestACrashBetweenTwoLogsLeavesTheOldOneNamed(t *testing.T) {
 func TestAKeyThatIsNoFileHoldsNobodyUp(t *testing.T) {
 	if _, err := Open(t.TempDir(), t.TempDir(), nil); !errors.Is(err, errNotPlain) {
 		t.Errorf("got %v, want that it is no file", err)
+	}
+}
+
+// TestADirectoryThatIsMovedGetsNoSecondLog: one under its old name would hold what belongs to the moved one.
+func TestADirectoryThatIsMovedGetsNoSecondLog(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "recordings")
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := bookAt(t, root, "f0")
+	if err := os.Rename(root, root+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Write(Leaf{Type: LeafRecording, Folder: "f1"}); !errors.Is(err, errMoved) && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("moved: got %v", err)
+		}
+	}
+	if _, err := os.Stat(root); err == nil {
+		t.Error("there is a directory under the old name again")
+	}
+	if err := os.Rename(root+"-moved", root); err != nil {
+		t.Fatal(err)
+	}
+	writeNames(t, b, "f2")
+	if leaves, bad := lies(t, root, b.Public()); bad != "" || !strings.Contains(leaves, `"f0"`) || !strings.Contains(leaves, `"f2"`) {
+		t.Errorf("moved back: %s\nleaves: %s", bad, leaves)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

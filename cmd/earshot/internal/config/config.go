@@ -192,6 +192,7 @@ type Stream struct {
 	Subprotocol    string      `key:"subprotocol" help:"websocket: Sec-WebSocket-Protocol"`
 	First          string      `key:"first" help:"text before the audio, may hold {call}, {facts} and others"`
 	Last           string      `key:"last" help:"text after the audio"`
+	Revoked        string      `key:"revoked" help:"websocket: text when a mask takes back what was sent, with {from} and {samples} of the stream at 8000 Hz"`
 	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
 	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
 	Per            string      `key:"per" default:"track" oneof:"track,call" help:"a consumer per track, or one per call"`
