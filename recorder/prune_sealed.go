@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 
@@ -21,10 +22,17 @@ func (p *pruner) asSealed(items []PrunedItem) []PrunedItem {
 	if len(items) == 0 {
 		return nil
 	}
-	named, err := p.c.manifestsOf(items)
+	folders := map[string]bool{}
+	for _, i := range items {
+		folders[i.Folder] = true
+	}
+	said, err := saidOf(p.c.dir, folders)
 	return slices.DeleteFunc(items, func(i PrunedItem) bool {
 		bad := err
-		if list := named[i.Folder]; bad == nil && len(list) > 0 {
+		if bad == nil {
+			bad = said[i.Folder].held(i.Folder)
+		}
+		if list := said[i.Folder].manifests; bad == nil && len(list) > 0 {
 			sum, e := p.c.manifestHash(i.Folder)
 			if bad = e; e == nil && !slices.Contains(list, sum) {
 				bad = errChanged
@@ -37,16 +45,42 @@ func (p *pruner) asSealed(items []PrunedItem) []PrunedItem {
 	})
 }
 
-// manifestsOf gives the hashes of the manifests that the log names, of some recordings.
-func (c *Catalog) manifestsOf(items []PrunedItem) (map[string][]string, error) {
-	out := map[string][]string{}
-	for _, i := range items {
-		out[i.Folder] = nil
+// said is what the evidence log says of a recording.
+type said struct {
+	manifests []string        // hashes of its manifests
+	holds     map[string]bool // matters of legal holds that were not ended
+}
+
+// held tells whether the log knows a legal hold; it is asked where no file says so, and then somebody took that away.
+func (s said) held(folder string) error {
+	if len(s.holds) == 0 {
+		return nil
 	}
-	err := evidence.Leaves(c.dir, []string{`"type":"` + evidence.LeafRecording + `"`}, func(l evidence.Leaf) {
-		if list, ok := out[l.Folder]; ok && l.Type == evidence.LeafRecording {
-			out[l.Folder] = append(list, l.Manifest)
+	return fmt.Errorf("%w: the evidence log names a hold (matter %q), and %s is gone: hold it again, or end the hold after that",
+		ErrOnHold, slices.Sorted(maps.Keys(s.holds))[0], holdName(folder))
+}
+
+// saidOf reads the log for some recordings.
+func saidOf(dir string, folders map[string]bool) (map[string]said, error) {
+	out := map[string]said{}
+	texts := []string{`"type":"` + evidence.LeafRecording + `"`, `"act":"` + actHold + `"`, `"act":"` + actUnhold + `"`}
+	err := evidence.Leaves(dir, texts, func(l evidence.Leaf) {
+		if !folders[l.Folder] {
+			return
 		}
+		s := out[l.Folder]
+		switch {
+		case l.Type == evidence.LeafRecording:
+			s.manifests = append(s.manifests, l.Manifest)
+		case l.Type == evidence.LeafAct && l.Act == actHold:
+			if s.holds == nil {
+				s.holds = map[string]bool{}
+			}
+			s.holds[l.Matter] = true
+		case l.Type == evidence.LeafAct && l.Act == actUnhold:
+			delete(s.holds, l.Matter)
+		}
+		out[l.Folder] = s
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the evidence log can't be read: %w", err)

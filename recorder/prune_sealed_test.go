@@ -2,11 +2,13 @@ package recorder
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/recorder/evidence"
 )
 
@@ -52,5 +54,27 @@ func TestAChangedDateErasesNothing(t *testing.T) {
 	k.check("after an erasure by hand")
 	if _, err := os.Stat(filepath.Join(k.dir, filepath.FromSlash(other))); err != nil {
 		t.Errorf("the other one: %v", err)
+	}
+}
+
+// TestAHoldTakenAwayByHandHolds: the log knows it, so removing its file frees nothing; hold and unhold by their commands do.
+func TestAHoldTakenAwayByHandHolds(t *testing.T) {
+	k := newShop(t, Config{Retention: shortFor})
+	folder := k.record(time.Hour, func(i *call.Info) { i.Agent = "1" })
+	hold := Hold{Matter: "Miller v. Smith", Who: "uid 7", Why: "letter"}
+	succeed(t, k.s.Hold(folder, hold))
+	succeed(t, os.Remove(filepath.Join(k.dir, filepath.FromSlash(holdName(folder)))))
+	if _, err := k.s.Erase(t.Context(), folder, "uid 7", "she asked"); !errors.Is(err, ErrOnHold) {
+		t.Errorf("erase: got %v, want ErrOnHold", err)
+	}
+	if p, err := k.s.Prune(t.Context(), inTenDays); err != nil || p.Erased != 0 || p.Held != 1 {
+		t.Errorf("prune: got %+v, %v, want it held", p, err)
+	}
+	succeed(t, k.s.Hold(folder, hold))
+	if _, err := k.s.Unhold(folder, hold.Matter, "uid 7", "settled"); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := k.s.Prune(t.Context(), inTenDays); err != nil || p.Erased != 1 {
+		t.Errorf("prune after the end of the hold: got %+v, %v, want it erased", p, err)
 	}
 }
