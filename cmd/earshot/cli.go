@@ -32,8 +32,8 @@ type cli struct {
 	Join     joinCmd     `cmd:"" name:"supervise" help:"join that agent's call now, step by step"`
 	Release  releaseCmd  `cmd:"" help:"give the supervisor's place of a call to a human"`
 	Mask     maskCmd     `cmd:"" help:"hold a live call's audio back: a card number is being said"`
-	Consent  consentCmd  `cmd:"" help:"say that a call may be recorded, or may not, where record.consent requires it"`
 	Unmask   unmaskCmd   `cmd:"" help:"let it out again"`
+	Consent  consentCmd  `cmd:"" help:"say that a call may be recorded, or may not, where record.consent requires it"`
 	Reload   reloadCmd   `cmd:"" help:"have the running daemon read its configuration again; calls go on"`
 	Drain    drainCmd    `cmd:"" help:"have the running daemon take no new calls, and end with the last one"`
 	Calls    callsCmd    `cmd:"" help:"the calls that RingCentral shows"`
@@ -45,7 +45,7 @@ type cli struct {
 	Sim      simCmd      `cmd:"" help:"that RingCentral alone, for other programs' tests"`
 	Bench    benchCmd    `cmd:"" help:"how many calls this machine carries: CPU per packet, beside the kernel's own"`
 	Sender   senderCmd   `cmd:"" name:"bench-sender" hidden:"" help:"the other process of bench"`
-	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: list, show, export, verify"`
+	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: find, show, export, verify, hold, erase"`
 	Settings settingCmd  `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
 	Version  versionCmd  `cmd:"" help:"version and build"`
 }
