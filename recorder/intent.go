@@ -60,6 +60,15 @@ func (s *Store) intend(folder, who, why string, known map[string][]Exported) (*i
 		return nil, err
 	}
 	i.Keys = s.keysOf(folder)
+	if known == nil { // else the log was asked for all
+		all, err := saidOf(s.cfg.Dir, map[string]bool{folder: true})
+		if err == nil {
+			err = all[folder].held(folder)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	if known == nil {
 		if known, err = exportsOf(s.cfg.Dir, map[string]bool{folder: true}); err != nil {
 			return nil, err

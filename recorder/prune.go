@@ -166,8 +166,14 @@ func (p *pruner) run(ctx context.Context, do func([]PrunedItem)) error {
 	}
 	var errs error
 	var some []PrunedItem
+	batch := func() {
+		some = p.asSealed(some)
+		p.done += len(some)
+		do(some)
+		some = nil
+	}
 	for folder, err := range due {
-		if ctx.Err() != nil || p.done+len(some) >= p.cfg.Most {
+		if ctx.Err() != nil || p.done >= p.cfg.Most {
 			p.out.More = true
 			break
 		}
@@ -178,13 +184,11 @@ func (p *pruner) run(ctx context.Context, do func([]PrunedItem)) error {
 		if item, ok := p.look(folder); ok {
 			some = append(some, item)
 		}
-		if len(some) == pruneBatch {
-			p.done += len(some)
-			do(some)
-			some = nil
+		if len(some) == min(pruneBatch, p.cfg.Most-p.done) {
+			batch()
 		}
 	}
-	do(some)
+	batch()
 	p.out.Pending, _ = p.c.Erasing() // one that can't be read is told of by who retries it
 	return errors.Join(errs, context.Cause(ctx))
 }

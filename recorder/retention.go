@@ -85,9 +85,16 @@ func (c Class) fits(m *Manifest) bool {
 		any(c.Directions, func(d string) bool { return d == m.Call.Direction }) &&
 		any(c.Numbers, func(n string) bool {
 			return slices.ContainsFunc(parties, func(p ListedParty) bool {
-				return p.Role != call.RoleAgent.String() && digits(n) != "" && strings.HasPrefix(digits(p.Number), digits(n))
+				return p.Role != call.RoleAgent.String() && digits(n) != "" && international(p.Number) && strings.HasPrefix(digits(p.Number), digits(n))
 			})
 		})
+}
+
+// mostExtension is the longest number without a plus that is an extension, or a short code such as 4401: no country's.
+const mostExtension = 6
+
+func international(number string) bool {
+	return strings.HasPrefix(strings.TrimSpace(number), "+") || len(digits(number)) > mostExtension
 }
 
 // digits leaves out how a number is laid out.

@@ -53,6 +53,8 @@ func TestTheFirstClassThatFitsCounts(t *testing.T) {
 		{"an agent who came later", "board", "", Manifest{Tracks: []Track{{Role: call.RoleAgent, Extension: "101"}}}},
 		{"a number of the far side", "abroad", "2026-11-24", Manifest{Tracks: []Track{{Role: call.RoleCustomer, Number: "+44 20 7183 8750"}}}},
 		{"a number that was expected", "abroad", "2026-11-24", Manifest{Call: ManifestCall{Expected: []call.Party{{Role: call.RoleCustomer, Number: "+49301234"}}}}},
+		{"a number that came without its plus", "abroad", "2026-11-24", Manifest{Tracks: []Track{{Role: call.RoleCustomer, Number: "442071838750"}}}},
+		{"a colleague's extension", "default", "2027-02-21", Manifest{Tracks: []Track{{Role: call.RoleCustomer, Number: "4401"}}}},
 		{"the agent's own number", "default", "2027-02-21", Manifest{Tracks: []Track{{Role: call.RoleAgent, Number: "+442071838750"}}}},
 	} {
 		c.m.Ended = &ended

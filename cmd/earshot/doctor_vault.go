@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/endpoint"
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/vault"
 	"github.com/earshot/earshot/supervise"
 )
@@ -22,7 +24,7 @@ func vaultFindings(ctx context.Context, c config.Config, st *endpoint.Status) []
 	if err != nil {
 		return []supervise.Finding{{Mark: supervise.MarkFail, What: what, Found: err.Error(), Do: "docs/vault.md"}}
 	}
-	var out []supervise.Finding
+	out := lockFindings(*cfg, c.Record.Retention.Policy(), time.Now())
 	for _, f := range found {
 		out = append(out, supervise.Finding{Mark: marks[f.Mark], What: what, Found: f.Found, Do: f.Do})
 	}
@@ -33,6 +35,30 @@ func vaultFindings(ctx context.Context, c config.Config, st *endpoint.Status) []
 			f.Found += fmt.Sprintf("; it takes nothing since %s: %s", st.Vault.Since.UTC().Format("2006-01-02 15:04 MST"), st.Vault.Trouble)
 		}
 		out = append(out, f)
+	}
+	return out
+}
+
+// lockFindings names where the vault keeps what record.retention says must go: once it is uploaded nobody can take that back.
+func lockFindings(v vault.Config, r recorder.Retention, now time.Time) (out []supervise.Finding) {
+	warn := func(found, do string) {
+		out = append(out, supervise.Finding{Mark: supervise.MarkWarn, What: "vault", Found: found, Do: do})
+	}
+	ends := func(class string, keep recorder.Period) {
+		until := keep.From(now.UTC())
+		switch {
+		case until.IsZero(): // kept for ever
+		case v.LegalHold:
+			warn(fmt.Sprintf("record.retention erases class %s after %s, and record.vault.legal_hold keeps its copies in the vault without a date", class, keep),
+				"take the holds off at the server in time, or remove record.vault.legal_hold")
+		case v.Lock != "" && v.For.After(now.UTC()).After(until):
+			warn(fmt.Sprintf("record.retention erases class %s after %s, and record.vault.lock keeps its copies in the vault for %s", class, keep, v.For),
+				"make record.vault.lock.for no longer than record.retention (docs/vault.md)")
+		}
+	}
+	ends(recorder.DefaultClass, r.Default)
+	for _, c := range r.Classes {
+		ends(c.Name, c.Keep)
 	}
 	return out
 }

@@ -456,3 +456,45 @@ func succeed(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestWhatWasErasedIsInNoOctetOfTheCatalog: SQLite leaves what is deleted in pages that are free, and in its log.
+func TestWhatWasErasedIsInNoOctetOfTheCatalog(t *testing.T) {
+	dir, rnd := t.TempDir(), rand.New(rand.NewPCG(1, 2))
+	var gone []string
+	for n := range 40 {
+		if folder := lay(t, dir, n, rnd); n%4 == 0 {
+			gone = append(gone, folder)
+		}
+	}
+	db, _, stop := keep(t, dir)
+	eventually(t, "all are in it", func() bool { return rows(t, dir) == 40 })
+	left := func() (found []string) {
+		files, err := filepath.Glob(filepath.Join(dir, catalog.Name+"*"))
+		succeed(t, err)
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			succeed(t, err)
+			for _, folder := range gone {
+				if _, id, _ := strings.Cut(filepath.Base(folder), "_"); bytes.Contains(b, []byte(id)) {
+					found = append(found, filepath.Base(f)+": "+id)
+				}
+			}
+		}
+		return found
+	}
+	if len(left()) == 0 {
+		t.Fatal("they can't be found in the files while they are there")
+	}
+	for _, folder := range gone {
+		succeed(t, os.RemoveAll(filepath.Join(dir, filepath.FromSlash(folder))))
+		db.Changed(folder)
+	}
+	eventually(t, "they are in no octet", func() bool { return len(left()) == 0 })
+	stop()
+	if found := left(); len(found) > 0 {
+		t.Errorf("after the end: %v", found)
+	}
+}

@@ -167,6 +167,8 @@ type writer struct {
 	log *slog.Logger
 	db  *sql.DB
 	is  os.FileInfo // the file that db has open
+	// wipe: a recording was taken out, and its names and numbers may stand in the log before the file still.
+	wipe bool
 }
 
 // still tells whether our file is the one under the catalog's name: what is written to another nobody reads.
@@ -219,6 +221,9 @@ func (w *writer) open(ctx context.Context) (err error) {
 // reconcile looks into each day that is not as it was when it was looked into last.
 func (w *writer) reconcile(ctx context.Context) error {
 	if err := w.still(); err != nil {
+		return err
+	}
+	if err := w.wiped(ctx); err != nil {
 		return err
 	}
 	known, err := days(ctx, w.db)
@@ -274,7 +279,7 @@ func (w *writer) day(ctx context.Context, day string) error {
 			}
 		}
 		for _, folder := range l.gone {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM recording WHERE folder = ?`, folder); err != nil {
+			if err := w.take(ctx, tx, folder); err != nil {
 				return err
 			}
 		}
@@ -297,7 +302,7 @@ func (w *writer) changed(ctx context.Context, some []string) error {
 			if ok && !l.Live && l.Error == "" {
 				err = put(ctx, tx, "recording", path.Dir(folder), &l)
 			} else {
-				_, err = tx.ExecContext(ctx, `DELETE FROM recording WHERE folder = ?`, folder)
+				err = w.take(ctx, tx, folder)
 			}
 			if err != nil {
 				return err
@@ -305,6 +310,33 @@ func (w *writer) changed(ctx context.Context, some []string) error {
 		}
 		return nil
 	})
+}
+
+// take takes a recording out.
+func (w *writer) take(ctx context.Context, tx execer, folder string) error {
+	res, err := tx.ExecContext(ctx, `DELETE FROM recording WHERE folder = ?`, folder)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		w.wipe = true
+	}
+	return nil
+}
+
+// wiped has what was taken out be gone from the disk too: secure_delete has overwritten it, and the log before the file, which has what was, is cut. Where somebody reads
+// just now it stays until the next change or look.
+func (w *writer) wiped(ctx context.Context) error {
+	if !w.wipe {
+		return nil
+	}
+	var reads, n, m int
+	if err := w.db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&reads, &n, &m); err != nil && !busy(err) {
+		return fmt.Errorf("catalog: %w", err)
+	} else if err == nil {
+		w.wipe = reads != 0
+	}
+	return nil
 }
 
 // write does something in one transaction.
@@ -319,5 +351,5 @@ func (w *writer) write(ctx context.Context, do func(execer) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
-	return nil
+	return w.wiped(ctx)
 }

@@ -45,7 +45,7 @@ func dsn(dir, mode string) string {
 	u := url.URL{Scheme: "file", Path: name}
 	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(5000)", "temp_store(memory)", "cache_size(-8000)"}}
 	if mode != "ro" {
-		q["_pragma"] = append(q["_pragma"], "journal_mode(wal)", "synchronous(normal)")
+		q["_pragma"] = append(q["_pragma"], "journal_mode(wal)", "synchronous(normal)", "secure_delete(on)") // what was erased is not to be found in free pages
 	}
 	u.RawQuery = q.Encode()
 	return u.String()

@@ -8,14 +8,20 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 )
 
-// Leaves gives the leaves of a directory's log, and of those that were put aside, that have one of some texts in them (none: all), in the order of each log. Nothing is verified; who
+// Leaves gives the leaves of a directory's log, and of those that were put aside, that have one of some texts in them (none: all), the oldest first. Nothing is verified; who
 // must be sure uses CheckLog. A line that is no leaf is passed over.
 func Leaves(dir string, texts []string, each func(Leaf)) error {
 	logs, err := filepath.Glob(filepath.Join(dir, DirName, LogName+"*", leavesName))
 	if err != nil {
 		return fmt.Errorf("evidence: %w", err)
+	}
+	// The one that is written now is the newest, and its name the first.
+	current := filepath.Join(dir, DirName, LogName, leavesName)
+	if i := slices.Index(logs, current); i >= 0 {
+		logs = append(slices.Delete(logs, i, i+1), current)
 	}
 	for _, name := range logs {
 		if err := readLeaves(name, texts, each); err != nil {

@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/earshot/earshot/recorder"
 )
 
 // LockedError says that a recording can't be taken out of the vault yet.
@@ -53,13 +59,30 @@ func (v *Vault) Erase(ctx context.Context, folder string) error {
 	delete(v.erasing, name) // from here on the ledger says so
 	v.mu.Unlock()
 	if err != nil {
-		if last.Vaulted == nil && last.Erased == nil {
+		if last.Vaulted == nil && last.Erased == nil && v.here(name) {
 			v.enqueue(name) // it goes on as it was; what is noted as erased by now is not brought again
 		}
 		return err
 	}
 	v.count.erased.Add(1)
 	return nil
+}
+
+// here tells whether a recording is on the disk still. Where it was erased there is nothing to bring: who erases asks again.
+func (v *Vault) here(name string) bool {
+	_, err := os.Lstat(filepath.Join(v.cfg.Dir, filepath.FromSlash(folderOf(name))))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// decided tells whether a recording's erasure is decided and not done: by a command while no daemon ran, say, or before a crash.
+func (v *Vault) decided(name string) bool {
+	c, err := recorder.OpenCatalog(v.cfg.Dir)
+	if err != nil {
+		return false
+	}
+	defer c.Close()        //nolint:errcheck // it was only read
+	list, _ := c.Erasing() // of one that can't be read nothing is known
+	return slices.ContainsFunc(list, func(e recorder.Erasure) bool { return e.Folder == folderOf(name) })
 }
 
 // halt ends an upload that is under way, and takes the item from the queue.

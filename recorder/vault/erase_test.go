@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,4 +137,76 @@ func TestErasingEndsAnUpload(t *testing.T) {
 	if err != nil || len(left.Uploads) != 0 || len(g.versions(t, folder+"/")) != 0 {
 		t.Errorf("left: %v, %v", left.Uploads, err)
 	}
+}
+
+// TestErasedWhileTheVaultIsAway: that a recording is not there to be brought is then no failure, and what waits is the erasure alone.
+func TestErasedWhileTheVaultIsAway(t *testing.T) {
+	dir := t.TempDir()
+	folder := recording(t, dir, 1, 5000)
+	v := start(t, config(dir, nowhere(t)).Quick(50*time.Millisecond, 5*time.Second))
+	eventually(t, 30*time.Second, "it waits", func() bool { return v.Status().Queued == 1 })
+	if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Erase(t.Context(), folder); err == nil {
+		t.Fatal("erased from a vault that is not there")
+	}
+	if n := v.Status().Queued; n != 0 {
+		t.Errorf("%d recordings wait to be brought, want none", n)
+	}
+	v.stop()
+	for _, f := range v.told.failures() {
+		if f.Cause == vault.CauseLocal {
+			t.Errorf("told as a failure: %+v", f)
+		}
+	}
+}
+
+// TestErasedWhileNoDaemonRan: the queue still names it, and the erasure in the vault is for later.
+func TestErasedWhileNoDaemonRan(t *testing.T) {
+	dir := t.TempDir()
+	folder := recording(t, dir, 1, 5000)
+	c := config(dir, nowhere(t)).Quick(50*time.Millisecond, 5*time.Second)
+	v := start(t, c)
+	eventually(t, 30*time.Second, "it waits", func() bool { return v.Status().Queued == 1 })
+	v.stop()
+	later := recorder.Config{Dir: dir, Erasers: []recorder.Eraser{away{}}}
+	s, err := recorder.New(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Erase(t.Context(), folder, "uid 7", "she asked"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v = start(t, c)
+	eventually(t, 30*time.Second, "it waits no more", func() bool {
+		_, err := os.Lstat(filepath.Join(dir, "vault", "queue", filepath.Base(folder)))
+		return errors.Is(err, os.ErrNotExist)
+	})
+	for _, f := range v.told.failures() {
+		if f.Cause == vault.CauseLocal {
+			t.Errorf("told as a failure: %+v", f)
+		}
+	}
+}
+
+// away is a vault that is asked later.
+type away struct{}
+
+func (away) Erase(context.Context, string) error { return errors.New("later") }
+
+// nowhere is an address at which nobody answers.
+func nowhere(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
 }

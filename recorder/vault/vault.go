@@ -186,6 +186,9 @@ func (v *Vault) deliver(ctx context.Context, it outbox.Item) outbox.Verdict {
 		return outbox.Verdict{}
 	}
 	rec, err := v.load(it.Key)
+	if err != nil && !v.here(it.Key) && v.decided(it.Key) {
+		return outbox.Verdict{} // it was erased, and we are not asked for our copy yet
+	}
 	if err != nil {
 		return v.fail(ctx, it, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ type Entry struct {
 	Source string `json:"source"`
 }
 
-// Entries lists every setting with its value and source; secrets show as ***.
+// Entries lists every setting with its value and source; secrets show as ***, also those that a URL holds.
 func (l *Loaded) Entries() []Entry {
 	var out []Entry
 	for _, f := range l.keys {
@@ -34,8 +35,33 @@ func show(v reflect.Value) string {
 		return fmt.Sprintf("%d-%d", x.Min, x.Max)
 	case []string:
 		return "[" + strings.Join(x, ", ") + "]"
+	case string:
+		return hideInURL(x)
 	}
 	return fmt.Sprint(v.Interface())
+}
+
+var (
+	passwordInURL = regexp.MustCompile(`(://[^/?#:@]*):[^/?#]*@`)
+	valueInQuery  = regexp.MustCompile(`=[^&#]+`)
+)
+
+// hideInURL hides what a URL may hold of secrets, its password and the values of its query; {call} and its like are none.
+func hideInURL(s string) string {
+	if !strings.Contains(s, "://") {
+		return s
+	}
+	s = passwordInURL.ReplaceAllString(s, "$1:***@")
+	before, query, ok := strings.Cut(s, "?")
+	if !ok {
+		return s
+	}
+	return before + "?" + valueInQuery.ReplaceAllStringFunc(query, func(v string) string {
+		if strings.HasPrefix(v, "={") && strings.HasSuffix(v, "}") {
+			return v
+		}
+		return "=***"
+	})
 }
 
 // Markdown writes docs/configuration.md's table of all keys.
