@@ -3,7 +3,7 @@ package vault_test
 import (
 	"context"
 	"errors"
-	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,7 +143,7 @@ func TestErasingEndsAnUpload(t *testing.T) {
 func TestErasedWhileTheVaultIsAway(t *testing.T) {
 	dir := t.TempDir()
 	folder := recording(t, dir, 1, 5000)
-	v := start(t, config(dir, nowhere(t)).Quick(50*time.Millisecond, 5*time.Second))
+	v := start(t, unreachable(dir))
 	eventually(t, 30*time.Second, "it waits", func() bool { return v.Status().Queued == 1 })
 	if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestErasedWhileTheVaultIsAway(t *testing.T) {
 func TestErasedWhileNoDaemonRan(t *testing.T) {
 	dir := t.TempDir()
 	folder := recording(t, dir, 1, 5000)
-	c := config(dir, nowhere(t)).Quick(50*time.Millisecond, 5*time.Second)
+	c := unreachable(dir)
 	v := start(t, c)
 	eventually(t, 30*time.Second, "it waits", func() bool { return v.Status().Queued == 1 })
 	v.stop()
@@ -198,15 +198,9 @@ type away struct{}
 
 func (away) Erase(context.Context, string) error { return errors.New("later") }
 
-// nowhere is an address at which nobody answers.
-func nowhere(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
+// unreachable is a vault's configuration with nobody on the line.
+func unreachable(dir string) vault.Config {
+	return config(dir, "127.0.0.1:9").Quick(50*time.Millisecond, 5*time.Second).Through(func(http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") })
+	})
 }
