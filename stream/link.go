@@ -90,6 +90,10 @@ func (l *link) run(ctx context.Context) {
 			l.left(endedCall, nil, 0)
 			return
 		}
+		if ctx.Err() != nil { // everything ends: nobody is dialled again
+			l.left(endedFailed, err, 0)
+			return
+		}
 		if time.Since(began) >= l.hub.pace.settled {
 			wait = 0
 		}
