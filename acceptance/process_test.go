@@ -196,8 +196,9 @@ func write(t *testing.T, yaml string) daemon {
 
 // run starts the daemon with the configuration that write made.
 func (d daemon) run(t *testing.T, flags ...string) daemon {
+	// The ground of recording is stated: else each start warns that it is not.
 	t.Helper()
-	d.process = start(t, d.home, append([]string{"-c", d.config, "run"}, flags...)...)
+	d.process = start(t, d.home, append([]string{"-c", d.config, "run", "--set=record.consent.mode=assumed", "--set=record.consent.basis=a test"}, flags...)...)
 	return d
 }
 
