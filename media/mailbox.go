@@ -44,6 +44,7 @@ type post struct {
 	event  call.Event
 	holder Holder
 	why    string
+	given  bool // of a leave
 	from   time.Duration
 	reply  chan Applied
 	done   chan struct{}

@@ -45,8 +45,9 @@ func (l *liveTimeline) holdBack(h Holder, from time.Duration, why string) Applie
 // unmask ends what a holder holds.
 func (l *liveTimeline) unmask(p *post) {
 	now := l.shard.now
+	end := max(now, l.valve.held[p.holder]) // one that was still to begin is of no length
 	if l.valve.release(p.holder, now) {
-		l.shard.out.event(call.Event{Type: call.EventMaskOff, Facts: map[string]any{"by": p.holder.String()}}, now)
+		l.shard.out.event(call.Event{Type: call.EventMaskOff, Facts: map[string]any{"by": p.holder.String()}}, end)
 	}
 	p.reply <- Applied{Holder: p.holder, State: l.valve.state(), From: now, At: now}
 	close(p.reply)
@@ -58,6 +59,9 @@ func (l *liveTimeline) unmask(p *post) {
 //
 //earshot:hot
 func (p *placer) held(arrival time.Duration, pos int64) bool {
+	if p.valve.n == 0 { // nearly always: nobody has ever masked the call
+		return false
+	}
 	spoken := arrival
 	if a := &p.align; a.now.any || a.last.any {
 		spoken = min(spoken, time.Duration(pos+a.transit())*sampleTime)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/earshot/earshot/call"
 )
 
 // turnValve does to a timeline's valve what an octet says: the holder, and whether it holds.
@@ -111,4 +113,20 @@ func TestWhatAStallBringsAfterAMaskIsMasked(t *testing.T) {
 	r.line.Release(HolderPCI)
 	r.until(6 * time.Second).close()
 	r.expect("r7200 m8160 r16640")
+}
+
+// A mask that is ended before it was to begin is of no length: not of a negative one.
+func TestAMaskThatEndsBeforeItBeginsIsOfNoLength(t *testing.T) {
+	r := newRig(t, Config{}).commit(plainParams()).send(stream(1, 1, 0, 100*ms, 100)...).until(time.Second)
+	r.line.Hold(HolderPCI, time.Hour, "")
+	r.until(1100 * ms)
+	r.line.Release(HolderPCI)
+	r.until(3 * time.Second).close()
+	on, off := r.tape.typed(call.EventMaskOn), r.tape.typed(call.EventMaskOff)
+	if len(on) != 1 || len(off) != 1 || off[0].Time.Before(on[0].Time) {
+		t.Errorf("mask from %v to %v", on, off)
+	}
+	if n := r.state().Counts.MaskedSamples; n != 0 {
+		t.Errorf("%d samples masked", n)
+	}
 }

@@ -54,9 +54,6 @@ func masksIn(masks []call.Mask, started time.Time, samples int64) (out []Mask) {
 		x := Mask{By: m.By, Why: m.Why, From: m.From.UTC(), Pos: at(m.From), Samples: samples}
 		if !m.To.IsZero() {
 			to := m.To.UTC()
-			if to.Before(x.From) { // both within one sweep: the end is the sweep's time
-				to = x.From
-			}
 			x.To, x.Samples = &to, at(to)
 		}
 		if x.Samples -= x.Pos; x.To != nil && !x.To.After(started) {
