@@ -14,8 +14,10 @@ type session interface {
 	write(pos int64, b []byte) error
 	// finish says that the call has ended, awaits the far side's end for a moment, and closes.
 	finish(ctx context.Context) error
-	// gone is closed when the far side has left.
+	// gone is closed when the far side has left; nil: only a write tells.
 	gone() <-chan struct{}
+	// ended is err, or the reason that the far side gave.
+	ended(err error) error
 	// close ends the connection at once; safe twice.
 	close()
 }

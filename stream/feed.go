@@ -59,12 +59,11 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
 	o := &outlet{ring: r, track: cfg.track}
 	if c.dial == nil {
-		p := &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
-		o.taker, cfg.revoked = p, p.tellRevoked
+		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
 	} else {
-		l := newLink(end, f.info, track)
-		o.taker, cfg.revoked = l, l.tellRevoked
+		o.taker = newLink(end, f.info, track)
 	}
+	cfg.revoked = o.taker.tellRevoked
 	o.lane = newLane(cfg, r)
 	return o
 }

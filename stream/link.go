@@ -101,7 +101,7 @@ func (l *link) run(ctx context.Context) {
 		if l.ringEnded() && over.IsZero() {
 			over = time.Now()
 		}
-		if !over.IsZero() && (time.Since(over) > l.graceFor(ctx) || ctx.Err() != nil || l.ring.empty()) {
+		if !over.IsZero() && (time.Since(over) > l.graceFor(ctx) || l.ring.empty()) {
 			l.left(endedFailed, err, 0)
 			return
 		}
@@ -126,8 +126,6 @@ func (l *link) pause(ctx context.Context, d time.Duration) {
 func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
-	unless := context.AfterFunc(ctx, cancel)
-	defer unless()
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
@@ -170,10 +168,7 @@ func (l *link) once(ctx context.Context) error {
 	case failed != nil:
 		return failed
 	}
-	if e, ok := s.(interface{ ended(error) error }); ok {
-		return e.ended(errLeft)
-	}
-	return errLeft
+	return s.ended(errLeft)
 }
 
 // graceFor is how long a consumer has after the call's end: less once everything is to end.

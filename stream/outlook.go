@@ -14,6 +14,8 @@ type taker interface {
 	run(ctx context.Context)
 	// tellLost puts what was lost since the last time into the call's record.
 	tellLost()
+	// tellRevoked notes what a mask took back that the consumer has: samples at 8000 Hz from a position in call time on. The shard calls it; it does not block.
+	tellRevoked(from, samples int64)
 }
 
 // outlook is what every taker knows of its outlet.
@@ -26,20 +28,6 @@ type outlook struct {
 	call     string
 	track    media.TrackID
 	channels int
-}
-
-// rest waits before a restart; false: the call ended meanwhile.
-func (p *outlook) rest(wait time.Duration) bool {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-p.ring.ended:
-		p.ring.abandon()
-		p.tellLost()
-		return false
-	}
 }
 
 // ringEnded tells whether the call is over.

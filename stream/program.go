@@ -64,6 +64,20 @@ func (p *program) run(ctx context.Context) {
 	}
 }
 
+// rest waits before a restart; false: the call ended meanwhile.
+func (p *program) rest(wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-p.ring.ended:
+		p.ring.abandon()
+		p.tellLost()
+		return false
+	}
+}
+
 // once runs the process to its end. The goroutines it starts end before it does.
 func (p *program) once(ctx context.Context) outcome {
 	began := time.Now()

@@ -21,7 +21,6 @@ type raw struct {
 		io.WriteCloser
 		SetWriteDeadline(t time.Time) error
 	}
-	left  chan struct{} // never closed: a write tells
 	limit time.Duration // of a write
 	once  sync.Once
 	drain sync.WaitGroup
@@ -50,7 +49,7 @@ func dialRaw(ctx context.Context, l *link) (session, error) {
 		}
 		conn = t
 	}
-	s := &raw{conn: conn, left: make(chan struct{}), limit: l.hub.pace.write, last: l.about.text(c.Last, "", inJSON)}
+	s := &raw{conn: conn, limit: l.hub.pace.write, last: l.about.text(c.Last, "", inJSON)}
 	s.drain.Go(func() { _, _ = io.Copy(io.Discard, conn) })
 	return s.opened(l.about.text(c.First, "", inJSON))
 }
@@ -70,7 +69,7 @@ func dialFIFO(_ context.Context, l *link) (session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fifo %s: %w", name, err)
 	}
-	s := &raw{conn: f, left: make(chan struct{}), limit: l.hub.pace.write, last: l.about.text(l.consumer.Last, "", inJSON)}
+	s := &raw{conn: f, limit: l.hub.pace.write, last: l.about.text(l.consumer.Last, "", inJSON)}
 	return s.opened(l.about.text(l.consumer.First, "", inJSON))
 }
 
@@ -116,7 +115,9 @@ func (s *raw) finish(context.Context) error {
 	return err
 }
 
-func (s *raw) gone() <-chan struct{} { return s.left }
+func (*raw) gone() <-chan struct{} { return nil }
+
+func (*raw) ended(err error) error { return err }
 
 func (s *raw) close() {
 	s.once.Do(func() { _ = s.conn.Close() })

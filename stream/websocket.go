@@ -39,8 +39,8 @@ type socket struct {
 	wrote atomic.Int64
 }
 
-// dialSocket opens a consumer's WebSocket. take gets each text that it sends, from a goroutine of the socket's.
-func dialSocket(ctx context.Context, l *link, keepAlive string, take func([]byte)) (*socket, error) {
+// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it, and thrown away.
+func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error) {
 	c := l.consumer
 	secret := c.Secret.Reveal()
 	head := http.Header{}
@@ -65,7 +65,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string, take func([]byte
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
-	s.done.Go(func() { s.listen(life, take) })
+	s.done.Go(func() { s.listen(life) })
 	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, keepAlive) })
 	return s, nil
 }
@@ -121,16 +121,17 @@ func inHeader(s string) string {
 	}, s)
 }
 
-func (s *socket) listen(ctx context.Context, take func([]byte)) {
+// listen reads to the far side's end. No message is kept: nothing is allocated for it, however long it is.
+func (s *socket) listen(ctx context.Context) {
 	defer close(s.left)
 	for {
-		kind, b, err := s.conn.Read(ctx)
+		_, r, err := s.conn.Reader(ctx)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
 		if err != nil {
 			s.because(err)
 			return
-		}
-		if kind == websocket.MessageText && take != nil {
-			take(b)
 		}
 	}
 }
@@ -234,7 +235,7 @@ type template struct {
 // dialTemplate opens it, and says the first text.
 func dialTemplate(ctx context.Context, l *link) (session, error) {
 	c := l.consumer
-	s, err := dialSocket(ctx, l, l.about.text(c.KeepAlive, "", inJSON), nil)
+	s, err := dialSocket(ctx, l, l.about.text(c.KeepAlive, "", inJSON))
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -262,53 +261,22 @@ type Named struct {
 
 // Named gives what the log, and those that were put aside, say of a folder. It reads all of them.
 func (b *Book) Named(folder string) (n Named, err error) {
-	logs, err := filepath.Glob(filepath.Join(b.dir, LogName+"*", leavesName))
-	if err != nil {
-		return n, fmt.Errorf("evidence: %w", err)
-	}
 	quoted, err := json.Marshal(folder)
 	if err != nil {
 		return n, fmt.Errorf("evidence: %w", err)
 	}
-	for _, name := range logs {
-		if err := n.read(name, folder, quoted); err != nil {
-			return n, fmt.Errorf("evidence: %s: %w", name, err)
-		}
-	}
-	return n, nil
-}
-
-func (n *Named) read(name, folder string, quoted []byte) error {
-	f, err := openPlain(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, MaxLeafOctets+1)
-	for {
-		line, err := r.ReadSlice('\n')
-		if bytes.Contains(line, quoted) {
-			l, err := ParseLeaf(bytes.TrimSuffix(line, []byte("\n")))
-			switch {
-			case err != nil || l.Folder != folder:
-			case l.Type == LeafRecording:
-				n.Manifests = append(n.Manifests, l.Manifest)
-			case l.Type == LeafErased:
-				n.Erased = true
-			case l.Type == LeafOpened:
-				n.Opened = true
-			}
-		}
+	err = Leaves(filepath.Dir(b.dir), []string{string(quoted)}, func(l Leaf) {
 		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return err
+		case l.Folder != folder:
+		case l.Type == LeafRecording:
+			n.Manifests = append(n.Manifests, l.Manifest)
+		case l.Type == LeafErased:
+			n.Erased = true
+		case l.Type == LeafOpened:
+			n.Opened = true
 		}
-	}
+	})
+	return n, err
 }
 
 // beginAnew puts the log aside and begins another, which names it. One process at a time does that: the next finds the new one.
