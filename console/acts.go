@@ -69,11 +69,7 @@ func (c *Control) acts(mux *http.ServeMux) {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := n.Note(r.Context(), a); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		_, _ = io.WriteString(w, "noted\n")
+		c.reply(w, a, n.Note(r.Context(), a))
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -69,13 +68,7 @@ func (c *calls) guard(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (c *calls) status(w http.ResponseWriter, _ *http.Request) {
-	b, err := json.Marshal(c.backend.Status())
-	if err != nil {
-		http.Error(w, "status: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(b, '\n'))
+	sendLine(w, c.backend.Status(), c.log)
 }
 
 // audio sends a call's audio from now on, until the call ends or the listener leaves. One that reads nothing for answerTimeout is left.

@@ -3,9 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 )
 
@@ -66,21 +64,7 @@ func (c *Control) care(mux *http.ServeMux) {
 		}
 		// Who asks may go away: what was begun is finished.
 		done, err := b.Care(context.WithoutCancel(r.Context()), req)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			http.Error(w, err.Error(), http.StatusGone)
-			return
-		case err != nil:
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		text, err := json.Marshal(done)
-		if err != nil {
-			http.Error(w, "recordings: "+err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(append(text, '\n'))
+		c.reply(w, done, err)
 	})
 }
 

@@ -66,16 +66,7 @@ func (c *Control) consenting(mux *http.ServeMux) {
 			id = ""
 		}
 		done, err := b.Consent(who.Because(r.Context(), req.Why), id, req)
-		switch {
-		case err == nil:
-			c.line(w, done)
-		case errors.Is(err, ErrNoCall):
-			http.Error(w, err.Error(), http.StatusNotFound)
-		case errors.Is(err, ErrBadConsent):
-			http.Error(w, err.Error(), http.StatusConflict)
-		default:
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}
+		c.reply(w, done, err)
 	})
 }
 

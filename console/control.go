@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/internal/who"
@@ -142,18 +140,7 @@ func (c *Control) TakeBack() error {
 	return nil
 }
 
-func (c *Control) status(w http.ResponseWriter, _ *http.Request) {
-	b, err := json.Marshal(c.cfg.Backend.Status())
-	if err != nil {
-		http.Error(w, "status: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
-		c.cfg.Log.Debug("deadline not set", attr.Err(err))
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(b, '\n'))
-}
+func (c *Control) status(w http.ResponseWriter, _ *http.Request) { c.line(w, c.cfg.Backend.Status()) }
 
 func (c *Control) listen(w http.ResponseWriter, r *http.Request) {
 	req, err := parseListen(r)

@@ -79,16 +79,7 @@ func (c *Control) mask(w http.ResponseWriter, r *http.Request, do func(context.C
 		id = ""
 	}
 	done, err := do(who.Because(r.Context(), req.Why), id, req)
-	switch {
-	case err == nil:
-		c.line(w, done)
-	case errors.Is(err, ErrNoCall):
-		http.Error(w, err.Error(), http.StatusNotFound)
-	case errors.Is(err, ErrBadMask):
-		http.Error(w, err.Error(), http.StatusBadRequest)
-	default:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-	}
+	c.reply(w, done, err)
 }
 
 // length reads a duration; empty is 0.

@@ -9,9 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"time"
-
-	"github.com/earshot/earshot/internal/attr"
 )
 
 // ErrBadConfig is what an Operator's Reload returns, wrapped, for a configuration that can't be used, and Client.Reload then.
@@ -51,14 +48,7 @@ func (c *Control) operate(mux *http.ServeMux) {
 
 func (c *Control) reload(w http.ResponseWriter, r *http.Request) {
 	done, err := c.cfg.Operator.Reload(r.Context())
-	switch {
-	case errors.Is(err, ErrBadConfig):
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
-	case err != nil:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-	default:
-		c.line(w, done)
-	}
+	c.reply(w, done, err)
 }
 
 // drain answers at once; with wait=1 it says a second time when the daemon is about to end.
@@ -69,28 +59,6 @@ func (c *Control) drain(w http.ResponseWriter, r *http.Request) {
 	}
 	<-r.Context().Done()
 	c.line(w, Draining{PID: left.PID, Ended: true})
-}
-
-// line sends one line of JSON at once.
-func (c *Control) line(w http.ResponseWriter, v any) bool {
-	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return false
-	}
-	control := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "application/json")
-	err = control.SetWriteDeadline(time.Now().Add(answerTimeout))
-	if err == nil {
-		_, err = w.Write(append(b, '\n'))
-	}
-	if err == nil {
-		err = control.Flush()
-	}
-	if err != nil {
-		c.cfg.Log.Debug("answer not sent", attr.Err(err))
-	}
-	return err == nil
 }
 
 // Reload has the daemon read its configuration again. ErrBadConfig: the one at work stays, the text says why.

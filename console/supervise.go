@@ -71,7 +71,7 @@ func (c *Control) byHand(mux *http.ServeMux) {
 		return
 	}
 	mux.HandleFunc("POST /supervise", func(w http.ResponseWriter, r *http.Request) { supervise(b, w, r) })
-	mux.HandleFunc("POST /release", func(w http.ResponseWriter, r *http.Request) { release(b, w, r) })
+	mux.HandleFunc("POST /release", func(w http.ResponseWriter, r *http.Request) { c.release(b, w, r) })
 }
 
 // supervise answers with a line of JSON for each step, at once, and an Outcome last.
@@ -94,28 +94,14 @@ func supervise(b ByHand, w http.ResponseWriter, r *http.Request) {
 	line(Conclude(call, err))
 }
 
-func release(b ByHand, w http.ResponseWriter, r *http.Request) {
+func (c *Control) release(b ByHand, w http.ResponseWriter, r *http.Request) {
 	var req ReleaseRequest
 	if err := readRequest(r, &req); err != nil || (req.Call == "") == (req.Agent == "") {
 		http.Error(w, "release: want a call or an agent", http.StatusBadRequest)
 		return
 	}
 	released, err := b.Release(who.Because(r.Context(), req.Why), req)
-	switch {
-	case errors.Is(err, ErrNoCall):
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	case err != nil:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	text, err := json.Marshal(released)
-	if err != nil {
-		http.Error(w, "release: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(text, '\n'))
+	c.reply(w, released, err)
 }
 
 // readRequest reads a small JSON body; a field that is not known is a mistake.
