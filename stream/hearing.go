@@ -35,8 +35,9 @@ type hearing struct {
 	speakers [maxChannels]speaker
 	perGroup int64 // octets of the stream's form per sample of 8000 Hz
 
-	// offset is where the track's Pos 0 lies in the call; the shard writes it.
+	// offset is where the track's Pos 0 lies in the call, and placed that this is known: 0.5 s after its first packet. The shard writes them.
 	offset atomic.Int64
+	placed atomic.Bool
 
 	// mu guards the fields below. Notify is called with it held: so nothing is told that was taken back just before. It does not block.
 	mu    sync.Mutex
@@ -48,6 +49,7 @@ type hearing struct {
 	said  [maxChannels]time.Duration
 	guess [maxChannels]heard // the newest that is not final; no text: none
 	taken []stretch
+	early []heard // from before the track was placed; at most maxHeard
 }
 
 // newHearing is nil for a consumer that nobody listens to.
@@ -72,6 +74,7 @@ func newHearing(o *outlook, info call.Info, track *media.TrackState) *hearing {
 	if track != nil {
 		h.speakers[0] = speaker{track.Party.Role.String(), track.Party.ID}
 	}
+	h.placed.Store(track == nil)
 	return h
 }
 
@@ -105,13 +108,15 @@ func (h *hearing) give(pos int64, octets int) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.earlyLocked()
 	h.clock.give(pos, int64(octets)/h.perGroup)
 }
 
 // place is told by the shard where the track lies in the call.
 func (h *hearing) place(t *media.TrackState) {
-	if t.Placed && h.offset.Load() != t.Offset {
+	if t.Placed && (!h.placed.Load() || h.offset.Load() != t.Offset) {
 		h.offset.Store(t.Offset)
+		h.placed.Store(true)
 	}
 }
 
@@ -122,6 +127,7 @@ func (h *hearing) hear(message []byte) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.earlyLocked()
 	list, err := h.read(message)
 	if err != nil {
 		h.malformedLocked(err)
@@ -198,9 +204,24 @@ func (h *hearing) allowLocked(now time.Time) bool {
 	return true
 }
 
+// earlyLocked tells what was heard before it was known where the track lies.
+func (h *hearing) earlyLocked() {
+	if len(h.early) == 0 || !h.placed.Load() {
+		return
+	}
+	for _, x := range h.early {
+		h.tellLocked(x)
+	}
+	h.early = nil
+}
+
 // tellLocked tells it to the call, unless a mask took it back.
 func (h *hearing) tellLocked(x heard) {
 	o := h.outlook
+	if !h.placed.Load() && len(h.early) < maxHeard {
+		h.early = append(h.early, x)
+		return
+	}
 	pos, samples := h.clock.span(x.from, x.to)
 	if h.overlapsLocked(pos, samples) {
 		h.guess[x.channel] = heard{}
@@ -251,8 +272,9 @@ func (h *hearing) revoke(from, samples int64) {
 		h.taken = h.taken[:copy(h.taken, h.taken[1:])]
 	}
 	h.taken = append(h.taken, stretch{from, from + samples})
+	to := from + samples + takenMargin
 	from = max(0, from-takenMargin)
-	h.outlook.eventAt(call.EventTranscriptRevoked, from, h.stretch(from, samples+2*takenMargin))
+	h.outlook.eventAt(call.EventTranscriptRevoked, from, h.stretch(from, to-from))
 }
 
 // end ends a connection. What it did not get to the end of is as final as it will ever be.
@@ -262,6 +284,8 @@ func (h *hearing) end() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.placed.Store(true) // a track that ends before it is placed lies where it began
+	h.earlyLocked()
 	for _, x := range h.guess {
 		if x.text != "" {
 			x.final = true
