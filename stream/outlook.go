@@ -57,6 +57,13 @@ func (p *outlook) tellRevoked(from, samples int64) {
 	p.eventAt(call.EventRevoked, from, map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from})
 }
 
+// giveUp makes the ring forget what comes, and tells what the consumer will never have.
+func (p *outlook) giveUp() {
+	p.tellLost()
+	p.ring.abandon()
+	p.tellLost()
+}
+
 func (p *outlook) event(t call.Type, facts map[string]any) { p.eventAt(t, 0, facts) }
 
 func (p *outlook) eventAt(t call.Type, pos int64, facts map[string]any) {

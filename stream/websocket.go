@@ -239,7 +239,9 @@ func dialTemplate(ctx context.Context, l *link) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &template{s, l.about.text(c.Last, "", inJSON), l.about.text(c.Revoked, "", inJSON)}
+	span := l.about
+	span.from = "{from}" // it is the range's there
+	t := &template{s, l.about.text(c.Last, "", inJSON), span.text(c.Revoked, "", inJSON)}
 	if err := s.send(websocket.MessageText, []byte(l.about.text(c.First, "", inJSON))); err != nil {
 		s.close()
 		return nil, err

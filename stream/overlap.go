@@ -1,0 +1,46 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	maxOverlap = 5 * time.Minute
+	// pipeOctets is what a pipe holds (pipe(7)).
+	pipeOctets = 64 << 10
+	// unixOctets is what a unix socket holds: the kernel doubles what it was asked for.
+	unixOctets = 2 * sendBuffer
+	// tcpOctets is what a TCP connection holds whose far side reads nothing: our send buffer, and a receive buffer as Linux makes them (tcp(7), tcp_rmem).
+	tcpOctets = 2*sendBuffer + 128<<10
+)
+
+// checkCatchUp completes what is said of catching up.
+func (c *Consumer) checkCatchUp() error {
+	if c.Overlap > maxOverlap {
+		return fmt.Errorf("overlap: got %v, want up to %v", c.Overlap, maxOverlap)
+	}
+	if c.Overlap != 0 && !c.CatchUp {
+		return fmt.Errorf("overlap: got %v, which goes with catch_up only", c.Overlap)
+	}
+	return nil
+}
+
+// overlapSamples is how much is given again to a consumer that comes back: what stood in the kernel when it left was never read.
+func (c *Consumer) overlapSamples(channels int) int64 {
+	if c.Overlap != 0 {
+		return int64(max(0, c.Overlap) / sampleTime)
+	}
+	holds := tcpOctets
+	switch c.Type {
+	case TypeExec, TypeFIFO:
+		holds = pipeOctets
+	case TypeUnix:
+		holds = unixOctets
+	}
+	size := map[string]int{FormatMulaw: 1, FormatAlaw: 1, FormatF32LE: 4}[c.Format]
+	if size == 0 || c.Type == TypeTwilio { // whose mu-law is JSON and base64
+		size = 2
+	}
+	return int64(min(holds/(size*channels*c.Rate/8000), int(maxOverlap/sampleTime)))
+}
