@@ -102,7 +102,7 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 // stream opens the part's streams.
 func (c *Call) stream(pt *part) {
 	live := newWindow(pt.n, pt.shift, nil)
-	live.sink = c.e.hub.Open(pt.info, stream.Options{Notify: func(ev call.Event) {
+	live.sink = c.e.hub.Open(pt.info, stream.Options{Archive: c.archive(pt), Notify: func(ev call.Event) {
 		if ev.Track != 0 {
 			ev.Track = live.global(ev.Track)
 		}

@@ -43,7 +43,11 @@ func (s *Store) StoredWithin() time.Duration {
 	if s.to == nil {
 		return s.cfg.Sync
 	}
-	return s.cfg.Sync + feedBytes*time.Second/rate // mono in a law; of PCM less
+	width := int64(1)
+	if s.cfg.Format == FormatWAV {
+		width = 2
+	}
+	return s.cfg.Sync + feedBytes*time.Second/time.Duration(rate*width) // of one channel
 }
 
 // Close lets go of what was decrypted. The shelf may be read again.
