@@ -27,7 +27,7 @@ func (s *shelved) Open(Voice) Shelf {
 	return s
 }
 
-func (s *shelved) Behind() time.Duration { return time.Second }
+func (s *shelved) Behind() time.Duration { return 5 * time.Second }
 
 func (s *shelved) Close() {
 	s.mu.Lock()

@@ -84,6 +84,7 @@ func (l *link) run(ctx context.Context) {
 		}
 	}()
 	var wait time.Duration
+	away := time.Now() // when the consumer was there last
 	var over time.Time // since when the call has ended, and something is left for the consumer
 	for {
 		began, from := time.Now(), l.ring.position()
@@ -97,10 +98,17 @@ func (l *link) run(ctx context.Context) {
 			return
 		}
 		l.ring.rewind(l.consumer.overlapSamples(l.channels), from)
-		if time.Since(began) >= l.hub.pace.settled {
-			wait = 0
+		settled, longest := l.hub.pace.settled, l.hub.pace.longest
+		if l.ring.past != nil {
+			settled = l.hub.pace.forCatchUp().settled
 		}
-		wait = min(max(2*wait, l.hub.pace.backoff), l.hub.pace.longest)
+		if time.Since(began) >= settled {
+			wait, away = 0, time.Now()
+		}
+		if l.ring.past != nil && time.Since(away) < l.hub.pace.promptly {
+			longest = l.hub.pace.prompt
+		}
+		wait = min(max(2*wait, l.hub.pace.backoff), longest)
 		if l.ringEnded() && over.IsZero() {
 			over = time.Now()
 		}

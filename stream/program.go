@@ -44,6 +44,9 @@ func (p *program) run(ctx context.Context) {
 	defer stop()
 	defer p.ring.letGo()
 	r := restarts{policy: p.consumer.Restart, most: max(0, p.consumer.MaxRestarts), pace: p.hub.pace}
+	if p.ring.past != nil {
+		r.pace = r.pace.forCatchUp()
+	}
 	for {
 		from := p.ring.position()
 		o := p.once(ctx)

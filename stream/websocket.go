@@ -51,7 +51,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	o := &websocket.DialOptions{HTTPHeader: head, CompressionMode: websocket.CompressionDisabled, HTTPClient: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
-			DialContext: dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
+			DialContext: c.dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
 			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
@@ -71,10 +71,10 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 }
 
 // dialSmall connects with a small send buffer.
-func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
 	if t, ok := conn.(*net.TCPConn); ok {
-		_ = t.SetWriteBuffer(sendBuffer)
+		_ = t.SetWriteBuffer(c.sendBuffer())
 	}
 	return conn, err
 }
