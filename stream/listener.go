@@ -77,15 +77,16 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 		return nil, err
 	}
 	lane.wait, lane.revoked = waitFor(cfg.Wait, cfg.Message), cfg.Revoked
+	lane.hasPast = cfg.Archive != nil && cfg.Since > 0
 	l := &Listener{cfg: cfg}
-	l.ring = cfg.makeRing(&l.dropped)
+	l.ring = cfg.makeRing(lane.hasPast, &l.dropped)
 	l.lane = newLane(lane, l.ring)
 	return l, nil
 }
 
 // makeRing makes the listener's ring, with a past where it begins there.
-func (cfg *ListenConfig) makeRing(dropped *atomic.Int64) *ring {
-	if cfg.Archive == nil || cfg.Since <= 0 {
+func (cfg *ListenConfig) makeRing(hasPast bool, dropped *atomic.Int64) *ring {
+	if !hasPast {
 		return newRing(cfg.Buffer, cfg.Message, 1, dropped)
 	}
 	role := map[string]call.Role{HearMix: call.RoleMix, HearAgent: call.RoleAgent, HearCustomer: call.RoleCustomer}[cfg.Track]

@@ -15,6 +15,8 @@ const (
 	unixOctets = 2 * shortBuffer
 	// tcpOctets is what a TCP connection holds: that, and what the far side's kernel takes before anybody reads (tcp(7), tcp_rmem). Measured on the loopback: 168,960.
 	tcpOctets = unixOctets + 144<<10
+	// handOctets is what a consumer may have read and done nothing with yet.
+	handOctets = 16 << 10
 )
 
 // checkCatchUp completes what is said of catching up.
@@ -36,7 +38,7 @@ func (c *Consumer) sendBuffer() int {
 	return sendBuffer
 }
 
-// overlapSamples is how much is given again to a consumer that comes back: what stood in the kernel when it left was never read.
+// overlapSamples is how much is given again to a consumer that comes back: what stood in the kernel when it left was never read, and what it had in its hands was not kept.
 func (c *Consumer) overlapSamples(channels int) int64 {
 	if c.Overlap != 0 {
 		return int64(max(0, c.Overlap) / sampleTime)
@@ -52,5 +54,5 @@ func (c *Consumer) overlapSamples(channels int) int64 {
 	if size == 0 || c.Type == TypeTwilio { // whose mu-law is JSON and base64
 		size = 2
 	}
-	return int64(min(holds/(size*channels*c.Rate/8000), int(maxOverlap/sampleTime)))
+	return int64(min((holds+handOctets)/(size*channels*c.Rate/8000), int(maxOverlap/sampleTime)))
 }

@@ -75,7 +75,7 @@ func (s *seatSession) close()                       {}
 
 // TestAConsumerThatIsRestartedIsLiveAgainWithinTwoSeconds, each of 20 times, with all that may have stood in the kernel given again. Away for longer it takes longer: an eighth of what it missed.
 func TestAConsumerThatIsRestartedIsLiveAgainWithinTwoSeconds(t *testing.T) {
-	for _, away := range []time.Duration{0, 700 * time.Millisecond, 4 * time.Second} {
+	for _, away := range []time.Duration{0, 700 * time.Millisecond, 3 * time.Second} {
 		for _, lives := range []time.Duration{3 * time.Second, 20 * time.Second} {
 			synctest.Test(t, func(t *testing.T) { restarts20(t, away, lives) })
 		}
@@ -113,9 +113,11 @@ func restarts20(t *testing.T, away, lives time.Duration) {
 	talk.Wait()
 	s.End(call.Cause{})
 	time.Sleep(10 * time.Second)
+	c.mu.Lock()
 	if c.hole || c.next != c.live || h.Totals().DroppedSamples != 0 {
 		t.Errorf("away %v: it has %d of %d samples, a hole: %v, dropped %d", away, c.next, c.live, c.hole, h.Totals().DroppedSamples)
 	}
+	c.mu.Unlock()
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -232,10 +232,10 @@ func TestASocketThatIsCutTwentyTimesHasEverySample(t *testing.T) {
 	}
 }
 
-// hear notes what a connection brings; the first of them leave after some of it, and what they had read ahead.
+// hear notes what a connection brings; the first of them leave after some of it, with what they had read ahead.
 func hear(c net.Conn, b *book, n int) {
 	defer c.Close() //nolint:errcheck // the test ends
-	r := bufio.NewReaderSize(c, 64<<10)
+	r := bufio.NewReaderSize(c, 8<<10)
 	line, err := r.ReadString('\n')
 	from, bad := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
 	if err != nil || bad != nil {
@@ -304,6 +304,30 @@ func TestAConsumerThatCrawlsHasAllOfTheCallInItsTime(t *testing.T) {
 	script := `for i in 1 2 3 4 5 6 7 8 9 10; do head -c 40000 >> "$OUT"; sleep 0.2; done; cat >> "$OUT"`
 	shifted(t, stream.Consumer{Command: sh(script), Per: stream.PerCall, Env: map[string]string{"OUT": file}}, func() bool { return true }, 1)
 	if got := read(t, file); !bytes.Equal(got, wanted(minePackets*ptime, 2, 1)) {
+		t.Errorf("%d octets that are not the call's %d", len(got), 4*minePackets*ptime)
+	}
+}
+
+// TestTheExampleOfTheDocsHasEachSampleOnce: the program of docs/streaming.md is killed 20 times.
+func TestTheExampleOfTheDocsHasEachSampleOnce(t *testing.T) {
+	t.Parallel()
+	page := string(read(t, "../docs/streaming.md"))
+	_, rest, _ := strings.Cut(page, "[sh, -c, 'exec dd")
+	command, _, ok := strings.Cut(rest, "']")
+	if !ok {
+		t.Fatal("the page has no such example")
+	}
+	dir := t.TempDir()
+	command = "exec dd" + strings.ReplaceAll(command, "/var/asr/$CALL_ID", dir+"/call")
+	// Some die early, some when they are in the midst of it.
+	killer := `echo >> "$OUT"; n=$(wc -l < "$OUT"); if [ "$n" -le ` + strconv.Itoa(kills) + ` ]; then (sleep 0.0$((n % 7)); kill -9 $$) & fi; `
+	shifted(t, stream.Consumer{
+		Command: sh(killer + command), Per: stream.PerCall, Env: map[string]string{"OUT": filepath.Join(dir, "starts")}, MaxRestarts: 2 * kills,
+	}, func() bool { return true }, 1)
+	if n := len(read(t, filepath.Join(dir, "starts"))); n <= kills {
+		t.Errorf("%d processes, want more than %d", n, kills)
+	}
+	if got := read(t, filepath.Join(dir, "call.raw")); !bytes.Equal(got, wanted(minePackets*ptime, 2, 1)) {
 		t.Errorf("%d octets that are not the call's %d", len(got), 4*minePackets*ptime)
 	}
 }
