@@ -179,3 +179,11 @@ func compare(t *testing.T, who string, got, want int, same func(i int, live bool
 		}
 	}
 }
+
+// TestWithoutARecordingNobodyCatchesUp, which is told at the start.
+func TestWithoutARecordingNobodyCatchesUp(t *testing.T) {
+	cfg := endpoint.Config{Devices: []endpoint.Device{{}}, Stream: stream.Config{Consumers: []stream.Consumer{{Command: []string{"cat"}}, {Command: []string{"cat"}, CatchUp: true}}}}
+	if _, err := endpoint.New(cfg); err == nil || !strings.Contains(err.Error(), "stream[1]: catch_up: nothing is recorded") {
+		t.Errorf("got %v", err)
+	}
+}

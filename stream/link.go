@@ -97,6 +97,7 @@ func (l *link) run(ctx context.Context) {
 			l.left(endedFailed, err, 0)
 			return
 		}
+		given := l.ring.position()
 		l.ring.rewind(l.consumer.overlapSamples(l.channels), from)
 		settled, longest := l.hub.pace.settled, l.hub.pace.longest
 		if l.ring.past != nil {
@@ -113,6 +114,7 @@ func (l *link) run(ctx context.Context) {
 			over = time.Now()
 		}
 		if !over.IsZero() && (time.Since(over) > l.patience(ctx) || l.ring.empty()) {
+			l.ring.pass(given)
 			l.left(endedFailed, err, 0)
 			return
 		}

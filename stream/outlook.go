@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/media"
 )
 
@@ -45,6 +46,9 @@ func (p *outlook) tellLost() {
 	d := p.ring.takeLost()
 	if d.samples == 0 {
 		return
+	}
+	if p.ring.past != nil && p.ringEnded() { // its record may be sealed
+		p.hub.log.Warn("stream lost audio", attr.Call(p.call), attr.Track(p.track), attr.Sink(p.consumer.Name), "from_samples", d.from, "samples", d.samples)
 	}
 	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
 		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,

@@ -56,7 +56,6 @@ func (p *program) run(ctx context.Context) {
 		}
 		var wait time.Duration
 		again, givenUp := false, false
-		p.ring.rewind(p.consumer.overlapSamples(p.channels), from)
 		if !p.ringEnded() || p.ring.past != nil && ctx.Err() == nil {
 			wait, again, givenUp = r.next(o.reason == endedFailed, o.ran)
 		}
@@ -68,6 +67,7 @@ func (p *program) run(ctx context.Context) {
 		if !again || !p.rest(ctx, wait) {
 			return
 		}
+		p.ring.rewind(p.consumer.overlapSamples(p.channels), from)
 		p.hub.count.restarts.Add(1)
 	}
 }
