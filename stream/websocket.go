@@ -23,6 +23,8 @@ const (
 	// pingEvery and pongWithin find a far side that is gone without a word.
 	pingEvery  = 15 * time.Second
 	pongWithin = 10 * time.Second
+	// lastWordWithin bounds the wait for why a far side has closed.
+	lastWordWithin = time.Second
 )
 
 // socket is a WebSocket (RFC 6455) with what all dialects on one share: text besides audio, keep-alive, the far side's end. Its goroutines end with close.
@@ -191,7 +193,18 @@ func (s *socket) send(kind websocket.MessageType, b []byte) error {
 	case ctx.Err() != nil:
 		return hangs(s.limit)
 	}
+	s.hearOut()
 	return s.ended(err)
+}
+
+// hearOut lets the reader come to the far side's last word: a write to a socket that was closed may fail before that is read.
+func (s *socket) hearOut() {
+	t := time.NewTimer(lastWordWithin)
+	defer t.Stop()
+	select {
+	case <-s.left:
+	case <-t.C:
+	}
 }
 
 // ended gives the far side's reason, where it told one.
