@@ -99,6 +99,9 @@ func (c *Config) check() error {
 	if c.NoMediaTimeout < 0 || c.RejoinTimeout < 0 {
 		return fmt.Errorf("endpoint: negative time limit: %v, %v", c.NoMediaTimeout, c.RejoinTimeout)
 	}
+	if err := c.checkCatchUp(c.Stream.Consumers); err != nil {
+		return err
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

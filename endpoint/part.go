@@ -105,7 +105,7 @@ func (c *Call) stream(pt *part) {
 	if rec, _ := c.recording(pt); rec != nil {
 		rec.AwaitWords()
 	}
-	live.sink = c.e.hub.Open(pt.info, stream.Options{Ended: func() { c.endWords(pt) }, Notify: func(ev call.Event) {
+	live.sink = c.e.hub.Open(pt.info, stream.Options{Archive: c.archive(pt), Ended: func() { c.endWords(pt) }, Notify: func(ev call.Event) {
 		switch ev.Type {
 		case call.EventTranscript:
 			c.hear(pt, live, ev)

@@ -26,8 +26,9 @@ const maxEpochs = 1000
 type Recording struct {
 	s *Store // set by Open, then constant
 
-	ahead ahead // owned by who calls Write
-	inbox inbox
+	ahead   ahead // owned by who calls Write
+	inbox   inbox
+	display display
 
 	// Set by Open, then constant.
 	day      string // folder of the day, in the store's

@@ -90,6 +90,12 @@ type Consumer struct {
 	MaxRestarts int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
+	// CatchUp has a consumer that was away, or was too slow, given what it missed from the call's recording, faster than it was spoken, before it goes on live. The ring is as
+	// long as it takes for that, whatever Buffer says.
+	CatchUp bool
+	// Overlap, with CatchUp, is how much of what a connection that broke was given last the next one is given again: nobody knows what of it was read. Default: what the kernel
+	// may have held of it; negative none, at most 5 min.
+	Overlap time.Duration
 	// Message is how much audio the consumer is given at a time, if it keeps up: 20 ms to 200 ms, default 100 ms, at most Buffer.
 	Message time.Duration
 
@@ -121,7 +127,7 @@ func (c *Consumer) check() error {
 	if c.MaxRestarts == 0 {
 		c.MaxRestarts = defaultMaxRestarts
 	}
-	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer))
+	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer), c.checkCatchUp())
 	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay(), c.checkAnswers())
 	for k, v := range c.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {

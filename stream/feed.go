@@ -59,7 +59,11 @@ func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
 
 // open makes an outlet; track is nil for one per call.
 func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outlet {
-	r := newRing(c.Buffer, c.Message, cfg.channels, &f.hub.count.dropped)
+	length := c.Buffer
+	if c.CatchUp && f.opt.Archive != nil {
+		length = max(length, f.opt.Archive.Behind())
+	}
+	r := newRing(length, c.Message, cfg.channels, &f.hub.count.dropped)
 	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, over: f.over, call: f.info.ID, track: cfg.track, channels: cfg.channels}
 	o := &outlet{ring: r, track: cfg.track}
 	if end.hearing = newHearing(&end, f.info, track); end.hearing != nil {
@@ -70,6 +74,9 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
 	} else {
 		o.taker = newLink(end, f.info, track)
+	}
+	if c.CatchUp && f.opt.Archive != nil {
+		r.keep(&past{archive: f.opt.Archive, voice: Voice{Track: cfg.track, Channels: cfg.channels, Role: call.RoleMix}, rate: f.hub.pace.rate, tell: o.taker.tellLost})
 	}
 	cfg.revoked = o.taker.tellRevoked
 	o.lane = newLane(cfg, r)

@@ -84,6 +84,8 @@ type Options struct {
 	Notify func(call.Event)
 	// Ended is called once, when no transcript comes any more: the sink has ended, and every consumer that answers has. It must not block. Nil: nobody is told.
 	Ended func()
+	// Archive is the call's recording, for consumers that catch up. Nil: there is none, and they don't.
+	Archive Archive
 }
 
 // New checks the configuration. The hub needs no Close: it owns nothing before Run.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/media"
 )
 
@@ -70,6 +71,9 @@ func (p *outlook) tellLost() {
 	if d.samples == 0 {
 		return
 	}
+	if p.ring.past != nil && p.ringEnded() { // its record may be sealed
+		p.hub.log.Warn("stream lost audio", attr.Call(p.call), attr.Track(p.track), attr.Sink(p.consumer.Name), "from_samples", d.from, "samples", d.samples)
+	}
 	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
 		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,
 	})
@@ -80,6 +84,13 @@ func (p *outlook) tellRevoked(from, samples int64) {
 	p.hub.count.revoked.Add(samples)
 	p.hearing.revoke(from, samples)
 	p.eventAt(call.EventRevoked, from, map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from})
+}
+
+// giveUp makes the ring forget what comes, and tells what the consumer will never have.
+func (p *outlook) giveUp() {
+	p.tellLost()
+	p.ring.abandon()
+	p.tellLost()
 }
 
 func (p *outlook) event(t call.Type, facts map[string]any) { p.eventAt(t, 0, facts) }

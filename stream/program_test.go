@@ -234,7 +234,7 @@ func TestEnvironmentHoldsTheFactsAndNothingOfOurs(t *testing.T) {
 		t.Errorf("CALL_FACTS: %s", got["CALL_FACTS"])
 	}
 	for k, want := range map[string]string{
-		"CALL_ID": "s-1x", "CALL_TRACK": "1", "CALL_PARTY": "p-1", "CALL_ROLE": "agent", "CALL_RATE": "8000", "CALL_CHANNELS": "1", "CALL_PART": "1",
+		"CALL_ID": "s-1x", "CALL_TRACK": "1", "CALL_PARTY": "p-1", "CALL_ROLE": "agent", "CALL_RATE": "8000", "CALL_CHANNELS": "1", "CALL_PART": "1", "CALL_FROM_SAMPLES": "0",
 		"MODEL": "small", "LANG": "C.UTF-8", "PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME"),
 	} {
 		if got[k] != want {

@@ -52,7 +52,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	o := &websocket.DialOptions{HTTPHeader: head, CompressionMode: websocket.CompressionDisabled, HTTPClient: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
-			DialContext: dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
+			DialContext: c.dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
 			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
@@ -72,10 +72,10 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 }
 
 // dialSmall connects with a small send buffer.
-func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
 	if t, ok := conn.(*net.TCPConn); ok {
-		_ = t.SetWriteBuffer(sendBuffer)
+		_ = t.SetWriteBuffer(c.sendBuffer())
 	}
 	return conn, err
 }
@@ -252,7 +252,9 @@ func dialTemplate(ctx context.Context, l *link) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &template{s, l.about.text(c.Last, "", inJSON), l.about.text(c.Revoked, "", inJSON)}
+	span := l.about
+	span.from = "{from}" // it is the range's there
+	t := &template{s, l.about.text(c.Last, "", inJSON), span.text(c.Revoked, "", inJSON)}
 	if err := s.send(websocket.MessageText, []byte(l.about.text(c.First, "", inJSON))); err != nil {
 		s.close()
 		return nil, err

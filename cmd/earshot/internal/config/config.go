@@ -202,6 +202,8 @@ type Stream struct {
 	Restart        string      `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"exec: when a program that ended is started again; connections are made anew while the call lives"`
 	MaxRestarts    int         `key:"max_restarts" default:"5" min:"0" help:"exec: then it is given up for that call"`
 	Buffer         Duration    `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow consumer, or one that is away; the oldest is lost first"`
+	CatchUp        bool        `key:"catch_up" default:"false" help:"a consumer that was away, or too slow, gets what it missed from the recording, up to 8 times as fast, then what is live"`
+	Overlap        Duration    `key:"overlap" min:"1ms" max:"5m" help:"with catch_up: how much of what a connection that broke was given last the next one is given again; default what the kernel may have held of it"`
 	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms or the preset's; shorter costs more processor time"`
 	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters"`
 }
