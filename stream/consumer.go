@@ -77,7 +77,7 @@ type Consumer struct {
 	Per string
 	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.
 	Format string
-	// Rate is 8000 Hz, the default, or 16000 Hz.
+	// Rate is 8000 Hz, the default, 16000 Hz or 24000 Hz.
 	Rate int
 	// Env is added to the program's environment; the names CALL_... are taken.
 	Env map[string]string
