@@ -6,7 +6,7 @@ import "time"
 func Quicken(h *Hub) {
 	h.pace = pace{
 		grace: 300 * time.Millisecond, term: 200 * time.Millisecond, hurry: 300 * time.Millisecond, backoff: 10 * time.Millisecond, longest: 20 * time.Millisecond,
-		steady: time.Minute, settled: time.Minute, write: 200 * time.Millisecond, pipeWait: 100 * time.Millisecond,
+		steady: time.Minute, settled: time.Minute, write: 200 * time.Millisecond, renew: time.Hour, pipeWait: 100 * time.Millisecond,
 	}
 }
 
@@ -14,3 +14,6 @@ func Quicken(h *Hub) {
 func Patient(h *Hub) {
 	h.pace.grace, h.pace.term, h.pace.hurry = time.Hour, time.Hour, 100*time.Millisecond
 }
+
+// RenewAfter has sessions made anew after d, without a wait.
+func RenewAfter(h *Hub, d time.Duration) { h.pace.renew, h.pace.settled = d, 0 }

@@ -61,7 +61,10 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 	if c.dial == nil {
 		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
 	} else {
-		o.taker = newLink(end, f.info, track)
+		l := newLink(end, f.info, track)
+		if o.taker = l; c.Type == TypeAudioHook {
+			cfg.masked = l.silenced
+		}
 	}
 	cfg.revoked = o.taker.tellRevoked
 	o.lane = newLane(cfg, r)

@@ -16,8 +16,12 @@ import (
 	"github.com/earshot/earshot/media"
 )
 
-// errLeft is why a session ended that the far side closed.
-var errLeft = errors.New("the consumer closed the connection")
+var (
+	// errLeft is why a session ended that the far side closed.
+	errLeft = errors.New("the consumer closed the connection")
+	// errRenew is why a session ends that another takes over from at once: it may last no longer, and was given all of the message that it says so after.
+	errRenew = errors.New("the consumer wants a new connection")
+)
 
 // link is one consumer of one call or track that is reached by a connection: made anew, with more and more time between, for as long as the call lives.
 // The ring keeps what comes meanwhile.
@@ -25,10 +29,14 @@ type link struct {
 	outlook
 	about about  // set by newLink, then constant
 	made  string // a FIFO of ours, owned by run
+	// encoder serves one session after the other: what it holds back goes to the next. Owned by run.
+	encoder *encoder
+	aside   sync.WaitGroup // sessions that end beside the next one
+	hook    hookPast       // owned by run
 
-	// mu guards taken: what masks took back, and the consumer is still to be told of.
-	mu    sync.Mutex
-	taken revoked
+	// mu guards what masks took back and the consumer is still to be told of, and what they silence of what it is still to get.
+	mu            sync.Mutex
+	taken, masked revoked
 }
 
 // tellRevoked notes it for the call's record, and for the consumer where that can be told. It is called by the shard.
@@ -39,6 +47,21 @@ func (l *link) tellRevoked(from, samples int64) {
 		defer l.mu.Unlock()
 		l.taken.add(stretch{from, from + samples})
 	}
+}
+
+// silenced notes what a mask silences. It is called by the shard, before the samples are in the ring.
+func (l *link) silenced(from, samples int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.masked.add(stretch{from, from + samples})
+}
+
+// masksFrom appends what masks silence from a position on, and forgets what lies before.
+func (l *link) masksFrom(all []stretch, pos int64) []stretch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.masked.ranges = slices.DeleteFunc(l.masked.ranges, func(s stretch) bool { return s.to <= pos })
+	return append(all, l.masked.ranges...)
 }
 
 // tell tells the consumer what was taken back since the last time.
@@ -67,7 +90,9 @@ func (l *link) tell(s session) error {
 }
 
 func newLink(o outlook, info call.Info, track *media.TrackState) *link {
-	l := &link{outlook: o, about: aboutOf(o.consumer, info, track, o.channels)}
+	l := &link{
+		outlook: o, about: aboutOf(o.consumer, info, track, o.channels), encoder: newEncoder(o.consumer.Format, o.consumer.Rate, o.channels),
+	}
 	l.about.Stream = fmt.Sprintf("%s-%d", safeName(o.call), o.track)
 	return l
 }
@@ -76,6 +101,7 @@ func newLink(o outlook, info call.Info, track *media.TrackState) *link {
 func (l *link) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.ring.end)
 	defer stop()
+	defer l.aside.Wait()
 	defer func() {
 		if l.made != "" {
 			_ = os.Remove(l.made)
@@ -95,7 +121,10 @@ func (l *link) run(ctx context.Context) {
 			return
 		}
 		if time.Since(began) >= l.hub.pace.settled {
-			wait = 0
+			if wait = 0; errors.Is(err, errRenew) {
+				l.event(call.EventStreamEnded, map[string]any{"consumer": l.consumer.Name, "reason": endedRenewed})
+				continue
+			}
 		}
 		wait = min(max(2*wait, l.hub.pace.backoff), l.hub.pace.longest)
 		if l.ringEnded() && over.IsZero() {
@@ -130,7 +159,12 @@ func (l *link) once(ctx context.Context) error {
 	if err != nil {
 		return err // there is no session then
 	}
-	defer s.close()
+	aside := false
+	defer func() {
+		if !aside {
+			s.close()
+		}
+	}()
 	l.hub.count.started.Add(1)
 	l.hub.count.running.Add(1)
 	defer l.hub.count.running.Add(-1)
@@ -151,7 +185,7 @@ func (l *link) once(ctx context.Context) error {
 	defer func() { close(over); <-watched }()
 
 	var failed error
-	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
+	ended := l.ring.relay(l.encoder, &quit, func(pos int64, b []byte) bool {
 		if failed = l.tell(s); failed == nil {
 			failed = s.write(pos, b)
 		}
@@ -165,6 +199,15 @@ func (l *link) once(ctx context.Context) error {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.graceFor(ctx))
 		defer cancel()
 		return s.finish(end)
+	case errors.Is(failed, errRenew): // it ends in its own time: the next one is given what comes
+		aside = true
+		l.aside.Go(func() {
+			defer s.close()
+			end, cancel := context.WithTimeout(ctx, l.hub.pace.grace)
+			defer cancel()
+			_ = s.finish(end)
+		})
+		return failed
 	case failed != nil:
 		return failed
 	}

@@ -12,12 +12,13 @@ type pace struct {
 	steady   time.Duration // a program that ran so long begins anew
 	settled  time.Duration // a connection that held so long begins anew
 	write    time.Duration // for which a connection may take no octet; then it is taken for dead, and made anew
+	renew    time.Duration // after which a session that may not last is to be made anew
 	pipeWait time.Duration // for what an ended program's children still write
 }
 
 var defaultPace = pace{
 	grace: 5 * time.Second, term: 2 * time.Second, hurry: 1200 * time.Millisecond, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute, settled: 5 * time.Second, write: 5 * time.Second,
-	pipeWait: time.Second,
+	renew: renewAfter, pipeWait: time.Second,
 }
 
 // restarts decides whether an ended program is started again. It is pure.
