@@ -54,6 +54,13 @@ type continued struct {
 	ClientSeq int64  `json:"clientseq"`
 }
 
+// position is that of the next group for the reader.
+func (r *ring) position() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pos
+}
+
 // usualAudioHook fills what the user left away.
 func (c *Consumer) usualAudioHook() {
 	c.Format = or(c.Format, FormatMulaw)
@@ -109,7 +116,7 @@ func (c *Consumer) hookSecret() ([]byte, error) {
 // dialAudioHook opens the WebSocket and the session.
 func dialAudioHook(ctx context.Context, l *link) (session, error) {
 	a := &audiohook{
-		hook: &hook{id: randomUUID(), group: l.channels, position: l.hook.position}, link: l,
+		hook: &hook{id: randomUUID(), group: l.channels, position: min(l.hook.position, l.ring.position())}, link: l,
 		in: make(chan hookMessage, hookBacklog), wrong: make(chan error, 1), start: time.Now(),
 	}
 	var err error

@@ -2,10 +2,41 @@ package stream
 
 import (
 	"encoding/json"
+	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
+
+// transcriptEntities are those of Genesys' reference implementation.
+const transcriptEntities = `{"entities":[
+	{"type":"transcript","data":{"id":"7b9b6d52-2b1c-4f0e-8d4a-6a1d0a0c0b0a","channelId":1,"isFinal":true,"offset":"PT1.5S","duration":"PT0.75S","alternatives":[
+		{"confidence":0.9,"languages":["en-US"],"interpretations":[{"type":"display","transcript":" Hello. ","tokens":[{"type":"word","value":"Hello.","confidence":0.9,"offset":"PT1.5S","duration":"PT0.75S"}]}]},
+		{"confidence":0.1,"interpretations":[{"type":"display","transcript":"Yellow."}]}]}},
+	{"type":"com.example.mood","data":["fair"]},
+	{"type":"transcript","data":{"id":"x","channelId":0,"isFinal":false,"alternatives":[{"confidence":0.5,"interpretations":[{"type":"display","transcript":"Good"}]}]}}]}`
+
+func TestAudioHookTranscriptsAreRead(t *testing.T) {
+	message := `{"version":"2","type":"event","id":"i","seq":7,"clientseq":2,"parameters":` + transcriptEntities + `}`
+	got, err := audiohookAnswers([]byte(message))
+	want := []heard{
+		{inCall: true, from: 1500 * time.Millisecond, to: 2250 * time.Millisecond, channel: 1, text: "Hello.", final: true, confidence: 0.9},
+		{inCall: true, text: "Good", confidence: 0.5},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v: got %+v, want %+v", err, got, want)
+	}
+	for message, want := range map[string]error{
+		`{"version":"1"}`: errNoHookEvent,
+		`{"version":"2","type":"event","id":"i","seq":7,"clientseq":2,"parameters":{"entities":[{"type":"transcript","data":{"offset":"now","duration":"PT1S"}}]}}`: errHookTimes,
+	} {
+		if _, err := audiohookAnswers([]byte(message)); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", message, err, want)
+		}
+	}
+}
 
 // FuzzAudioHookServer: whatever a server says, what the client answers is well-formed, in sequence, and its positions never go back; once it has failed it gives no audio.
 func FuzzAudioHookServer(f *testing.F) {
@@ -17,6 +48,7 @@ func FuzzAudioHookServer(f *testing.F) {
 	f.Add(opened + message("pause", 2, "{}") + message("resume", 3, "{}") + message("pong", 4, "{}"))
 	f.Add(opened + message("disconnect", 2, `{"reason":"completed"}`) + message("closed", 3, "{}"))
 	f.Add(message("opened", 1, `{"media":[]}`) + message("reconnect", 2, "{}") + message("event", 3, `{"entities":[]}`))
+	f.Add(message("event", 1, transcriptEntities))
 	f.Add(message("closed", 1, "{}") + "{\n")
 	f.Fuzz(func(t *testing.T, script string) {
 		h := &hook{id: "i", group: 2}
@@ -37,6 +69,12 @@ func FuzzAudioHookServer(f *testing.F) {
 		}
 		check()
 		for line := range strings.Lines(script) {
+			said, _ := audiohookAnswers([]byte(line))
+			for _, w := range said {
+				if w.from < 0 || w.to < 0 || w.to != 0 && w.to <= w.from || !w.inCall || len(w.text) > maxTranscript || !utf8.ValidString(w.text) {
+					t.Errorf("%s: %+v", line, w)
+				}
+			}
 			m, err := parseHook([]byte(line))
 			if err != nil {
 				continue

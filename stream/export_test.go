@@ -12,7 +12,7 @@ func Quicken(h *Hub) {
 
 // Patient makes a hub wait long for programs while it runs, and short once it is to end.
 func Patient(h *Hub) {
-	h.pace.grace, h.pace.term, h.pace.hurry = time.Hour, time.Hour, 100*time.Millisecond
+	h.pace.grace, h.pace.term, h.pace.hurry, h.pace.write = time.Hour, time.Hour, 100*time.Millisecond, time.Hour
 }
 
 // RenewAfter has sessions made anew after d, without a wait.

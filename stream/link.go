@@ -31,8 +31,7 @@ type link struct {
 	made  string // a FIFO of ours, owned by run
 	// encoder serves one session after the other: what it holds back goes to the next. Owned by run.
 	encoder *encoder
-	aside   sync.WaitGroup // sessions that end beside the next one
-	hook    hookPast       // owned by run
+	hook    hookPast // owned by run
 
 	// mu guards what masks took back and the consumer is still to be told of, and what they silence of what it is still to get.
 	mu            sync.Mutex
@@ -101,7 +100,6 @@ func newLink(o outlook, info call.Info, track *media.TrackState) *link {
 func (l *link) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.ring.end)
 	defer stop()
-	defer l.aside.Wait()
 	defer func() {
 		if l.made != "" {
 			_ = os.Remove(l.made)
@@ -159,12 +157,7 @@ func (l *link) once(ctx context.Context) error {
 	if err != nil {
 		return err // there is no session then
 	}
-	aside := false
-	defer func() {
-		if !aside {
-			s.close()
-		}
-	}()
+	defer s.close()
 	l.hub.count.started.Add(1)
 	l.hub.count.running.Add(1)
 	defer l.hub.count.running.Add(-1)
@@ -199,14 +192,10 @@ func (l *link) once(ctx context.Context) error {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.graceFor(ctx))
 		defer cancel()
 		return s.finish(end)
-	case errors.Is(failed, errRenew): // it ends in its own time: the next one is given what comes
-		aside = true
-		l.aside.Go(func() {
-			defer s.close()
-			end, cancel := context.WithTimeout(ctx, l.hub.pace.grace)
-			defer cancel()
-			_ = s.finish(end)
-		})
+	case errors.Is(failed, errRenew): // the ring keeps what comes meanwhile
+		end, cancel := context.WithTimeout(ctx, min(l.hub.pace.grace, l.consumer.Buffer/2))
+		defer cancel()
+		_ = s.finish(end)
 		return failed
 	case failed != nil:
 		return failed

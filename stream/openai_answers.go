@@ -2,7 +2,8 @@ package stream
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,35 +12,34 @@ const (
 	// maxUtterances bounds what is kept of words that are not final: of more the oldest are forgotten.
 	maxUtterances = 32
 	// maxUtterance bounds the text of one, in octets.
-	maxUtterance = 16 << 10
+	maxUtterance = 4 << 10
 )
 
-// openaiNothing is the code of the answer to a last commit after which nobody had spoken.
-const openaiNothing = "input_audio_buffer_commit_empty"
+var (
+	errNoEvent     = errors.New("openai: a message is no event")
+	errUnwritten   = errors.New("openai: an utterance was not transcribed")
+	errNoUtterance = errors.New("openai: times of an utterance that are none")
+)
 
 // utterance is what OpenAI calls an item: the audio from one commit to the next.
 type utterance struct {
-	id   string
-	from time.Duration
-	to   time.Duration // 0: it goes on
-	text string        // of the pieces that came
+	id       string
+	from, to time.Duration // to is 0 until it has ended
+	text     string        // of the pieces that came
 }
 
-// openaiAnswers reads the events of OpenAI's realtime transcription, and those that vLLM has instead. An utterance of which no times are told begins where
-// the one before ended.
+// openaiAnswers reads the events of OpenAI's realtime transcription, and those that vLLM has instead, which tell no times. Errors of the session are told by the
+// dialect, which knows them.
 func openaiAnswers() answers {
 	var said utterances
 	return said.read
 }
 
-// utterances are those of a connection, oldest first.
-type utterances struct {
-	all []utterance
-	end time.Duration // of the newest that has ended
-}
+// utterances are those of a connection that are not final, oldest first.
+type utterances []utterance
 
 type openaiHeard struct {
-	openaiEvent
+	Type         string `json:"type"`
 	ItemID       string `json:"item_id"`
 	Delta        string `json:"delta"`
 	Transcript   string `json:"transcript"`
@@ -50,70 +50,53 @@ type openaiHeard struct {
 
 func (u *utterances) read(message []byte) ([]heard, error) {
 	var v openaiHeard
-	if err := json.Unmarshal(message, &v); err != nil {
-		return nil, fmt.Errorf("openai: %w", err)
+	if json.Unmarshal(message, &v) != nil {
+		return nil, errNoEvent
+	}
+	if v.AudioStartMS < 0 || v.AudioEndMS < 0 || v.AudioStartMS > maxMilliseconds || v.AudioEndMS > maxMilliseconds {
+		return nil, errNoUtterance
 	}
 	switch v.Type {
 	case "input_audio_buffer.speech_started":
-		u.of(v.ItemID).from = milliseconds(v.AudioStartMS)
+		u.of(v.ItemID).from = time.Duration(v.AudioStartMS) * time.Millisecond
 	case "input_audio_buffer.speech_stopped":
 		s := u.of(v.ItemID)
-		s.to = max(s.from, milliseconds(v.AudioEndMS))
-		u.end = max(u.end, s.to)
+		s.to = max(s.from, time.Duration(v.AudioEndMS)*time.Millisecond)
 	case "conversation.item.input_audio_transcription.delta", "transcription.delta":
 		s := u.of(v.ItemID)
 		s.text += v.Delta[:min(len(v.Delta), maxUtterance-len(s.text))]
-		return s.heard(s.text, false), nil
+		return []heard{s.heard(s.text, false)}, nil
 	case "conversation.item.input_audio_transcription.completed", "transcription.done":
 		s := *u.of(v.ItemID)
 		u.forget(v.ItemID)
-		return s.heard(or(v.Transcript, v.Text), true), nil
+		return []heard{s.heard(or(v.Transcript, v.Text), true)}, nil
 	case "conversation.item.input_audio_transcription.failed":
 		u.forget(v.ItemID)
-		return nil, fmt.Errorf("openai: an utterance was not transcribed: %s", v.Error.text())
-	case "error":
-		if v.Error.Code == openaiNothing {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("openai: %s", v.Error.text())
+		return nil, errUnwritten
 	}
 	return nil, nil
 }
 
-// of gives an utterance; a new one begins where the last ended.
+// of gives an utterance.
 func (u *utterances) of(id string) *utterance {
-	for i := range u.all {
-		if u.all[i].id == id {
-			return &u.all[i]
-		}
+	i := slices.IndexFunc(*u, func(s utterance) bool { return s.id == id })
+	if i >= 0 {
+		return &(*u)[i]
 	}
-	if len(u.all) == maxUtterances {
-		u.all = u.all[:copy(u.all, u.all[1:])]
+	if len(*u) == maxUtterances {
+		*u = slices.Delete(*u, 0, 1)
 	}
-	u.all = append(u.all, utterance{id: id, from: u.end})
-	return &u.all[len(u.all)-1]
+	*u = append(*u, utterance{id: id})
+	return &(*u)[len(*u)-1]
 }
 
 func (u *utterances) forget(id string) {
-	for i := range u.all {
-		if u.all[i].id == id {
-			u.all = append(u.all[:i], u.all[i+1:]...)
-			return
-		}
-	}
+	*u = slices.DeleteFunc(*u, func(s utterance) bool { return s.id == id })
 }
 
-// heard tells of an utterance, unless nothing was said.
-func (s *utterance) heard(text string, final bool) []heard {
-	if text = strings.TrimSpace(strings.ToValidUTF8(text, "")); text == "" {
-		return nil
-	}
-	return []heard{{from: s.from, to: max(s.from, s.to), text: text, final: final}}
+func (s *utterance) heard(text string, final bool) heard {
+	return heard{from: s.from, to: s.to, text: strings.TrimSpace(strings.ToValidUTF8(text, "")), final: final}
 }
 
 // maxMilliseconds is a week: no call lasts so long, and nothing overflows.
 const maxMilliseconds = 7 * 24 * 3600 * 1000
-
-func milliseconds(ms int64) time.Duration {
-	return time.Duration(max(0, min(ms, maxMilliseconds))) * time.Millisecond
-}

@@ -46,9 +46,15 @@ func (p *outlook) tellLost() {
 	if d.samples == 0 {
 		return
 	}
-	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
-		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,
-	})
+	facts := map[string]any{"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from}
+	if len(d.runs) > 1 {
+		runs := make([][2]int64, len(d.runs))
+		for i, r := range d.runs {
+			runs[i] = [2]int64{r.from, r.to - r.from}
+		}
+		facts["runs"] = runs
+	}
+	p.eventAt(call.EventStreamDropped, d.from, facts)
 }
 
 // tellRevoked puts into the call's record what a mask took back that the consumer has already.
