@@ -91,15 +91,27 @@ new WebSocketServer({ server: service }).on("connection", (socket, request) => {
     answers(host, message).forEach(say);
   });
   socket.on("close", () => {
-    writeFileSync(file, Buffer.concat(heard));
+    stream.octets = keep(file, heard);
     if (host === "api.openai.com") stream.types = typeErrors(file, stream.texts);
     tell("stream", stream);
     if (++ended === 3) ready(); // the SDKs'
   });
 });
 
-// typeErrors has OpenAI's types look at messages.
+function keep(file, heard) {
+  writeFileSync(file, Buffer.concat(heard));
+  return Buffer.concat(heard).length;
+}
+
+// typeErrors has OpenAI's types look at messages; once at the same ones, for that takes its time.
+const judged = new Map();
 function typeErrors(name, texts) {
+  const key = texts.join("\n");
+  if (!judged.has(key)) judged.set(key, compile(name, texts));
+  return judged.get(key);
+}
+
+function compile(name, texts) {
   const source = name + ".ts";
   writeFileSync(source, `import type { RealtimeClientEvent } from "openai/resources/realtime/realtime";\n` + texts.map((t, i) => `export const m${i}: RealtimeClientEvent = ${t};\n`).join(""));
   const program = ts.createProgram([source], { strict: true, noEmit: true, skipLibCheck: true, types: [], module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, target: ts.ScriptTarget.ES2022 });
@@ -148,7 +160,7 @@ makeService.audio({ path: "/audio" }).on("connection", (live) => {
   const heard = [];
   live.on("audio", (data) => heard.push(data));
   live.on("close", () => {
-    writeFileSync(stream.file, Buffer.concat(heard));
+    stream.octets = keep(stream.file, heard);
     tell("stream", stream);
   });
 });
