@@ -274,3 +274,35 @@ func TestRealtimeOfVLLMIsReachedWithOtherTexts(t *testing.T) {
 		t.Errorf("%d octets, texts %q", len(audio), texts)
 	}
 }
+
+func TestWrongDialectsAreToldAtOnce(t *testing.T) {
+	hook := func(change func(c *stream.Consumer)) stream.Consumer {
+		c := hookConsumer("wss://hook.example.com", stream.PerCall)
+		change(&c)
+		return c
+	}
+	for want, c := range map[string]stream.Consumer{
+		`per: want track: OpenAI's`:                           {Type: stream.TypeOpenAI, Per: stream.PerCall},
+		`format: got f32le at 8000 Hz, want mulaw or alaw`:    {Type: stream.TypeOpenAI, Format: "f32le"},
+		`format: got mulaw at 16000 Hz, want mulaw or alaw`:   {Type: stream.TypeOpenAI, Rate: 16000},
+		`keepalive, subprotocol, revoked: OpenAI's`:           {Type: stream.TypeOpenAI, KeepAlive: "x"},
+		`url: want wss://: the secret would`:                  {Type: stream.TypeOpenAI, URL: "ws://asr.example.com", Secret: "x"},
+		`headers: want "X-API-KEY: ..."`:                      hook(func(c *stream.Consumer) { c.Headers = nil }),
+		`headers: Audiohook-Organization-Id: want a UUID`:     hook(func(c *stream.Consumer) { c.Headers[1] = "audiohook-organization-id: 7" }),
+		`secret: want the client secret, in base64`:           hook(func(c *stream.Consumer) { c.Secret = "no base64" }),
+		`format: got s16le at 8000 Hz, want mulaw at 8000`:    hook(func(c *stream.Consumer) { c.Format = "s16le" }),
+		`first, last, keepalive, subprotocol, revoked: the f`: hook(func(c *stream.Consumer) { c.Revoked = "x" }),
+	} {
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want ...%s...", err, want)
+		}
+	}
+	for _, c := range []stream.Consumer{
+		{Type: stream.TypeOpenAI, Secret: "x"}, {Type: stream.TypeOpenAI, Format: "s16le", Rate: 16000}, hook(func(*stream.Consumer) {}),
+		hook(func(c *stream.Consumer) { c.Headers, c.Secret = []string{"X-API-KEY: {secret}"}, "no base64" }),
+	} {
+		if err := c.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
