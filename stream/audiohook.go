@@ -289,9 +289,6 @@ func (a *audiohook) write(pos int64, b []byte) error {
 		a.tell(a.takeUnsent(true))
 		a.goodbye()
 		return err
-	case a.state == hookDone:
-		a.keepPast()
-		return nil
 	case sent != nil:
 		return sent
 	}

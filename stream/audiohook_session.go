@@ -15,9 +15,9 @@ import (
 // hook is the client's side of one AudioHook session (Genesys AudioHook protocol version 2), without the connection: messages, audio and times in, messages out.
 // Its positions are the stream's in call time, over all sessions of a stream. One goroutine uses it.
 //
-//	opening --opened--> open --close--> closing --closed--> closed
-//	                      |                |
-//	                      '--disconnect (completed)--> done: takes audio and sends nothing
+//	opening --opened--> open --close, error, disconnect--> closing --closed--> closed
+//
+// A session that the server has all that it wants of stays closed: it takes audio, and sends nothing.
 type hook struct {
 	id    string
 	group int // channels of what audio is given
@@ -47,7 +47,6 @@ const (
 	hookOpen
 	hookClosing
 	hookClosed
-	hookDone
 )
 
 // Who pauses a stream.
@@ -264,7 +263,6 @@ func (h *hook) disconnect(m hookMessage) error {
 	_ = json.Unmarshal(m.Parameters, &p) // then there is no reason
 	h.close("disconnect")
 	if p.Reason == "completed" {
-		h.state = hookDone
 		return nil
 	}
 	return fmt.Errorf("the consumer disconnects: %s %s", or(p.Reason, "no reason"), p.Info)

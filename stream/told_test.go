@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -177,6 +178,9 @@ func dialects(t *testing.T) map[string]func(t *testing.T, s *slow) (c stream.Con
 		"fifo": func(t *testing.T, s *slow) (stream.Consumer, func()) {
 			t.Helper()
 			name := filepath.Join(t.TempDir(), "asr.pcm")
+			if err := exec.CommandContext(t.Context(), "mkfifo", name).Run(); err != nil { // else the gate may open before it is there
+				t.Fatal(err)
+			}
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				<-s.gate
