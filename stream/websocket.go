@@ -33,6 +33,8 @@ type socket struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 	why  atomic.Pointer[error]
+	// heed is given each message of the far side's, as far as it is text, by the reader; nil: all is thrown away. The message is valid until it returns.
+	heed func(message []byte)
 	// limit is how long a message may take.
 	limit time.Duration
 	// wrote is when something was last sent, in nanoseconds since began.
@@ -40,14 +42,27 @@ type socket struct {
 	wrote atomic.Int64
 }
 
-// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it; messages of who does not answer are thrown away.
-func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error) {
+// dialect is what one of them has of its own in a WebSocket.
+type dialect struct {
+	keepAlive string
+	heed      func(message []byte)
+	sign      func(target string, head http.Header) error // adds to the request's headers; nil: nothing
+}
+
+// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it, and thrown away where the dialect does not heed it.
+func dialSocket(ctx context.Context, l *link, d dialect) (*socket, error) {
 	c := l.consumer
 	secret := c.Secret.Reveal()
+	target := l.about.text(c.URL, secret, inQuery)
 	head := http.Header{}
 	for _, h := range c.Headers {
 		k, v, _ := strings.Cut(h, ":")
 		head.Add(strings.TrimSpace(k), strings.TrimSpace(l.about.text(v, secret, inHeader)))
+	}
+	if d.sign != nil {
+		if err := d.sign(target, head); err != nil {
+			return nil, err
+		}
 	}
 	o := &websocket.DialOptions{HTTPHeader: head, CompressionMode: websocket.CompressionDisabled, HTTPClient: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
@@ -59,15 +74,15 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	if c.Subprotocol != "" {
 		o.Subprotocols = []string{c.Subprotocol}
 	}
-	conn, answer, err := websocket.Dial(ctx, l.about.text(c.URL, secret, inQuery), o)
+	conn, answer, err := websocket.Dial(ctx, target, o)
 	if err != nil {
 		return nil, refusal(c, answer, err)
 	}
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
-	s.done.Go(func() { s.listen(life, l.hearing) })
-	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, keepAlive) })
+	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write, heed: l.hearing.beside(d.heed)}
+	s.done.Go(func() { s.listen(life) })
+	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, d.keepAlive) })
 	return s, nil
 }
 
@@ -122,21 +137,21 @@ func inHeader(s string) string {
 	}, s)
 }
 
-// listen reads to the far side's end. Texts of who answers go to heard; of all else nothing is kept, and nothing is allocated for it, however long it is.
-func (s *socket) listen(ctx context.Context, heard *hearing) {
+// listen reads to the far side's end. Where nobody heeds messages none is kept: nothing is allocated for it, however long it is.
+func (s *socket) listen(ctx context.Context) {
 	defer close(s.left)
-	var text bytes.Buffer
+	var message bytes.Buffer
 	for {
 		kind, r, err := s.conn.Reader(ctx)
 		switch {
 		case err != nil:
-		case heard != nil && kind == websocket.MessageText:
-			text.Reset()
-			if _, err = text.ReadFrom(r); err == nil {
-				heard.hear(text.Bytes())
-			}
-		default:
+		case s.heed == nil || kind != websocket.MessageText:
 			_, err = io.Copy(io.Discard, r)
+		default:
+			message.Reset()
+			if _, err = message.ReadFrom(r); err == nil { // SetReadLimit bounds it
+				s.heed(message.Bytes())
+			}
 		}
 		if err != nil {
 			s.because(err)
@@ -248,7 +263,7 @@ type template struct {
 // dialTemplate opens it, and says the first text.
 func dialTemplate(ctx context.Context, l *link) (session, error) {
 	c := l.consumer
-	s, err := dialSocket(ctx, l, l.about.text(c.KeepAlive, "", inJSON))
+	s, err := dialSocket(ctx, l, dialect{keepAlive: l.about.text(c.KeepAlive, "", inJSON)})
 	if err != nil {
 		return nil, err
 	}
