@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// raw is a consumer that reads octets: a unix socket, a TCP connection, with TLS or not, or a FIFO. What it sends is read and thrown away, so that it is never
-// held up by us; that it stops sending says nothing.
+// raw is a consumer that reads octets: a unix socket, a TCP connection, with TLS or not, or a FIFO. What it sends is read and thrown away, so that it is not
+// held up by us unless it floods us; that it stops sending says nothing.
 type raw struct {
 	conn interface {
 		io.WriteCloser
@@ -41,6 +41,7 @@ func dialRaw(ctx context.Context, l *link) (session, error) {
 	if b, ok := conn.(interface{ SetWriteBuffer(n int) error }); ok {
 		_ = b.SetWriteBuffer(sendBuffer) // a larger one would only hide that nobody reads
 	}
+	conn = throttle(conn)
 	if c.TLS {
 		host, _, _ := net.SplitHostPort(to) // checked
 		t := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: c.roots, MinVersion: tls.VersionTLS12})

@@ -70,13 +70,16 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	return s, nil
 }
 
-// dialSmall connects with a small send buffer.
+// dialSmall connects with small buffers, and is read at a bounded rate.
 func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(sendBuffer)
 	}
-	return conn, err
+	return throttle(conn), nil
 }
 
 // refusal says why there is no WebSocket. The URL may hold a secret: the errors of net/http would name it.

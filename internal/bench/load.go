@@ -277,8 +277,12 @@ func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (*media.Track, e
 // close ends the calls and waits until their recordings are sealed.
 func (r *rig) close(ctx context.Context) error {
 	say(r.cfg.Progress, "  sealing")
-	for _, l := range r.lines {
-		<-l.timeline.Close(call.Cause{Code: call.CodeHangup})
+	closed := make([]<-chan struct{}, len(r.lines))
+	for i, l := range r.lines {
+		closed[i] = l.timeline.Close(call.Cause{Code: call.CodeHangup})
+	}
+	for i, l := range r.lines {
+		<-closed[i]
 		if l.listener != nil {
 			r.step.ListenerDrops += l.listener.DroppedSamples()
 		}
