@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,31 +17,31 @@ import (
 	"github.com/earshot/earshot/stream"
 )
 
-// The sockets of the consumers' process, in the folder that it is told of.
+// The sockets of the consumers' process, behind a name that it is told: they are in no folder, whose name might be too long for one.
 const (
-	goodSocket   = "good.sock"
-	secondSocket = "second.sock"
+	goodSocket   = "-good"
+	secondSocket = "-second"
 )
 
 // firstLine is what a consumer is told before the audio: which call's and which track it is.
 const firstLine = "{call} {track}"
 
 // consumersOf are what the hub is configured with: a consumer for each track, and a second one where half turn hostile.
-func consumersOf(dir string, second bool) []stream.Consumer {
+func consumersOf(socket string, second bool) []stream.Consumer {
 	one := stream.Consumer{
-		Type: stream.TypeUnix, Address: filepath.Join(dir, goodSocket), First: firstLine, Per: stream.PerTrack, Message: packetTime,
+		Type: stream.TypeUnix, Address: socket + goodSocket, First: firstLine, Per: stream.PerTrack, Message: packetTime,
 	}
 	if !second {
 		return []stream.Consumer{one}
 	}
 	two := one
-	two.Address = filepath.Join(dir, secondSocket)
+	two.Address = socket + secondSocket
 	return []stream.Consumer{one, two}
 }
 
 // consume opens the consumers.
 type consume struct {
-	Dir    string `json:"dir"`
+	Socket string `json:"socket"`
 	Board  string `json:"board"`
 	Tracks int    `json:"tracks"`
 	Loss   loss   `json:"loss,omitempty"`
@@ -136,7 +135,7 @@ func (c *consumers) open() error {
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for name, serve := range map[string]func(net.Conn){goodSocket: c.good, secondSocket: c.second} {
-		l, err := new(net.ListenConfig).Listen(c.ctx, "unix", filepath.Join(c.Dir, name))
+		l, err := new(net.ListenConfig).Listen(c.ctx, "unix", c.Socket+name)
 		if err != nil {
 			return fmt.Errorf("consumers: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/metrics"
 	"time"
 
@@ -42,13 +43,14 @@ func gather(ctx context.Context, cfg Config, tracks int, dir string, e *media.En
 	if w.board, err = openBoard(path, tracks); err != nil {
 		return w, err
 	}
+	socket := fmt.Sprintf("@%s-%d", filepath.Base(dir), os.Getpid()) // abstract: unix(7)
 	if w.child, err = startChild(ctx, "consumers", cfg.Program, cfg.ConsumerArgs, cfg.Progress); err != nil {
 		return w, err
 	}
-	if _, err = w.child.ask(order{Consume: &consume{Dir: dir, Board: path, Tracks: tracks, Loss: lossOf(cfg.Loss)}}); err != nil {
+	if _, err = w.child.ask(order{Consume: &consume{Socket: socket, Board: path, Tracks: tracks, Loss: lossOf(cfg.Loss)}}); err != nil {
 		return w, err
 	}
-	w.hub, err = stream.New(stream.Config{Consumers: consumersOf(dir, cfg.Hostile > 0), Log: cfg.Log})
+	w.hub, err = stream.New(stream.Config{Consumers: consumersOf(socket, cfg.Hostile > 0), Log: cfg.Log})
 	return w, err
 }
 

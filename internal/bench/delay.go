@@ -41,7 +41,7 @@ func (d *delays) share(percent int64) time.Duration {
 	if want == 0 {
 		return 0
 	}
-	for i, n := range d.steps {
+	for i, n := range d.steps[:delaySteps] {
 		if so += n; so >= want {
 			return min(time.Duration(i+1)*delayStep, d.most)
 		}

@@ -54,7 +54,7 @@ func (x *Hostile) take(h heard, before Delay) {
 func (r *Result) writeStreams(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(t, "\ncalls\tdelay, ms\tpackets\tp50\tp99\tmost\tlost\twrong\t")
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/1e6) }
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f", inMillis(d)) }
 	row := func(s *Step, what string, d Delay) {
 		if d.Packets > 0 {
 			_, _ = fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t\n", s.Calls, what, d.Packets, ms(d.P50), ms(d.P99), ms(d.Most), s.Streams.LostSamples, s.Streams.WrongSamples)
