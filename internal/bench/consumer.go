@@ -245,6 +245,7 @@ func (c *consumers) took(track int, at int64, b []byte, now time.Duration) {
 			continue
 		default:
 			c.wrong += int64(len(part))
+			continue
 		}
 		if at%packetOctets != 0 {
 			continue // it is not whole yet
