@@ -194,6 +194,10 @@ func (s *socket) send(kind websocket.MessageType, b []byte) error {
 	case ctx.Err() != nil:
 		return hangs(s.limit)
 	}
+	select { // who reads knows the far side's reason, or soon will: a failed write closes the connection
+	case <-s.left:
+	case <-ctx.Done():
+	}
 	return s.ended(err)
 }
 
