@@ -195,6 +195,7 @@ func TestBenchSetsHostileConsumersBesideGoodOnes(t *testing.T) {
 				} `json:"in_order"`
 				Hostile struct {
 					Attacks   map[string]int64
+					Flooded   int64 `json:"flooded_bytes"`
 					RSSBefore int64 `json:"rss_before_bytes"`
 					RSSMost   int64 `json:"rss_most_bytes"`
 				}
@@ -207,6 +208,9 @@ func TestBenchSetsHostileConsumersBesideGoodOnes(t *testing.T) {
 	s := r.Steps[0]
 	if x := s.Streams; s.Lost != 0 || s.Wrong != 0 || x.Lost != 0 || x.Wrong != 0 || x.InOrder.Packets == 0 || x.InOrder.P99 <= 0 || len(x.Hostile.Attacks) != 4 {
 		t.Errorf("lost, wrong, or not measured: %s", out)
+	}
+	if h := s.Streams.Hostile; h.Flooded <= 0 || h.Flooded > 64<<20 { // read without a bound, it is gigabytes
+		t.Errorf("%d MiB were taken from those who flood, want some, at 128 KiB a second from each of four", h.Flooded>>20)
 	}
 	if h := s.Streams.Hostile; h.RSSBefore <= 0 || h.RSSMost-h.RSSBefore > memoryOfACrowd {
 		t.Errorf("resident memory: %d MiB before, %d at most, want at most %d more", h.RSSBefore>>20, h.RSSMost>>20, memoryOfACrowd>>20)
