@@ -210,7 +210,7 @@ func TestBenchSetsHostileConsumersBesideGoodOnes(t *testing.T) {
 		t.Errorf("lost, wrong, or not measured: %s", out)
 	}
 	if h := s.Streams.Hostile; h.Flooded <= 0 || h.Flooded > 64<<20 { // read without a bound, it is gigabytes
-		t.Errorf("%d MiB were taken from those who flood, want some, at 128 KiB a second from each of four", h.Flooded>>20)
+		t.Errorf("%d MiB were taken from those who flood, want some, at 256 KiB a second from each of four", h.Flooded>>20)
 	}
 	if h := s.Streams.Hostile; h.RSSBefore <= 0 || h.RSSMost-h.RSSBefore > memoryOfACrowd {
 		t.Errorf("resident memory: %d MiB before, %d at most, want at most %d more", h.RSSBefore>>20, h.RSSMost>>20, memoryOfACrowd>>20)

@@ -9,7 +9,7 @@ import (
 // What a consumer sends is read no faster than this: far more than any engine says, and far less than one can send that wants to keep us busy. What is
 // more waits on its side, and in the end it does.
 const (
-	answerRate  = 128 << 10 // octets a second
+	answerRate  = 256 << 10 // octets a second: an agent that speaks sends its words as fast as it makes them
 	answerBurst = 64 << 10  // octets at once
 	// answerLeast is what a read costs at least, however little came: it is work too.
 	answerLeast = 256

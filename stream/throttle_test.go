@@ -17,8 +17,8 @@ func TestAFloodIsReadAtABoundedRate(t *testing.T) {
 		least, most    time.Duration
 	}{
 		"answers":             {writes: 200, octets: 300, most: 0},
-		"a flood":             {writes: 64, octets: 64 << 10, least: 31 * time.Second, most: 33 * time.Second},
-		"single octets":       {writes: 10_000, octets: 1, least: 19 * time.Second, most: 21 * time.Second},
+		"a flood":             {writes: 64, octets: 64 << 10, least: 15 * time.Second, most: 16 * time.Second},
+		"single octets":       {writes: 10_000, octets: 1, least: 9 * time.Second, most: 10 * time.Second},
 		"a long answer again": {writes: 1, octets: answerBurst, most: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
