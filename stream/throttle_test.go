@@ -42,28 +42,20 @@ func TestAFloodIsReadAtABoundedRate(t *testing.T) {
 	}
 }
 
-// TestEveryConnectionIsThrottled: those of sockets and of WebSockets.
-func TestEveryConnectionIsThrottled(t *testing.T) {
+// TestASocketIsThrottled: that WebSockets are shows in what a flood of pings is answered.
+func TestASocketIsThrottled(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close() //nolint:errcheck // of the test
-	conn, err := dialSmall(t.Context(), "tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close() //nolint:errcheck // of the test
-	if _, ok := conn.(*throttled); !ok {
-		t.Errorf("a WebSocket's is a %T", conn)
-	}
 	s, err := dialRaw(t.Context(), &link{outlook: outlook{hub: &Hub{}, consumer: &Consumer{Type: TypeTCP, Address: l.Addr().String()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
 	if conn := s.(*raw).conn; fmt.Sprintf("%T", conn) != "*stream.throttled" {
-		t.Errorf("a socket's is a %T", conn)
+		t.Errorf("it is a %T", conn)
 	}
 }
 

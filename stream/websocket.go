@@ -28,6 +28,7 @@ const (
 // socket is a WebSocket (RFC 6455) with what all dialects on one share: text besides audio, keep-alive, the far side's end. Its goroutines end with close.
 type socket struct {
 	conn *websocket.Conn
+	line *throttled    // that conn is on
 	left chan struct{} // closed when the reader ends
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -48,13 +49,22 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 		k, v, _ := strings.Cut(h, ":")
 		head.Add(strings.TrimSpace(k), strings.TrimSpace(l.about.text(v, secret, inHeader)))
 	}
+	var line *throttled
+	dial := func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+		if line, err = dialSmall(ctx, network, addr); err != nil {
+			return nil, err
+		}
+		return line, nil
+	}
 	o := &websocket.DialOptions{HTTPHeader: head, CompressionMode: websocket.CompressionDisabled, HTTPClient: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
-			DialContext: dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
+			DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
 			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
+	o.OnPingReceived = func(context.Context, []byte) bool { line.message(); return true }
+	o.OnPongReceived = func(context.Context, []byte) { line.message() }
 	if c.Subprotocol != "" {
 		o.Subprotocols = []string{c.Subprotocol}
 	}
@@ -64,14 +74,14 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	}
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
+	s := &socket{conn: conn, line: line, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
 	s.done.Go(func() { s.listen(life) })
 	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, keepAlive) })
 	return s, nil
 }
 
 // dialSmall connects with small buffers, and is read at a bounded rate.
-func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+func dialSmall(ctx context.Context, network, addr string) (*throttled, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -132,6 +142,7 @@ func (s *socket) listen(ctx context.Context) {
 		if err == nil {
 			_, err = io.Copy(io.Discard, r)
 		}
+		s.line.message()
 		if err != nil {
 			s.because(err)
 			return
