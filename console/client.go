@@ -127,6 +127,9 @@ func (c *Client) Listen(ctx context.Context, req ListenRequest, w io.Writer) err
 			q.Set(k, v)
 		}
 	}
+	if req.Since > 0 {
+		q.Set("since", req.Since.String())
+	}
 	if req.Rate != 0 {
 		q.Set("rate", strconv.Itoa(req.Rate))
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/earshot/earshot/internal/attr"
 	"github.com/earshot/earshot/internal/who"
@@ -29,6 +30,8 @@ type ListenRequest struct {
 	Format string // s16le, mulaw, wav
 	Rate   int    // 8000, 16000
 	Why    string // for the evidence log
+	// Since is how much before now it begins, as far as the recording goes back.
+	Since time.Duration
 }
 
 // Backend answers the control socket's requests, from any goroutine.
@@ -169,10 +172,14 @@ func parseListen(r *http.Request) (ListenRequest, error) {
 	req := ListenRequest{Call: q.Get("call"), Agent: q.Get("agent"), Track: q.Get("track"), Format: q.Get("format"), Why: q.Get("why")}
 	for k := range q {
 		switch k {
-		case "call", "agent", "track", "format", "rate", "why":
+		case "call", "agent", "track", "format", "rate", "why", "since":
 		default:
-			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate or why", k)
+			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate, since or why", k)
 		}
+	}
+	var err error
+	if req.Since, err = ParseSince(q.Get("since")); err != nil {
+		return req, fmt.Errorf("listen: %w", err)
 	}
 	if text := q.Get("rate"); text != "" {
 		rate, err := strconv.Atoi(text)

@@ -27,6 +27,12 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 			c.post(call.Event{Type: call.EventRevoked, Facts: map[string]any{"consumer": "listener", "from_samples": from, "samples": samples}})
 		}
 	}
+	if cfg.Since > 0 && e.store == nil {
+		return errNoArchive
+	}
+	if cfg.Since > 0 {
+		cfg.Archive = callArchive{e, &heard}
+	}
 	l, err := stream.NewListener(cfg)
 	if err != nil {
 		return err

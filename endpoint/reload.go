@@ -13,6 +13,9 @@ func (e *Endpoint) Reload(supervisors []Supervisor, consumers []stream.Consumer)
 	if len(supervisors) != len(e.pools) {
 		return fmt.Errorf("endpoint: reload: got %d supervisors, want %d", len(supervisors), len(e.pools))
 	}
+	if err := e.cfg.checkCatchUp(consumers); err != nil {
+		return err
+	}
 	if err := e.hub.Reload(consumers); err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ func (e *Engine) Wall(d time.Duration) time.Time {
 	return now.Round(0).Add(d - now.Sub(e.start)).UTC()
 }
 
+// ArchiveWindow is Config.ArchiveWindow, or its default.
+func (e *Engine) ArchiveWindow() time.Duration { return e.cfg.ArchiveWindow }
+
 // NewTimeline makes a call's timeline on the shard that has the fewest; its sample 0 is now. Safe for concurrent use.
 func (e *Engine) NewTimeline(info call.Info) (*Timeline, error) {
 	best := e.shards[0]

@@ -10,6 +10,8 @@
 // into the [Manifest]. [Recording.End] seals: the file is made durable and hashed, the manifest says what is there and what
 // is not, and the folder loses its .partial.
 //
+// [Recording.Shelf] reads what is written, while it is and after, up to where nothing changes any more. It needs nothing of the worker's but what that lays down after each step: so readers hold nothing up.
+//
 // # Usage
 //
 //	store, err := recorder.New(recorder.Config{Dir: "/var/lib/earshot"})

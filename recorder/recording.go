@@ -26,8 +26,9 @@ const maxEpochs = 1000
 type Recording struct {
 	s *Store // set by Open, then constant
 
-	ahead ahead // owned by who calls Write
-	inbox inbox
+	ahead   ahead // owned by who calls Write
+	inbox   inbox
+	display display
 
 	// Set by Open, then constant.
 	day      string // folder of the day, in the store's
@@ -44,6 +45,8 @@ type Recording struct {
 	opened   evidence.Leaf // call and time of its beginning
 
 	announced atomic.Int32 // in the evidence log
+
+	words words
 
 	// w is owned by the worker that is busy with the recording.
 	w work

@@ -43,12 +43,8 @@ func (p *ripe) by(final time.Duration) int64 {
 	return p.edge
 }
 
-// encrypt has what can't change any more encrypted and written.
-func (r *Recording) encrypt(j job) {
-	w := &r.w
-	if w.img.sealed == nil || w.audioShut {
-		return
-	}
+// ripen finds out what can't change any more.
+func (w *work) ripen(j job) int64 {
 	behind, held := int64(0), false
 	for _, t := range w.tracks {
 		if t.held != nil {
@@ -65,7 +61,16 @@ func (r *Recording) encrypt(j job) {
 	if !held { // a track without a place may get one that lies a little behind
 		w.ripe.add(j.at, w.img.length-behind-ripeSlack)
 	}
-	if err := w.img.encrypt(w.ripe.by(j.final)); err != nil {
+	return w.ripe.by(j.final)
+}
+
+// encrypt has what can't change any more encrypted and written.
+func (r *Recording) encrypt(j job) {
+	w := &r.w
+	if w.audioShut {
+		return
+	}
+	if err := w.img.encrypt(w.ripen(j)); err != nil {
 		r.fail(err)
 	}
 }

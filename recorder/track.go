@@ -122,6 +122,7 @@ func (r *Recording) apply(t *track, o op, audio payload) {
 		return
 	}
 	if o.pos > t.loss.end {
+		r.w.miss(t, t.loss.end, o.pos-t.loss.end)
 		r.put(t, piece{kind: kindUnknown, pos: t.loss.end, n: o.pos - t.loss.end}, payload{})
 		r.trouble(piece{t: t, pos: o.pos}, 0, errHole)
 	}

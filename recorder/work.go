@@ -43,6 +43,10 @@ type work struct {
 	final    *Manifest
 	attested bool
 	ripe     ripe
+	// grown is the file's length when it grew last, grownAt the sweep that brought that; unkept is what could not be written.
+	grown   int64
+	grownAt time.Duration
+	unkept  []unkept
 	// unlisted: a name in the folder, or the folder's own, is not durable.
 	unlisted, unlistedDay bool
 }
@@ -113,6 +117,7 @@ func (s *Store) process(r *Recording, k *kit, sync bool, since time.Time) {
 		}
 		x.mu.Unlock()
 		r.step(j, k.win)
+		r.shelve(j)
 		j.in.reset()
 		k.empty = j.in
 		x.mu.Lock()
@@ -228,6 +233,9 @@ func (r *Recording) trouble(p piece, n int64, err error) {
 	}
 	f.hit, f.err = true, err
 	f.samples += n
+	if n > 0 {
+		r.w.miss(p.t, p.pos, n)
+	}
 }
 
 // fail counts an error of the disk and lets the store log it.

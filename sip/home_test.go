@@ -45,12 +45,12 @@ func port(p *peer) uint16 {
 }
 
 // waiting gives an address where nobody listens yet, and a function that listens there.
-func waiting(t *testing.T, network, ip string) (addr string, open func() *peer) {
+func waiting(t *testing.T, network, ip string) (addr string, open func(registr func(*msg) string) *peer) {
 	t.Helper()
 	tmp := newPeer(t, network, ip+":0", nil)
 	addr = tmp.addr()
 	tmp.close()
-	return addr, func() *peer { return newPeer(t, network, addr, nil) }
+	return addr, func(registr func(*msg) string) *peer { return newPeerThat(t, network, addr, nil, registr) }
 }
 
 // between is the configuration of an account that prefers addr to second, with a short rest for who failed.
@@ -72,7 +72,7 @@ func TestReturnsToTheFirstProxyBetweenCalls(t *testing.T) {
 			h.registered()
 			d := second.newDialog("first")
 			d.establish(sdpOne)
-			first := open()
+			first := open(nil)
 			// A minute is 600 ms here, and passes while the call is up.
 			since := h.acc.State().Since
 			eventually(t, func() bool { return time.Since(since) > time.Second })
@@ -141,8 +141,9 @@ func TestReturnsToTheFirstPriorityOfOneDomain(t *testing.T) {
 	c.OutboundProxies = []string{"example.com"}
 	h.run(c)
 	h.registered()
-	p := open()
-	p.next("REGISTER")
+	away := h.acc.State().Local
+	p := open(nil)
+	eventually(t, func() bool { return h.acc.State().Local != away }) // it is home once its REGISTER is answered, not before
 	p.newDialog("home").establish(sdpOne)
 }
 
@@ -153,7 +154,7 @@ func TestFlowThatWasLeftIsHeardForAWhile(t *testing.T) {
 	h.run(between(h, addr, second))
 	h.registered()
 	late := second.newDialog("late")
-	first := open()
+	first := open(nil)
 	first.next("REGISTER")
 	eventually(t, func() bool { return h.acc.State().Proxy == addr })
 	late.establish(sdpOne) // was on its way
@@ -181,8 +182,7 @@ func TestFirstProxyThatRefusesLeavesUsWhereWeAre(t *testing.T) {
 			h.run(between(h, addr, second))
 			h.registered()
 			since := h.acc.State().Since
-			first := open()
-			first.onRegister(func(m *msg) string { return m.answer("503 Service Unavailable", "") })
+			first := open(func(m *msg) string { return m.answer("503 Service Unavailable", "") })
 			first.next("REGISTER")
 			second.newDialog("x").establish(sdpOne)
 			if s := h.acc.State(); !s.Registered || s.Proxy != second.addr() || s.Since != since {

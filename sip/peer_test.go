@@ -94,11 +94,19 @@ func (m *msg) answer(status string, body string, headers ...string) string {
 // newPeer listens on network "udp", "tcp" or "tls" at addr ("" for any port).
 func newPeer(t *testing.T, network, addr string, conf *tls.Config) *peer {
 	t.Helper()
+	return newPeerThat(t, network, addr, conf, nil)
+}
+
+// newPeerThat answers REGISTER in its own way from the first one on; nil accepts it.
+func newPeerThat(t *testing.T, network, addr string, conf *tls.Config, registr func(*msg) string) *peer {
+	t.Helper()
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	p := &peer{t: t, net: network, in: make(chan *msg, 256)}
-	p.registr = p.accept
+	p := &peer{t: t, net: network, in: make(chan *msg, 256), registr: registr}
+	if registr == nil {
+		p.registr = p.accept
+	}
 	var err error
 	switch network {
 	case "udp":

@@ -73,6 +73,9 @@ type Consumer struct {
 	KeepAliveEvery         time.Duration
 	// Revoked is a text that is sent when a mask takes back what the consumer has, with {from} and {samples} of its stream at 8000 Hz; of TypeWebSocket.
 	Revoked string
+	// Answers names whose messages are read as a transcript: deepgram, assemblyai, vosk, whisperlive, json, or others that we know; of a program only json, lines of its
+	// standard output. Empty: what the consumer says is thrown away. A preset sets it.
+	Answers string
 	// Per is PerTrack, the default, or PerCall.
 	Per string
 	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.
@@ -87,6 +90,12 @@ type Consumer struct {
 	MaxRestarts int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration
+	// CatchUp has a consumer that was away, or was too slow, given what it missed from the call's recording, faster than it was spoken, before it goes on live. The ring is as
+	// long as it takes for that, whatever Buffer says.
+	CatchUp bool
+	// Overlap, with CatchUp, is how much of what a connection that broke was given last the next one is given again: nobody knows what of it was read. Default: what the kernel
+	// may have held of it; negative none, at most 5 min.
+	Overlap time.Duration
 	// Message is how much audio the consumer is given at a time, if it keeps up: 20 ms to 200 ms, default 100 ms, at most Buffer.
 	Message time.Duration
 
@@ -118,8 +127,8 @@ func (c *Consumer) check() error {
 	if c.MaxRestarts == 0 {
 		c.MaxRestarts = defaultMaxRestarts
 	}
-	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer))
-	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay())
+	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer), c.checkCatchUp())
+	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay(), c.checkAnswers())
 	for k, v := range c.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {
 			errs = append(errs, fmt.Errorf("env: %q: want a name without =, other than CALL_..., and no NUL", k))

@@ -35,6 +35,7 @@ const (
 type about struct {
 	facts
 	Stream string // the same for all connections of one outlet
+	from   string // position of the first sample that a connection is given, at 8000 Hz
 	Role   string
 	Party  string
 	Name   string

@@ -26,6 +26,12 @@
 // as much longer. What comes for a place that is gone is
 // counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present.
 //
+// # Time shift
+//
+// With [Consumer].CatchUp a ring has a past: the [Archive], which is the call's recording. Then what was read stays in the ring until its place is needed, and what falls over is not lost: the reader has
+// it from a [Shelf], by its own goroutine, 200 ms at a time and at most 8 times as fast as it was spoken, until it meets the ring, which is as long as the archive lags behind. A connection that broke is followed by one that begins earlier, by what
+// the kernel may have held of it. What nobody has is silence, and told as lost. A [Listener] with Since begins in the past.
+//
 // # Concurrency
 //
 // A sink belongs to the shard that calls it; it copies and returns. A consumer's goroutine is woken when a message is there ([Consumer].Message,
@@ -35,7 +41,7 @@
 // # Limits
 //
 // A ring holds 5 s unless configured; two sides of a mix may lie at most 2 s apart. What stands in
-// the kernel's pipe or socket (64 KiB each way) besides the ring is lost uncounted when a consumer dies. At most 256 programs wait to be started.
+// the kernel's pipe or socket (64 KiB each way) besides the ring is lost uncounted when a consumer dies that does not catch up. A consumer may catch up for 10 minutes after its call's end. At most 256 programs wait to be started.
 //
 // # Standards
 //
@@ -43,5 +49,5 @@
 //
 // # Testing
 //
-// Lanes are tested against a model with random batches, programs as real child processes whose bytes are compared.
+// Lanes are tested against a model with random batches, rings with a past against an archive that is late and has holes, programs as real child processes whose bytes are compared.
 package stream

@@ -43,6 +43,8 @@ type laneConfig struct {
 	expected int
 	// wait is how long a side that goes on waits for another; aloneWait at most, defaultWait for 0.
 	wait time.Duration
+	// hasPast, with fromNow: what lies before now comes from elsewhere, and in each place after it all that is said will still come.
+	hasPast bool
 	// fromNow begins with the batch that comes first, not with the call.
 	fromNow bool
 	// revoked is told what a mask took back of what the reader has, in call time; nil: nobody is. The shard calls it.
@@ -197,7 +199,9 @@ func (l *lane) start(b *media.Batch) bool {
 		return false
 	}
 	l.zero, l.started = b.Zero, true
-	if l.cfg.fromNow {
+	if l.cfg.hasPast {
+		l.base = l.callTime(b.Now)
+	} else if l.cfg.fromNow {
 		l.base = max(0, l.callTime(b.Now)-int64(l.cfg.wait/sampleTime))
 		for i := range b.Frames {
 			f := &b.Frames[i]

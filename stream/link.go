@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,17 +75,19 @@ func newLink(o outlook, info call.Info, track *media.TrackState) *link {
 
 // run implements taker.
 func (l *link) run(ctx context.Context) {
-	stop := context.AfterFunc(ctx, l.ring.end)
+	stop := context.AfterFunc(ctx, l.ring.hurry)
 	defer stop()
+	defer l.ring.letGo()
 	defer func() {
 		if l.made != "" {
 			_ = os.Remove(l.made)
 		}
 	}()
 	var wait time.Duration
+	away := time.Now() // when the consumer was there last
 	var over time.Time // since when the call has ended, and something is left for the consumer
 	for {
-		began := time.Now()
+		began, from := time.Now(), l.ring.position()
 		err := l.once(ctx)
 		if err == nil {
 			l.left(endedCall, nil, 0)
@@ -94,14 +97,24 @@ func (l *link) run(ctx context.Context) {
 			l.left(endedFailed, err, 0)
 			return
 		}
-		if time.Since(began) >= l.hub.pace.settled {
-			wait = 0
+		given := l.ring.position()
+		l.ring.rewind(l.consumer.overlapSamples(l.channels), from)
+		settled, longest := l.hub.pace.settled, l.hub.pace.longest
+		if l.ring.past != nil {
+			settled = l.hub.pace.forCatchUp().settled
 		}
-		wait = min(max(2*wait, l.hub.pace.backoff), l.hub.pace.longest)
+		if time.Since(began) >= settled {
+			wait, away = 0, time.Now()
+		}
+		if l.ring.past != nil && time.Since(away) < l.hub.pace.promptly {
+			longest = l.hub.pace.prompt
+		}
+		wait = min(max(2*wait, l.hub.pace.backoff), longest)
 		if l.ringEnded() && over.IsZero() {
 			over = time.Now()
 		}
-		if !over.IsZero() && (time.Since(over) > l.graceFor(ctx) || l.ring.empty()) {
+		if !over.IsZero() && (time.Since(over) > l.patience(ctx) || l.ring.empty()) {
+			l.ring.pass(given)
 			l.left(endedFailed, err, 0)
 			return
 		}
@@ -126,10 +139,13 @@ func (l *link) pause(ctx context.Context, d time.Duration) {
 func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
+	l.hearing.begin()
+	l.about.from = strconv.FormatInt(l.ring.position(), 10)
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
 	}
+	defer l.hearing.end() // when nothing is read any more
 	defer s.close()
 	l.hub.count.started.Add(1)
 	l.hub.count.running.Add(1)
@@ -153,6 +169,7 @@ func (l *link) once(ctx context.Context) error {
 	var failed error
 	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
 		if failed = l.tell(s); failed == nil {
+			l.hearing.give(pos, len(b))
 			failed = s.write(pos, b)
 		}
 		return failed == nil
@@ -179,10 +196,18 @@ func (l *link) graceFor(ctx context.Context) time.Duration {
 	return l.hub.pace.grace
 }
 
+// patience is how long after the call's end a consumer may still be reached anew: longer where there is a recording to catch up from.
+func (l *link) patience(ctx context.Context) time.Duration {
+	if l.ring.past != nil && ctx.Err() == nil {
+		return catchUpWithin
+	}
+	return l.graceFor(ctx)
+}
+
 // left tells how a session ended; wait > 0: and when the next begins.
 func (l *link) left(reason string, err error, wait time.Duration) {
 	if wait == 0 {
-		l.ring.abandon()
+		l.giveUp()
 	}
 	l.tellLost()
 	facts := map[string]any{"consumer": l.consumer.Name, "reason": reason}

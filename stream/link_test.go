@@ -333,7 +333,7 @@ func TestConsumerThatHangsIsLeftAndReachedAnew(t *testing.T) {
 	h, stop := start(t, stream.Consumer{Type: stream.TypeTCP, Address: l.Addr().String(), Buffer: 10 * time.Second})
 	var told record
 	s := h.Open(info(), stream.Options{Notify: told.notify})
-	for i := int64(0); conns() < 3 && i < 1_000_000; i += 50 {
+	for i, until := int64(0), time.Now().Add(30*time.Second); conns() < 3 && time.Now().Before(until); i += 50 {
 		feed(s, 1, i, i+50)
 	}
 	if conns() < 3 || !strings.Contains(fmt.Sprint(told.of(call.EventStreamEnded)), "has read nothing for 200ms") || h.Totals().DroppedSamples == 0 {

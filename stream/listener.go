@@ -33,6 +33,9 @@ type ListenConfig struct {
 	// Revoked is told what a mask took back of what the reader has: from a position in call time on. The sink's caller calls it; it must not
 	// block. Nil: nobody is.
 	Revoked func(from, samples int64)
+	// Since begins so much before now, as far as Archive, the call's recording, goes back: nil, or nothing, begins now.
+	Since   time.Duration
+	Archive Archive
 	// Wait is how long the mix waits for a side that is behind another, as in Config.
 	Wait time.Duration
 }
@@ -74,10 +77,22 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 		return nil, err
 	}
 	lane.wait, lane.revoked = waitFor(cfg.Wait, cfg.Message), cfg.Revoked
+	lane.hasPast = cfg.Archive != nil && cfg.Since > 0
 	l := &Listener{cfg: cfg}
-	l.ring = newRing(cfg.Buffer, cfg.Message, 1, &l.dropped)
+	l.ring = cfg.makeRing(lane.hasPast, &l.dropped)
 	l.lane = newLane(lane, l.ring)
 	return l, nil
+}
+
+// makeRing makes the listener's ring, with a past where it begins there.
+func (cfg *ListenConfig) makeRing(hasPast bool, dropped *atomic.Int64) *ring {
+	if !hasPast {
+		return newRing(cfg.Buffer, cfg.Message, 1, dropped)
+	}
+	role := map[string]call.Role{HearMix: call.RoleMix, HearAgent: call.RoleAgent, HearCustomer: call.RoleCustomer}[cfg.Track]
+	r := newRing(max(cfg.Buffer, cfg.Archive.Behind()), cfg.Message, 1, dropped)
+	r.keep(&past{archive: cfg.Archive, voice: Voice{Channels: 1, Role: role}, back: int64(cfg.Since / sampleTime)})
+	return r
 }
 
 // Write implements media.Sink.
@@ -119,6 +134,7 @@ func (l *Listener) WriteTo(w io.Writer) (sum int64, err error) {
 		return 0, errors.New("listen: the listener has been read already")
 	}
 	l.used = true
+	defer l.ring.letGo()
 	defer l.ring.quit()
 	write := func(b []byte) bool {
 		var n int

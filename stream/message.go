@@ -62,7 +62,11 @@ var scratches = sync.Pool{New: func() any {
 func (r *ring) relay(e *encoder, quit *atomic.Bool, write func(pos int64, b []byte) bool) bool {
 	for r.await(quit) {
 		s := scratches.Get().(*scratch)
-		pos, n := r.read(s.pcm[:chunkSamples*r.channels])
+		pos, n, on := r.take(s.pcm[:chunkSamples*r.channels], quit)
+		if !on {
+			scratches.Put(s)
+			return false
+		}
 		pos -= e.held()
 		out := e.encode(s.out, s.pcm[:n], n == 0)
 		well := len(out) == 0 || write(pos, out)

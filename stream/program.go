@@ -3,8 +3,11 @@ package stream
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,10 +41,15 @@ type outcome struct {
 
 // run keeps the process going until the call ends, or it is given up.
 func (p *program) run(ctx context.Context) {
-	stop := context.AfterFunc(ctx, p.ring.end)
+	stop := context.AfterFunc(ctx, p.ring.hurry)
 	defer stop()
+	defer p.ring.letGo()
 	r := restarts{policy: p.consumer.Restart, most: max(0, p.consumer.MaxRestarts), pace: p.hub.pace}
+	if p.ring.past != nil {
+		r.pace = r.pace.forCatchUp()
+	}
 	for {
+		from := p.ring.position()
 		o := p.once(ctx)
 		if o.reason == endedCall || o.reason == endedKilled {
 			p.leave(o, 0)
@@ -49,7 +57,7 @@ func (p *program) run(ctx context.Context) {
 		}
 		var wait time.Duration
 		again, givenUp := false, false
-		if !p.ringEnded() {
+		if !p.ringEnded() || p.ring.past != nil && ctx.Err() == nil {
 			wait, again, givenUp = r.next(o.reason == endedFailed, o.ran)
 		}
 		if givenUp {
@@ -57,25 +65,30 @@ func (p *program) run(ctx context.Context) {
 			o.reason = endedGivenUp
 		}
 		p.leave(o, wait)
-		if !again || !p.rest(wait) {
+		if !again || !p.rest(ctx, wait) {
 			return
 		}
+		p.ring.rewind(p.consumer.overlapSamples(p.channels), from)
 		p.hub.count.restarts.Add(1)
 	}
 }
 
-// rest waits before a restart; false: the call ended meanwhile.
-func (p *program) rest(wait time.Duration) bool {
+// rest waits before a restart; false: the call ended meanwhile, and what the program lacks of it is lost.
+func (p *program) rest(ctx context.Context, wait time.Duration) bool {
 	t := time.NewTimer(wait)
 	defer t.Stop()
+	over := p.ring.ended
+	if p.ring.past != nil {
+		over = nil
+	}
 	select {
 	case <-t.C:
 		return true
-	case <-p.ring.ended:
-		p.ring.abandon()
-		p.tellLost()
-		return false
+	case <-over:
+	case <-ctx.Done():
 	}
+	p.giveUp()
+	return false
 }
 
 // once runs the process to its end. The goroutines it starts end before it does.
@@ -90,9 +103,18 @@ func (p *program) once(ctx context.Context) outcome {
 	// What kills a process must outlive ctx: at its end the process still has its grace.
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	out, errs := p.lines("stdout"), p.lines("stderr")
+	p.hearing.begin()
+	defer p.hearing.end()
+	var out io.Writer = p.lines("stdout")
+	if p.hearing != nil {
+		said := &answerLines{hearing: p.hearing}
+		defer said.end()
+		out = said
+	}
+	errs := p.lines("stderr")
 	cmd := exec.CommandContext(life, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.env, in, out, errs
+	cmd.Env = append(slices.Clone(p.env), "CALL_FROM_SAMPLES="+strconv.FormatInt(p.ring.position(), 10))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
 	cmd.WaitDelay = p.hub.pace.pipeWait
 	ownGroup(cmd)
 	err = cmd.Start()
@@ -109,13 +131,15 @@ func (p *program) once(ctx context.Context) outcome {
 	exited := make(chan struct{})
 	var quit atomic.Bool
 	wg.Go(func() { err = cmd.Wait(); close(exited) })
-	wg.Go(func() { p.pump(audio, &quit) })
+	given := make(chan struct{})
+	wg.Go(func() { defer close(given); p.pump(audio, &quit) })
+	p.awaitAudio(ctx, exited, given)
 	forced := p.await(ctx, cmd, exited, kill)
 	quit.Store(true)
 	p.ring.stir()
 	_ = audio.Close() // frees a write that hangs
 	wg.Wait()
-	return outcomeOf(err, forced, p.ringEnded(), errs.lastLine(), time.Since(began))
+	return outcomeOf(err, forced, p.ringEnded() && !p.cutOff(err), errs.lastLine(), time.Since(began))
 }
 
 // outcomeOf names the way a process ended.
@@ -133,6 +157,38 @@ func outcomeOf(err error, forced, callEnded bool, stderr string, ran time.Durati
 		o.reason = endedFailed
 	}
 	return o
+}
+
+// cutOff tells whether a process ended before it can have had what there is for it, and may have it still: it was slain, or did not take all.
+func (p *program) cutOff(err error) bool {
+	e, ok := errors.AsType[*exec.ExitError](err)
+	return ok && p.ring.past != nil && (!e.Exited() || !p.ring.empty())
+}
+
+// awaitAudio lets a process that catches up have what it missed, also when the call has ended, for as long as it takes some: its grace begins then.
+func (p *program) awaitAudio(ctx context.Context, exited, given <-chan struct{}) {
+	if p.ring.past == nil {
+		return
+	}
+	select {
+	case <-exited:
+		return
+	case <-p.ring.ended:
+	}
+	tick := time.NewTicker(p.hub.pace.grace)
+	defer tick.Stop()
+	for at := int64(-1); at != p.ring.position(); {
+		at = p.ring.position()
+		select {
+		case <-tick.C:
+		case <-exited:
+			return
+		case <-given:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // await returns when the process has ended, and sees to it that it does after the call has. forced: it had to be told.
@@ -177,7 +233,8 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
-	ended := p.ring.relay(e, quit, func(_ int64, b []byte) bool {
+	ended := p.ring.relay(e, quit, func(pos int64, b []byte) bool {
+		p.hearing.give(pos, len(b))
 		_, err := audio.Write(b)
 		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
 	})
@@ -189,7 +246,7 @@ func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 // leave tells how a process ended, and what comes next: wait > 0 is a restart.
 func (p *program) leave(o outcome, wait time.Duration) {
 	if wait == 0 {
-		p.ring.abandon()
+		p.giveUp()
 	}
 	p.tellLost()
 	facts := map[string]any{"consumer": p.consumer.Name, "reason": o.reason}

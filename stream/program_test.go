@@ -59,6 +59,12 @@ func start(t *testing.T, c ...stream.Consumer) (h *stream.Hub, stop func()) {
 		t.Fatal(err)
 	}
 	stream.Quicken(h)
+	return h, runHub(t, h)
+}
+
+// runHub runs a hub; stop ends it and waits.
+func runHub(t *testing.T, h *stream.Hub) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
@@ -74,7 +80,7 @@ func start(t *testing.T, c ...stream.Consumer) (h *stream.Hub, stop func()) {
 		}
 	})
 	t.Cleanup(stop)
-	return h, stop
+	return stop
 }
 
 const (
@@ -228,7 +234,7 @@ func TestEnvironmentHoldsTheFactsAndNothingOfOurs(t *testing.T) {
 		t.Errorf("CALL_FACTS: %s", got["CALL_FACTS"])
 	}
 	for k, want := range map[string]string{
-		"CALL_ID": "s-1x", "CALL_TRACK": "1", "CALL_PARTY": "p-1", "CALL_ROLE": "agent", "CALL_RATE": "8000", "CALL_CHANNELS": "1", "CALL_PART": "1",
+		"CALL_ID": "s-1x", "CALL_TRACK": "1", "CALL_PARTY": "p-1", "CALL_ROLE": "agent", "CALL_RATE": "8000", "CALL_CHANNELS": "1", "CALL_PART": "1", "CALL_FROM_SAMPLES": "0",
 		"MODEL": "small", "LANG": "C.UTF-8", "PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME"),
 	} {
 		if got[k] != want {

@@ -9,15 +9,24 @@ type pace struct {
 	hurry    time.Duration // at most for each of the two once Run is to end
 	backoff  time.Duration // before the first restart; doubles
 	longest  time.Duration // back-off's bound
-	steady   time.Duration // a program that ran so long begins anew
-	settled  time.Duration // a connection that held so long begins anew
+	steady   time.Duration // a program that ran so long has not failed in a row
+	settled  time.Duration // what held so long is made anew soon
+	prompt   time.Duration // the longest back-off of a connection that catches up, in the first promptly of an outage
+	promptly time.Duration
 	write    time.Duration // for which a connection may take no octet; then it is taken for dead, and made anew
 	pipeWait time.Duration // for what an ended program's children still write
+	rate     int64         // of a catching up, see catchUpRate
+}
+
+// forCatchUp is the pace of a consumer that catches up: it was there, so it is expected back soon.
+func (p pace) forCatchUp() pace {
+	p.settled = min(p.settled, 2*p.prompt)
+	return p
 }
 
 var defaultPace = pace{
-	grace: 5 * time.Second, term: 2 * time.Second, hurry: 1200 * time.Millisecond, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute, settled: 5 * time.Second, write: 5 * time.Second,
-	pipeWait: time.Second,
+	grace: 5 * time.Second, term: 2 * time.Second, hurry: 1200 * time.Millisecond, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute, settled: 5 * time.Second, prompt: 500 * time.Millisecond, promptly: 30 * time.Second, write: 5 * time.Second,
+	pipeWait: time.Second, rate: catchUpRate,
 }
 
 // restarts decides whether an ended program is started again. It is pure.
@@ -36,8 +45,11 @@ func (r *restarts) next(failed bool, ran time.Duration) (wait time.Duration, aga
 	if r.policy == RestartNever || (r.policy == RestartOnFailure && !failed) {
 		return 0, false, false
 	}
+	if ran >= r.pace.settled {
+		r.delay = 0
+	}
 	if ran >= r.pace.steady {
-		r.inRow, r.delay = 0, 0
+		r.inRow = 0
 	}
 	if r.inRow >= r.most {
 		return 0, false, true

@@ -27,6 +27,7 @@ type ring struct {
 	wake     chan struct{} // holds one: there is a message, or no more will come
 	ended    chan struct{} // closed by end
 	sum      *atomic.Int64 // counts all drops of many rings
+	past     *past         // has what is lost here; nil: nobody has it, and what was read is forgotten
 
 	// due is set where a write has brought a message. Owned by the writer.
 	due bool
@@ -40,8 +41,9 @@ type ring struct {
 	pos int64
 	// first is the position of the first group ever, given that behind the newest one that was read.
 	first, given int64
-	over         bool // end was called
-	off          bool // nobody reads any more: writes are taken and forgotten
+	next         int64 // with a past: the position of the next group for the reader; before pos: that was lost here
+	over         bool  // end was called
+	off          bool  // nobody reads any more: writes are taken and forgotten
 	lost         drops
 }
 
@@ -67,7 +69,11 @@ func (r *ring) groups() int { return len(r.buf) / r.channels }
 func (r *ring) begin(pos int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pos, r.first, r.given = pos, pos, pos
+	r.pos = pos
+	if r.past != nil {
+		pos = max(0, pos-r.past.back)
+	}
+	r.first, r.given, r.next = pos, pos, pos
 }
 
 // room makes room for n groups, at most all of them, and gives where they go: in one part or two, none if nobody reads any more. It holds
@@ -88,7 +94,7 @@ func (r *ring) room(n int) (first, second []int16) {
 //
 //earshot:hot
 func (r *ring) done() {
-	r.due = r.n >= r.message
+	r.due = r.waitsLocked() >= int64(r.message)
 	r.mu.Unlock()
 }
 
@@ -113,7 +119,7 @@ func (r *ring) silence(n int64) {
 		}
 		n -= int64(part)
 	}
-	r.due = r.n >= r.message
+	r.due = r.waitsLocked() >= int64(r.message)
 }
 
 // roomLocked makes room for n groups, at most all of them, and gives the index of the first.
@@ -145,7 +151,7 @@ func (r *ring) dropLocked(n int) {
 
 // countLocked counts n samples from pos on as lost.
 func (r *ring) countLocked(n int64) {
-	if !r.off {
+	if !r.off && r.past == nil {
 		if r.lost.samples == 0 {
 			r.lost.from = r.pos
 		}
@@ -181,6 +187,9 @@ func (r *ring) end() {
 	if !r.over {
 		r.over = true
 		close(r.ended)
+		if r.past != nil {
+			r.past.last = time.AfterFunc(catchUpWithin, r.hurry)
+		}
 		r.stir()
 	}
 }
@@ -189,6 +198,9 @@ func (r *ring) end() {
 func (r *ring) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.past != nil && !r.off {
+		r.loseLocked(r.next, r.waitsLocked())
+	}
 	r.dropLocked(r.n)
 	r.off = true
 }
@@ -216,14 +228,22 @@ func (r *ring) await(quit *atomic.Bool) bool {
 func (r *ring) ready() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.n >= r.message || r.over || r.off
+	return r.waitsLocked() >= int64(r.message) || r.over || r.off
+}
+
+// waitsLocked is how many groups the reader has not had.
+func (r *ring) waitsLocked() int64 {
+	if r.past == nil {
+		return int64(r.n)
+	}
+	return r.pos + int64(r.n) - r.next
 }
 
 // empty tells whether nothing is held.
 func (r *ring) empty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.n == 0
+	return r.off || r.waitsLocked() == 0
 }
 
 // read moves the oldest samples to dst and gives their position and how many values that were: 0 after await means that nothing more comes.

@@ -40,7 +40,7 @@ func dialRaw(ctx context.Context, l *link) (session, error) {
 		return nil, fmt.Errorf("%s %s: %w", c.Type, to, err)
 	}
 	if b, ok := conn.(interface{ SetWriteBuffer(n int) error }); ok {
-		_ = b.SetWriteBuffer(sendBuffer) // a larger one would only hide that nobody reads
+		_ = b.SetWriteBuffer(c.sendBuffer()) // a larger one would only hide that nobody reads
 	}
 	conn = throttle(conn)
 	if c.TLS {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -40,7 +41,7 @@ type socket struct {
 	wrote atomic.Int64
 }
 
-// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it, and thrown away.
+// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it; messages of who does not answer are thrown away.
 func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error) {
 	c := l.consumer
 	secret := c.Secret.Reveal()
@@ -51,7 +52,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	}
 	var line *throttled
 	dial := func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
-		if line, err = dialSmall(ctx, network, addr); err != nil {
+		if line, err = c.dialSmall(ctx, network, addr); err != nil {
 			return nil, err
 		}
 		return line, nil
@@ -75,19 +76,19 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{conn: conn, line: line, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
-	s.done.Go(func() { s.listen(life) })
+	s.done.Go(func() { s.listen(life, l.hearing) })
 	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, keepAlive) })
 	return s, nil
 }
 
 // dialSmall connects with small buffers, and is read at a bounded rate.
-func dialSmall(ctx context.Context, network, addr string) (*throttled, error) {
+func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (*throttled, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
 	if t, ok := conn.(*net.TCPConn); ok {
-		_ = t.SetWriteBuffer(sendBuffer)
+		_ = t.SetWriteBuffer(c.sendBuffer())
 	}
 	return throttle(conn), nil
 }
@@ -134,12 +135,20 @@ func inHeader(s string) string {
 	}, s)
 }
 
-// listen reads to the far side's end. No message is kept: nothing is allocated for it, however long it is.
-func (s *socket) listen(ctx context.Context) {
+// listen reads to the far side's end. Texts of who answers go to heard; of all else nothing is kept, and nothing is allocated for it, however long it is.
+func (s *socket) listen(ctx context.Context, heard *hearing) {
 	defer close(s.left)
+	var text bytes.Buffer
 	for {
-		_, r, err := s.conn.Reader(ctx)
-		if err == nil {
+		kind, r, err := s.conn.Reader(ctx)
+		switch {
+		case err != nil:
+		case heard != nil && kind == websocket.MessageText:
+			text.Reset()
+			if _, err = text.ReadFrom(r); err == nil {
+				heard.hear(text.Bytes())
+			}
+		default:
 			_, err = io.Copy(io.Discard, r)
 		}
 		s.line.message()
@@ -205,7 +214,7 @@ func (s *socket) send(kind websocket.MessageType, b []byte) error {
 	case ctx.Err() != nil:
 		return hangs(s.limit)
 	}
-	select { // who reads knows the far side's reason, or soon will: a failed write closes the connection
+	select { // the far side may have said why: that is read at the same time
 	case <-s.left:
 	case <-ctx.Done():
 	}
@@ -257,7 +266,9 @@ func dialTemplate(ctx context.Context, l *link) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &template{s, l.about.text(c.Last, "", inJSON), l.about.text(c.Revoked, "", inJSON)}
+	span := l.about
+	span.from = "{from}" // it is the range's there
+	t := &template{s, l.about.text(c.Last, "", inJSON), span.text(c.Revoked, "", inJSON)}
 	if err := s.send(websocket.MessageText, []byte(l.about.text(c.First, "", inJSON))); err != nil {
 		s.close()
 		return nil, err

@@ -16,6 +16,7 @@ type listenCmd struct {
 	Track  string `enum:"mix,agent,customer" default:"mix" help:"whom to hear (mix, agent or customer)"`
 	Format string `enum:"s16le,mulaw,wav" default:"s16le" help:"s16le, mulaw or wav"`
 	Why    string `placeholder:"TEXT" help:"the reason, for the evidence log"`
+	Since  string `placeholder:"D" help:"begin so much before now, such as 30s, or with the call: start"`
 	Rate   int    `enum:"8000,16000" default:"8000" help:"samples a second"`
 }
 
@@ -23,6 +24,10 @@ type listenCmd struct {
 func (l listenCmd) Run(ctx context.Context, c *cli, p *process) error {
 	if l.Call != "" && l.Agent != "" {
 		return &usageError{err: errors.New("listen: a call and --agent: name one of them")}
+	}
+	since, err := console.ParseSince(l.Since)
+	if err != nil {
+		return &usageError{err: fmt.Errorf("listen: %w", err)}
 	}
 	if isTerminal(p.out) {
 		return &usageError{err: errors.New("listen: standard output is a terminal"), hint: "pipe it: earshot listen | aplay -f S16_LE -r 8000"}
@@ -32,7 +37,7 @@ func (l listenCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	defer cl.Close() //nolint:errcheck // idle connections only
-	err = cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate, Why: l.Why}, p.out)
+	err = cl.Listen(ctx, console.ListenRequest{Call: l.Call, Agent: l.Agent, Track: l.Track, Format: l.Format, Rate: l.Rate, Why: l.Why, Since: since}, p.out)
 	if ctx.Err() != nil { // the listener has heard enough
 		return nil
 	}

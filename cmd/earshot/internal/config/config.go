@@ -192,6 +192,7 @@ type Stream struct {
 	Subprotocol    string      `key:"subprotocol" help:"websocket: Sec-WebSocket-Protocol"`
 	First          string      `key:"first" help:"text before the audio, may hold {call}, {facts} and others"`
 	Last           string      `key:"last" help:"text after the audio"`
+	Answers        string      `key:"answers" oneof:"deepgram,assemblyai,vosk,whisperlive,json" help:"websocket, exec: whose answers are read as a transcript, default the preset's; exec: json, a line of JSON on standard output for each utterance (docs/transcripts.md)"`
 	Revoked        string      `key:"revoked" help:"websocket: text when a mask takes back what was sent, with {from} and {samples} of the stream at 8000 Hz"`
 	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
 	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
@@ -201,6 +202,8 @@ type Stream struct {
 	Restart        string      `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"exec: when a program that ended is started again; connections are made anew while the call lives"`
 	MaxRestarts    int         `key:"max_restarts" default:"5" min:"0" help:"exec: then it is given up for that call"`
 	Buffer         Duration    `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow consumer, or one that is away; the oldest is lost first"`
+	CatchUp        bool        `key:"catch_up" default:"false" help:"a consumer that was away, or too slow, gets what it missed from the recording, up to 8 times as fast, then what is live"`
+	Overlap        Duration    `key:"overlap" min:"1ms" max:"5m" help:"with catch_up: how much of what a connection that broke was given last the next one is given again; default what the kernel may have held of it"`
 	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms or the preset's; shorter costs more processor time"`
 	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters"`
 }
@@ -214,7 +217,7 @@ type Console struct {
 
 // ConsoleAuth is who may see and hear calls over HTTP.
 type ConsoleAuth struct {
-	Token secret.Text `key:"token" help:"opens /status and /calls/ID/audio.wav, as a bearer; also as token_file; default: they are closed"`
+	Token secret.Text `key:"token" help:"opens /status, /events and /calls/ID/audio.wav, as a bearer; also as token_file; default: they are closed"`
 }
 
 // ConsoleTLS is the console's certificate.
