@@ -29,6 +29,7 @@ const (
 // socket is a WebSocket (RFC 6455) with what all dialects on one share: text besides audio, keep-alive, the far side's end. Its goroutines end with close.
 type socket struct {
 	conn *websocket.Conn
+	line *throttled    // that conn is on
 	left chan struct{} // closed when the reader ends
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -64,13 +65,22 @@ func dialSocket(ctx context.Context, l *link, d dialect) (*socket, error) {
 			return nil, err
 		}
 	}
+	var line *throttled
+	dial := func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+		if line, err = c.dialSmall(ctx, network, addr); err != nil {
+			return nil, err
+		}
+		return line, nil
+	}
 	o := &websocket.DialOptions{HTTPHeader: head, CompressionMode: websocket.CompressionDisabled, HTTPClient: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
-			DialContext: c.dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
+			DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
 			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
+	o.OnPingReceived = func(context.Context, []byte) bool { line.message(); return true }
+	o.OnPongReceived = func(context.Context, []byte) { line.message() }
 	if c.Subprotocol != "" {
 		o.Subprotocols = []string{c.Subprotocol}
 	}
@@ -80,19 +90,22 @@ func dialSocket(ctx context.Context, l *link, d dialect) (*socket, error) {
 	}
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write, heed: l.hearing.beside(d.heed)}
+	s := &socket{conn: conn, line: line, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write, heed: l.hearing.beside(d.heed)}
 	s.done.Go(func() { s.listen(life) })
 	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, d.keepAlive) })
 	return s, nil
 }
 
-// dialSmall connects with a small send buffer.
-func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialSmall connects with small buffers, and is read at a bounded rate.
+func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (*throttled, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(c.sendBuffer())
 	}
-	return conn, err
+	return throttle(conn), nil
 }
 
 // refusal says why there is no WebSocket. The URL may hold a secret: the errors of net/http would name it.
@@ -153,6 +166,7 @@ func (s *socket) listen(ctx context.Context) {
 				s.heed(message.Bytes())
 			}
 		}
+		s.line.message()
 		if err != nil {
 			s.because(err)
 			return
