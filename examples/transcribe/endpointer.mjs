@@ -4,7 +4,7 @@ const FRAME = 320; // 20 ms
 const frames = (ms) => ms / 20;
 const LEAST = 0.006; // RMS, full scale is 1: -44 dB, what nobody says into a telephone
 const ABOVE_NOISE = 3; // times the noise of the line
-const NOISE_RISES = 1.02; // a frame: the noise is learned anew within seconds when it grows
+const NOISE_RISES = 1.01; // a frame, while nothing quieter comes: noise that begins is known within seconds, and speech pauses more often
 const LEAD = frames(200); // kept before an utterance, for its first consonant
 const PAUSE = frames(600); // ends an utterance
 const TRAIL = frames(200); // of the pause that is kept
