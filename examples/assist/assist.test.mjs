@@ -58,6 +58,21 @@ test('the page shows who says what, and a suggestion for the word that it waits 
   assert.equal(page.read().state, 'live');
 });
 
+test('what a mask takes back is taken off the page', async (t) => {
+  const { url, asked, send } = await earshot(t);
+  const page = await open(await served(t, url));
+  t.after(page.leave);
+  await eventually(() => asked.length, 1);
+  send(said({ start: 1, text: 'Before.', from_samples: 8000, samples: 8000 }) + said({ start: 2, text: 'My card is', from_samples: 16000, samples: 8000 }));
+  send(said({ start: 2, text: 'Go on.', from_samples: 16000, samples: 8000, track: 2, role: 'agent' }));
+  send(said({ start: 3, text: 'four two', from_samples: 24000, samples: 8000, final: false }));
+  await eventually(() => page.read().calls.length, 4);
+  send(`event: transcript_revoked\ndata: ${JSON.stringify({ call: 's-1', track: 1, consumer: 'asr', from_samples: 16000, samples: 16000 })}\n\n`);
+  await eventually(() => page.read().calls, ['0:01.0 customer Before.', '0:02.0 agent Go on.']);
+  send(said({ start: 5, text: 'Thank you', from_samples: 40000, samples: 8000, final: false }));
+  await eventually(() => page.read().calls.at(-1), '(0:05.0 customer Thank you)');
+});
+
 test('where no earshot is the page waits for one', async (t) => {
   const nobody = createServer();
   await once(nobody.listen(0, '127.0.0.1'), 'listening');

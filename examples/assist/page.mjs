@@ -10,10 +10,10 @@ class Element {
   append(...what) { this.#put(this.inside.length, what); }
   prepend(...what) { this.#put(0, what); }
   replaceWith(other) {
-    const { parent } = this;
-    parent.#put(parent.inside.indexOf(this), [other]);
-    parent.inside.splice(parent.inside.indexOf(this), 1);
+    this.parent.#put(this.parent.inside.indexOf(this), [other]);
+    this.remove();
   }
+  remove() { this.parent.inside.splice(this.parent.inside.indexOf(this), 1); }
   #put(at, what) {
     for (const e of what) if (e instanceof Element) e.parent = this;
     this.inside.splice(at, 0, ...what);
