@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -29,7 +30,7 @@ func table(w io.Writer, said []utterance, results []result) error {
 			return rate(pick(r[fillConcealed], drawn)) - rate(pick(r[fillSilent], drawn))
 		}
 		low, high := interval(len(said), difference)
-		p.line("| %s | %s | %s | %+.1f (%+.1f to %+.1f) |", n.name, withInterval(r[fillSilent], all), withInterval(r[fillConcealed], all), difference(all), low, high)
+		p.line("| %s | %s | %s | %s (%s to %s) |", n.name, withInterval(r[fillSilent], all), withInterval(r[fillConcealed], all), points(difference(all)), points(low), points(high))
 	}
 	p.line("")
 	p.line("| voice | utterances |%s", columns(func(n network) string { return " " + n.name + " |" }))
@@ -53,6 +54,9 @@ func withInterval(scores []score, all []int) string {
 	low, high := interval(len(all), f)
 	return fmt.Sprintf("%.1f (%.1f to %.1f)", f(all), low, high)
 }
+
+// points is a difference with its sign; nothing is +0.0.
+func points(v float64) string { return fmt.Sprintf("%+.1f", math.Round(10*v)/10+0) }
 
 func columns(cell func(network) string) (row string) {
 	for _, n := range networks() {
