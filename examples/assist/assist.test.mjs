@@ -21,7 +21,7 @@ async function eventually(get, want) {
 async function earshot(t, port = 0) {
   const asked = [], feeds = [];
   const server = createServer((request, response) => {
-    asked.push(`${request.url} ${request.headers.authorization}`);
+    asked.push([request.url, request.headers.authorization, request.headers['last-event-id'] ?? 'new'].join(' '));
     response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders();
     feeds.push(response);
   });
@@ -41,9 +41,10 @@ const said = (more) => `event: transcript\ndata: ${JSON.stringify({ call: 's-1',
 
 test('the page shows who says what, and a suggestion for the word that it waits for', async (t) => {
   const { url, asked, send } = await earshot(t);
-  const page = await open(await served(t, url));
+  const server = await served(t, url);
+  const page = await open(server);
   t.after(page.leave);
-  await eventually(() => asked, ['/events Bearer the-token']);
+  await eventually(() => asked, ['/events Bearer the-token new']);
   const calls = () => page.read().calls;
 
   send(said({ start: 3, text: 'I want to', final: false }));
@@ -56,6 +57,10 @@ test('the page shows who says what, and a suggestion for the word that it waits 
   send(said({ call: 's-2', start: 61.25, text: '<b>Hello</b>' }));
   await eventually(() => calls().at(-1), '1:01.3 customer <b>Hello</b>');
   assert.equal(page.read().state, 'live');
+
+  const again = await fetch(new URL('events', server), { headers: { 'Last-Event-ID': 'b-7' } });
+  assert.equal(asked.at(-1), '/events Bearer the-token b-7');
+  await again.body.cancel();
 });
 
 test('what a mask takes back is taken off the page', async (t) => {

@@ -11,7 +11,10 @@ const [console_ = 'http://127.0.0.1:8080', port = '8090'] = process.argv.slice(2
 async function feed(request, response) {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
-  const events = await fetch(`${console_}/events`, { headers: { Authorization: `Bearer ${process.env.TOKEN}` }, signal: gone.signal });
+  const headers = { Authorization: `Bearer ${process.env.TOKEN}` };
+  const last = request.headers['last-event-id']; // of a browser that comes back: it gets what it missed
+  if (last) headers['Last-Event-ID'] = last;
+  const events = await fetch(`${console_}/events`, { headers, signal: gone.signal });
   response.writeHead(events.status, { 'Content-Type': events.headers.get('Content-Type'), 'Cache-Control': 'no-store' });
   response.flushHeaders();
   Readable.fromWeb(events.body).on('error', () => response.destroy()).pipe(response);
