@@ -12,11 +12,11 @@ give_up() {
   echo "demo.sh: $1" >&2
   exit 1
 }
-# until_is WHAT COMMAND...: waits for it for 30 s.
+# until_is COMPLAINT COMMAND...: waits for the command to succeed, for a minute or a little more.
 until_is() {
   local what=$1 i
   shift
-  for ((i = 0; i < 300; i++)); do
+  for ((i = 0; i < 600; i++)); do
     "$@" && return
     sleep 0.1
   done
@@ -38,7 +38,7 @@ record: {dir: "$out/recordings", consent: {mode: assumed, basis: "a demonstratio
 media: {listen_ip: 127.0.0.1}
 console: {listen: "127.0.0.1:0", auth: {token: $token}}
 stream:
-  - {name: moonshine, command: [node, "$here/transcribe.mjs"], rate: 16000, answers: json}
+  - {name: moonshine, command: [node, "$here/transcribe.mjs"], rate: 16000, buffer: 30s, answers: json}
 YAML
 "$earshot" -c "$out/earshot.yaml" run 2>"$out/earshot.log" &
 daemon=$!
@@ -48,14 +48,17 @@ console=$(sed -n 's/.*msg="earshot started".* console=\([^ ]*\).*/\1/p' "$out/ea
 echo "two people talk; a speech engine on this machine hears each party by itself (times: since the call's beginning)"
 TOKEN=$token node "$here/watch.mjs" "http://$console/events" &
 watch=$!
-wait $sim || give_up "the simulator ended with an error: $out/sim.log"
-sim=''
-kill -TERM $daemon # it seals what was recorded
+until_is "the call does not end" grep -qs 'msg="call ended"' "$out/earshot.log"
+# What was said last is understood after it.
+transcript() { find "$out/recordings" -name transcript.jsonl -newer "$out/sim.yaml" | grep .; }
+until_is "nothing is written down" transcript >/dev/null
+
+kill -TERM $daemon
 wait $daemon || give_up "the daemon ended with an error: $out/earshot.log"
 daemon=''
 wait $watch || give_up "the event feed broke off"
 watch=''
-
-transcript=$(find "$out/recordings" -name transcript.jsonl -newer "$out/sim.yaml" | tail -n 1)
-[ -s "$transcript" ] || give_up "nothing was written down: $out/earshot.log"
-printf '\n%s sentences are kept beside the audio: %s\n' "$(grep -c '"text"' "$transcript")" "$transcript"
+kill -TERM $sim
+wait $sim || give_up "the simulator ended with an error: $out/sim.log"
+sim=''
+printf '\n%s sentences are kept beside the audio: %s\n' "$(grep -c '"text"' "$(transcript)")" "$(transcript)"
