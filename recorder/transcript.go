@@ -56,10 +56,10 @@ type words struct {
 	lines   []Line
 	octets  int
 	full    bool // a line was not taken
-	awaited bool  // AwaitWords was called, and EndWords was not
-	over    bool  // nothing is taken any more
-	changed bool  // since it was last written
-	revoked bool  // and lines were taken out
+	awaited bool // AwaitWords was called, and EndWords was not
+	over    bool // nothing is taken any more
+	changed bool // since it was last written
+	revoked bool // and lines were taken out
 	sealed  time.Time
 	// Set where who keeps the recording is to be told when the transcript is there.
 	owed bool

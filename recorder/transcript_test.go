@@ -229,7 +229,7 @@ func TestWhatACrashLeftOfATranscriptIsFinished(t *testing.T) {
 			return len(names) == 1
 		})
 		other := filepath.Join(t.TempDir(), "recordings") // as the disk is at this moment
-		eventually(t, "a copy of it", func() bool { // a file may go while it is copied
+		eventually(t, "a copy of it", func() bool {       // a file may go while it is copied
 			must(t, os.RemoveAll(other))
 			return os.CopyFS(other, os.DirFS(dir)) == nil
 		})
@@ -326,4 +326,3 @@ func FuzzTranscript(f *testing.F) {
 		}
 	})
 }
-

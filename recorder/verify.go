@@ -63,7 +63,7 @@ type known struct {
 	call      string
 	// transcript is what its newest leaf says of it; empty: there is none.
 	transcript File
-	opened    time.Time // that it was begun; zero: it does not say
+	opened     time.Time // that it was begun; zero: it does not say
 	// unannounced: its leaf says that it was finished, and that nothing says that it was begun.
 	unannounced bool
 }

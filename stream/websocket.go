@@ -200,6 +200,10 @@ func (s *socket) send(kind websocket.MessageType, b []byte) error {
 	case ctx.Err() != nil:
 		return hangs(s.limit)
 	}
+	select { // the far side may have said why: that is read at the same time
+	case <-s.left:
+	case <-ctx.Done():
+	}
 	return s.ended(err)
 }
 
