@@ -65,7 +65,7 @@ func TestTheLinesOfThePipesPageHearTheCall(t *testing.T) {
 		t.Fatal("no console")
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var running sync.WaitGroup
 	for _, line := range commands {
@@ -144,7 +144,8 @@ func look(t *testing.T, dir string, calls []*ringsim.Call) (files int) {
 	return files
 }
 
-// wantParty wants in a file what the party said in one of the calls.
+// wantParty wants a second of a file, in one piece, to be what the party said in one of the calls: where a busy machine moves or cuts what is heard live is no
+// matter of the page's.
 func wantParty(t *testing.T, name string, pcm []int16, calls []*ringsim.Call) {
 	t.Helper()
 	role, stereo := ringsim.RoleAgent, name == "stereo.flac" || name == "fifo.flac"
@@ -157,14 +158,28 @@ func wantParty(t *testing.T, name string, pcm []int16, calls []*ringsim.Call) {
 		}
 		pcm = pcm[:len(pcm)/2]
 	}
+	const second, step = 8000, 800
+	longest := 0
 	for _, c := range calls {
 		s := streamOf(t, c, role)
 		sent := s.Sent()
-		last := sent[len(sent)-1]
-		if _, ok := oracle.Find(pcm, s.Law(), s.Source, sent[0].Pos, last.Pos+int64(last.Octets)); ok {
-			heardLive(t, name, pcm, s, 2)
-			return
+		from, until := sent[0].Pos, sent[len(sent)-1].Pos+int64(sent[len(sent)-1].Octets)
+		for off := 0; off < len(pcm) && longest < second; off += step {
+			at, ok := oracle.Find(pcm[off:], s.Law(), s.Source, from, until)
+			if !ok || pcm[off] == 0 { // it begins with silence, which Find passes over
+				continue
+			}
+			n := 0
+			for _, v := range oracle.PCM(s.Law(), s.Source, at, min(len(pcm)-off, int(until-at))) {
+				if pcm[off+n] != v {
+					break
+				}
+				n++
+			}
+			longest = max(longest, n)
 		}
 	}
-	t.Errorf("%s: %d samples of no call", name, len(pcm))
+	if longest < second {
+		t.Errorf("%s: of %d samples %d in one piece are what the %s said, want a second", name, len(pcm), longest, role)
+	}
 }

@@ -22,7 +22,7 @@ func TestExamplesInNode(t *testing.T) {
 		t.Fatalf("%d tests of examples, %v", len(tests), err)
 	}
 	p := start(t, ".", []string{"PATH=" + os.Getenv("PATH")}, "node", append([]string{"--test"}, tests...)...)
-	if code := p.wait(t, 2*time.Minute); code != 0 {
+	if code := p.wait(t, 5*time.Minute); code != 0 {
 		t.Errorf("exit code %d\n%s", code, tail(p.log.String(), 6000))
 	}
 }
@@ -39,7 +39,7 @@ type sentence struct {
 func TestWhatIsSaidReachesTheAssistPage(t *testing.T) {
 	need(t, "node")
 	t.Parallel()
-	_, sim := startSim(t, "--every", "1h", "--for", "3m")
+	_, sim := startSim(t, "--every", "1h", "--for", "10m")
 	examples, err := filepath.Abs("../examples")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestWhatIsSaidReachesTheAssistPage(t *testing.T) {
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	server := start(t, examples, append(env, "TOKEN="+token), "node", "assist/serve.mjs", "http://"+e.console, "0")
-	eventually(t, 30*time.Second, "the page is served", func() bool { return strings.Contains(server.out.String(), "\n") })
+	eventually(t, time.Minute, "the page is served", func() bool { return strings.Contains(server.out.String(), "\n") })
 	page := start(t, examples, env, "node", "assist/page.mjs", strings.TrimSpace(server.out.String()))
 	e.process = start(t, dir, env, earshotBinary(), "run", "-c", file)
 
@@ -66,7 +66,7 @@ func TestWhatIsSaidReachesTheAssistPage(t *testing.T) {
 		return p
 	}
 	both := regexp.MustCompile(`(?s)\d:\d\d\.\d agent I want to cancel\..*\d:\d\d\.\d customer I want to cancel\.|\d:\d\d\.\d customer I want to cancel\..*\d:\d\d\.\d agent I want to cancel\.`)
-	eventually(t, time.Minute, "both parties' words are on the page, and a suggestion", func() bool {
+	eventually(t, 3*time.Minute, "both parties' words are on the page, and a suggestion", func() bool {
 		p := shown()
 		return both.MatchString(strings.Join(p.Calls, "\n")) && len(p.Suggestions) > 0
 	})
@@ -76,7 +76,7 @@ func TestWhatIsSaidReachesTheAssistPage(t *testing.T) {
 	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	e.wait(t, 15*time.Second)
+	e.wait(t, time.Minute)
 	kept, err := filepath.Glob(filepath.Join(e.dir, "*/*/*/*/transcript.jsonl"))
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("transcripts %v, %v; want one", kept, err)

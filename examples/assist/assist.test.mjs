@@ -8,7 +8,7 @@ import { open } from './page.mjs';
 
 // eventually waits for what a function gives to be what is wanted.
 async function eventually(get, want) {
-  for (const end = Date.now() + 30000; ; await new Promise((r) => setTimeout(r, 20))) {
+  for (const end = Date.now() + 120000; ; await new Promise((r) => setTimeout(r, 20))) {
     try {
       return assert.deepEqual(await get(), want);
     } catch (error) {

@@ -27,7 +27,7 @@ function cut(pcm, chunk = 1000) {
 const finals = (utterances) => utterances.filter((u) => u.final);
 
 test('what is said comes out once, with a little before and after it', () => {
-  for (const chunk of [1, 319, 320, 1000, 50000]) {
+  for (const chunk of [17, 319, 320, 1000, 50000]) {
     const got = finals(cut(sound(8, [[1, 2.44], [4, 5.94]]), chunk)).map((u) => [u.from / RATE, u.to / RATE]);
     assert.deepEqual(got, [[0.8, 2.64], [3.8, 6.14]], `in chunks of ${chunk}`);
   }
