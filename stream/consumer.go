@@ -79,6 +79,8 @@ type Consumer struct {
 	Format string
 	// Rate is 8000 Hz, the default, or 16000 Hz.
 	Rate int
+	// Header puts a header of HeaderOctets before each message; not with TypeTwilio.
+	Header bool
 	// Env is added to the program's environment; the names CALL_... are taken.
 	Env map[string]string
 	// Restart is RestartOnFailure, the default, RestartNever or RestartAlways.

@@ -24,6 +24,8 @@ type encoder struct {
 	channels int
 	rate     int
 	began    bool
+	// stamps put a header before each message; nil: there is none.
+	stamps *stamps
 }
 
 func newEncoder(format string, rate, channels int) *encoder {
@@ -31,6 +33,13 @@ func newEncoder(format string, rate, channels int) *encoder {
 	if rate == 2*media.SampleRate {
 		e.up = newUpsampler(channels)
 	}
+	return e
+}
+
+// encoder makes the one that its consumer wants.
+func (p *outlook) encoder() *encoder {
+	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
+	e.stamps = p.stamps
 	return e
 }
 

@@ -55,8 +55,11 @@ func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
 
 // open makes an outlet; track is nil for one per call.
 func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outlet {
+	if c.Header {
+		cfg.stamps = newStamps(f.info.Started, c.Buffer)
+	}
 	r := newRing(c.Buffer, c.Message, cfg.channels, &f.hub.count.dropped)
-	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
+	end := outlook{hub: f.hub, consumer: c, ring: r, stamps: cfg.stamps, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
 	o := &outlet{ring: r, track: cfg.track}
 	if c.dial == nil {
 		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}

@@ -151,7 +151,7 @@ func (l *link) once(ctx context.Context) error {
 	defer func() { close(over); <-watched }()
 
 	var failed error
-	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
+	ended := l.ring.relay(l.encoder(), &quit, func(pos int64, b []byte) bool {
 		if failed = l.tell(s); failed == nil {
 			failed = s.write(pos, b)
 		}

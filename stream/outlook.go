@@ -24,6 +24,7 @@ type outlook struct {
 	hub      *Hub
 	consumer *Consumer
 	ring     *ring
+	stamps   *stamps // nil: the consumer wants no header
 	notify   func(call.Event)
 	call     string
 	track    media.TrackID

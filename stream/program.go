@@ -176,7 +176,7 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
-	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
+	e := p.encoder()
 	ended := p.ring.relay(e, quit, func(_ int64, b []byte) bool {
 		_, err := audio.Write(b)
 		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses

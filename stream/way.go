@@ -166,6 +166,9 @@ func (c *Consumer) checkTwilio() error {
 	if c.First != "" || c.Last != "" || c.KeepAlive != "" || c.Subprotocol != "" || c.Revoked != "" {
 		return errors.New("first, last, keepalive, subprotocol, revoked: the form of Twilio's messages is fixed")
 	}
+	if c.Header {
+		return errors.New("header: the form of Twilio's messages is fixed: its timestamp is call time, in ms")
+	}
 	if c.Format != FormatMulaw || c.Rate != media.SampleRate {
 		return fmt.Errorf("format: got %s at %d Hz, want mulaw at 8000: it is all that Twilio sends", c.Format, c.Rate)
 	}
