@@ -95,6 +95,9 @@ type Consumer struct {
 	// Set by check.
 	dial  dialer // nil: a program
 	roots *x509.CertPool
+
+	// Set by the hub, then constant.
+	tally *tally
 }
 
 // Check tells all that is wrong with the consumer: an error for each, which begins with the key and a colon.

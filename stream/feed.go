@@ -2,6 +2,7 @@ package stream
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -58,8 +59,11 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 	if c.Header {
 		cfg.stamps = newStamps(f.info.Started, c.Buffer)
 	}
-	r := newRing(c.Buffer, c.Message, cfg.channels, &f.hub.count.dropped)
-	end := outlook{hub: f.hub, consumer: c, ring: r, stamps: cfg.stamps, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
+	r := newRing(c.Buffer, c.Message, cfg.channels, &c.tally.dropped)
+	end := outlook{
+		hub: f.hub, consumer: c, ring: r, stamps: cfg.stamps, notify: f.opt.Notify, call: f.info.ID, track: cfg.track,
+		role: strings.Join(factsFor(c, f.info, track, cfg.channels).Channels, ","), channels: cfg.channels, progress: newProgress(),
+	}
 	o := &outlet{ring: r, track: cfg.track}
 	if c.dial == nil {
 		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}

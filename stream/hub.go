@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,14 +45,15 @@ type Hub struct {
 
 	count counters
 
-	// mu guards running.
+	// mu guards the fields below.
 	mu      sync.Mutex
-	running map[taker]struct{}
+	running map[taker]struct{} // and those given up, while their call lives
+	tallies map[string]*tally  // by name
 }
 
 // counters are Totals, counted.
 type counters struct {
-	dropped, late, revoked, running, started, restarts, givenUp, refused atomic.Int64
+	late, revoked, running, started, restarts, givenUp, refused atomic.Int64
 }
 
 // Totals counts since start, for metrics.
@@ -83,8 +86,9 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{},
+		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{}, tallies: map[string]*tally{},
 	}
+	consumers = h.tallied(consumers)
 	h.consumers.Store(&consumers)
 	return h, nil
 }
@@ -109,6 +113,7 @@ func (h *Hub) Reload(consumers []Consumer) error {
 	if err != nil {
 		return err
 	}
+	list = h.tallied(list)
 	h.consumers.Store(&list)
 	return nil
 }
@@ -128,6 +133,7 @@ func (h *Hub) Run(ctx context.Context) error {
 				h.keep(p, true)
 				defer h.keep(p, false)
 				p.run(ctx)
+				p.rest(ctx)
 			})
 		case <-tick.C:
 			h.tell()
@@ -150,15 +156,16 @@ func (h *Hub) keep(p taker, runs bool) {
 
 // tell puts what slow consumers lost into their calls' records.
 func (h *Hub) tell() {
-	h.mu.Lock()
-	all := make([]taker, 0, len(h.running))
-	for p := range h.running {
-		all = append(all, p)
-	}
-	h.mu.Unlock()
-	for _, p := range all {
+	for _, p := range h.takers() {
 		p.tellLost()
 	}
+}
+
+// takers are those at work.
+func (h *Hub) takers() []taker {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.running))
 }
 
 // Open gives the sink that feeds all consumers of a call. It is attached before the call's first audio. Safe from anywhere.
@@ -177,7 +184,7 @@ func (h *Hub) Open(info call.Info, o Options) media.Sink {
 func (h *Hub) Totals() Totals {
 	c := &h.count
 	return Totals{
-		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
+		DroppedSamples: h.dropped(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
 	}
 }

@@ -131,10 +131,7 @@ func (l *link) once(ctx context.Context) error {
 		return err // there is no session then
 	}
 	defer s.close()
-	l.hub.count.started.Add(1)
-	l.hub.count.running.Add(1)
-	defer l.hub.count.running.Add(-1)
-	l.event(call.EventStreamStarted, map[string]any{"consumer": l.consumer.Name})
+	defer l.connected()()
 
 	var quit atomic.Bool
 	watched := make(chan struct{})
@@ -154,6 +151,9 @@ func (l *link) once(ctx context.Context) error {
 	ended := l.ring.relay(l.encoder(), &quit, func(pos int64, b []byte) bool {
 		if failed = l.tell(s); failed == nil {
 			failed = s.write(pos, b)
+		}
+		if failed == nil {
+			l.sent(len(b))
 		}
 		return failed == nil
 	})
@@ -189,6 +189,7 @@ func (l *link) left(reason string, err error, wait time.Duration) {
 	if err != nil {
 		err = l.consumer.fit(err)
 		facts["error"] = err.Error()
+		l.progress.enter(StateWaiting, err.Error())
 	}
 	if wait > 0 {
 		facts["restart_in_ms"] = wait.Milliseconds()

@@ -16,6 +16,10 @@ type taker interface {
 	tellLost()
 	// tellRevoked notes what a mask took back that the consumer has: samples at 8000 Hz from a position in call time on. The shard calls it; it does not block.
 	tellRevoked(from, samples int64)
+	// rest waits for the end of the call, or of ctx: who was given up is shown as such as long as that lasts.
+	rest(ctx context.Context)
+	// live shows how it gets on.
+	live() Live
 }
 
 // outlook is what every taker knows of its outlet.
@@ -28,7 +32,17 @@ type outlook struct {
 	notify   func(call.Event)
 	call     string
 	track    media.TrackID
+	role     string // whose audio
 	channels int
+	progress *progress
+}
+
+func (p *outlook) rest(ctx context.Context) {
+	p.progress.enter(StateGivenUp, "")
+	select {
+	case <-p.ring.ended:
+	case <-ctx.Done():
+	}
 }
 
 // ringEnded tells whether the call is over.

@@ -57,15 +57,15 @@ func (p *program) run(ctx context.Context) {
 			o.reason = endedGivenUp
 		}
 		p.leave(o, wait)
-		if !again || !p.rest(wait) {
+		if !again || !p.pause(wait) {
 			return
 		}
 		p.hub.count.restarts.Add(1)
 	}
 }
 
-// rest waits before a restart; false: the call ended meanwhile.
-func (p *program) rest(wait time.Duration) bool {
+// pause waits before a restart; false: the call ended meanwhile.
+func (p *program) pause(wait time.Duration) bool {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
@@ -100,10 +100,7 @@ func (p *program) once(ctx context.Context) outcome {
 	if err != nil {
 		return fail(err)
 	}
-	p.hub.count.started.Add(1)
-	p.hub.count.running.Add(1)
-	defer p.hub.count.running.Add(-1)
-	p.event(call.EventStreamStarted, map[string]any{"consumer": p.consumer.Name})
+	defer p.connected()()
 
 	var wg sync.WaitGroup
 	exited := make(chan struct{})
@@ -178,7 +175,8 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 	e := p.encoder()
 	ended := p.ring.relay(e, quit, func(_ int64, b []byte) bool {
-		_, err := audio.Write(b)
+		n, err := audio.Write(b)
+		p.sent(n)
 		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
 	})
 	if ended {
@@ -195,6 +193,7 @@ func (p *program) leave(o outcome, wait time.Duration) {
 	facts := map[string]any{"consumer": p.consumer.Name, "reason": o.reason}
 	if o.err != nil {
 		facts["error"] = o.err.Error()
+		p.progress.enter(StateWaiting, o.err.Error())
 		if o.stderr != "" {
 			facts["stderr"] = o.stderr
 		}

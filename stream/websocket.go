@@ -191,6 +191,10 @@ func (s *socket) send(kind websocket.MessageType, b []byte) error {
 	case ctx.Err() != nil:
 		return hangs(s.limit)
 	}
+	select { // the reader ends with the connection, and knows the far side's reason
+	case <-s.left:
+	case <-ctx.Done():
+	}
 	return s.ended(err)
 }
 
