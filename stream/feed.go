@@ -177,7 +177,7 @@ func (f *feed) meet(b *media.Batch) {
 		}
 		f.known[id-1] = true
 		for c := range f.all {
-			if c := &f.all[c]; c.Per == PerTrack {
+			if c := &f.all[c]; c.Per == PerTrack && c.hears(&b.Tracks[id-1].Party) {
 				f.tracks = append(f.tracks, f.open(c, laneConfig{channels: 1, track: id}, &b.Tracks[id-1]))
 			}
 		}

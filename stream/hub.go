@@ -168,9 +168,9 @@ func (h *Hub) takers() []taker {
 	return slices.Collect(maps.Keys(h.running))
 }
 
-// Open gives the sink that feeds all consumers of a call. It is attached before the call's first audio. Safe from anywhere.
+// Open gives the sink that feeds all consumers that a call is for. It is attached before the call's first audio. Safe from anywhere.
 func (h *Hub) Open(info call.Info, o Options) media.Sink {
-	consumers := *h.consumers.Load()
+	consumers := chosen(*h.consumers.Load(), &info)
 	if len(consumers) == 0 || h.closed.Load() {
 		return discard{}
 	}

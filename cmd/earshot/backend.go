@@ -53,6 +53,7 @@ func (s source) Snapshot() console.Snapshot {
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
 		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
+		StreamConsumers:   map[string]console.Consumer{},
 		SuperviseRequests: n.Requests, SuperviseWaiting: n.Waiting, LoggedIn: n.LoggedIn,
 	}
 	for _, c := range st.Checks {
@@ -85,6 +86,9 @@ func (s source) Snapshot() console.Snapshot {
 		}
 	}
 	keptSnapshot(&out, st)
+	for name, c := range n.Consumers {
+		out.StreamConsumers[name] = console.Consumer(c)
+	}
 	for _, code := range call.Codes() {
 		out.CallsEnded[string(code)] = st.Ended[code]
 	}

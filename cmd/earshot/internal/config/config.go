@@ -195,6 +195,9 @@ type Stream struct {
 	Revoked        string      `key:"revoked" help:"websocket: text when a mask takes back what was sent, with {from} and {samples} of the stream at 8000 Hz"`
 	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
 	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
+	Agents         []string    `key:"agents" help:"only calls of these agents (extension numbers or ids), as supervise.agents or groups bring them; default all calls"`
+	Groups         []string    `key:"groups" help:"or only calls of the agents in these groups of supervise.groups"`
+	Roles          []string    `key:"roles" oneof:"agent,customer,other" help:"per track: only tracks of these parties; default all"`
 	Per            string      `key:"per" default:"track" oneof:"track,call" help:"a consumer per track, or one per call"`
 	Format         string      `key:"format" oneof:"s16le,mulaw,alaw,f32le" help:"samples; default s16le, or the preset's"`
 	Rate           int         `key:"rate" oneof:"8000,16000" help:"samples a second; default 8000, or the preset's"`
@@ -202,6 +205,7 @@ type Stream struct {
 	MaxRestarts    int         `key:"max_restarts" default:"5" min:"0" help:"exec: then it is given up for that call"`
 	Buffer         Duration    `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow consumer, or one that is away; the oldest is lost first"`
 	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms or the preset's; shorter costs more processor time"`
+	Header         bool        `key:"header" default:"false" help:"each message begins with 24 octets: its length, its place in the call and when it was captured (docs/streaming.md); not twilio"`
 	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters"`
 }
 
