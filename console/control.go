@@ -26,7 +26,8 @@ type ListenRequest struct {
 	Call   string // call id; with Agent empty too: the only call, or the next
 	Agent  string // extension number of the monitored agent
 	Track  string // mix, agent, customer
-	Format string // s16le, mulaw, wav
+	Format string // s16le, mulaw, alaw, wav
+	Header bool   // before each message, see stream.HeaderOctets
 	Rate   int    // 8000, 16000
 	Why    string // for the evidence log
 }
@@ -169,9 +170,9 @@ func parseListen(r *http.Request) (ListenRequest, error) {
 	req := ListenRequest{Call: q.Get("call"), Agent: q.Get("agent"), Track: q.Get("track"), Format: q.Get("format"), Why: q.Get("why")}
 	for k := range q {
 		switch k {
-		case "call", "agent", "track", "format", "rate", "why":
+		case "call", "agent", "track", "format", "rate", "header", "why":
 		default:
-			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate or why", k)
+			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate, header or why", k)
 		}
 	}
 	if text := q.Get("rate"); text != "" {
@@ -180,6 +181,13 @@ func parseListen(r *http.Request) (ListenRequest, error) {
 			return req, fmt.Errorf("listen: rate: got %q, want a number", text)
 		}
 		req.Rate = rate
+	}
+	if text := q.Get("header"); text != "" {
+		header, err := strconv.ParseBool(text)
+		if err != nil {
+			return req, fmt.Errorf("listen: header: got %q, want true or false", text)
+		}
+		req.Header = header
 	}
 	return req, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/stream"
@@ -27,6 +28,7 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 			c.post(call.Event{Type: call.EventRevoked, Facts: map[string]any{"consumer": "listener", "from_samples": from, "samples": samples}})
 		}
 	}
+	cfg.Started = func() time.Time { return e.engine.Wall(heard.Load().timeline.Zero()) }
 	l, err := stream.NewListener(cfg)
 	if err != nil {
 		return err

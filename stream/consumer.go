@@ -103,6 +103,12 @@ type Consumer struct {
 	tally *tally
 }
 
+// Label is the name that logs, status and metrics know it by; of a consumer that Check finds in order.
+func (c Consumer) Label() string {
+	_ = c.check() // a copy
+	return c.Name
+}
+
 // Check tells all that is wrong with the consumer: an error for each, which begins with the key and a colon.
 func (c Consumer) Check() error { return c.check() }
 

@@ -114,10 +114,12 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 		o.told = o.lane.late
 	}
 	if !o.queued && o.begins(b) {
+		f.hub.count.open.Add(1)
 		select {
 		case f.hub.starts <- o.taker:
 			o.queued = true
 		default: // too many wait; the ring keeps the newest, the next batch tries again
+			f.hub.count.open.Add(-1)
 			f.hub.count.refused.Add(1)
 		}
 	}

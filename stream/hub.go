@@ -28,6 +28,8 @@ type Config struct {
 	// Wait is how long a mix waits for a side that is behind another: two sweeps and media's live wait. Default 100 ms, at
 	// most 1 s.
 	Wait time.Duration
+	// Grace is how long a consumer has to end by itself after the end of its call. Default 5 s.
+	Grace time.Duration
 	// Log gets warnings about programs, and at debug what they write; nil discards.
 	Log *slog.Logger
 }
@@ -53,7 +55,7 @@ type Hub struct {
 
 // counters are Totals, counted.
 type counters struct {
-	late, revoked, running, started, restarts, givenUp, refused atomic.Int64
+	late, revoked, running, open, started, restarts, givenUp, refused atomic.Int64
 }
 
 // Totals counts since start, for metrics.
@@ -62,6 +64,7 @@ type Totals struct {
 	LateSamples    int64 // came after their place in a live stream was gone
 	RevokedSamples int64 // a mask took back what a consumer had
 	Running        int64 // programs that run
+	Open           int64 // consumers of calls that have audio and have not ended, running or not
 	Started        int64 // programs that were started, restarts included
 	Restarts       int64
 	GivenUp        int64 // consumers that were given up in a call
@@ -87,6 +90,9 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h := &Hub{
 		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{}, tallies: map[string]*tally{},
+	}
+	if cfg.Grace > 0 {
+		h.pace.grace = cfg.Grace
 	}
 	consumers = h.tallied(consumers)
 	h.consumers.Store(&consumers)
@@ -131,6 +137,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case p := <-h.starts:
 			wg.Go(func() {
 				h.keep(p, true)
+				defer h.count.open.Add(-1)
 				defer h.keep(p, false)
 				p.run(ctx)
 				p.rest(ctx)
@@ -184,7 +191,7 @@ func (h *Hub) Open(info call.Info, o Options) media.Sink {
 func (h *Hub) Totals() Totals {
 	c := &h.count
 	return Totals{
-		DroppedSamples: h.dropped(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
+		DroppedSamples: h.dropped(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Open: c.open.Load(), Started: c.started.Load(),
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
 	}
 }

@@ -23,7 +23,7 @@ type backend struct {
 func (b backend) Status() any { return b.ep.Status() }
 
 func (b backend) Listen(ctx context.Context, req console.ListenRequest, w io.Writer) error {
-	err := b.ep.Listen(ctx, req.Call, req.Agent, stream.ListenConfig{Track: req.Track, Format: req.Format, Rate: req.Rate}, w)
+	err := b.ep.Listen(ctx, req.Call, req.Agent, stream.ListenConfig{Track: req.Track, Format: req.Format, Rate: req.Rate, Header: req.Header}, w)
 	if errors.Is(err, endpoint.ErrNoCall) {
 		return noCall{err}
 	}
