@@ -29,7 +29,7 @@ const (
 	// replayGrace is how long a consumer may go on after the end: an engine that was given an hour in a minute has things to do.
 	replayGrace = 30 * time.Second
 	// replayLook is how often it is looked whether consumers have taken something.
-	replayLook = 2 * time.Millisecond
+	replayLook = 5 * time.Millisecond
 )
 
 // ReplayConfig says to whom recordings are played, and how fast.

@@ -10,7 +10,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 
 # program=package
 programs=(
-  sipp=sip-tester kamailio=kamailio baresip=baresip-core sox=sox ffmpeg=ffmpeg ip=iproute2 iptables=iptables openssl=openssl
+  sipp=sip-tester kamailio=kamailio baresip=baresip-core sox=sox ffmpeg=ffmpeg ip=iproute2 iptables=iptables openssl=openssl curl=curl
   tshark=tshark xxd=xxd python3=python3 node=nodejs npm=npm gcc=gcc age=age
 )
 

@@ -26,6 +26,9 @@
 // as much longer. What comes for a place that is gone is
 // counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present.
 //
+// Who wants to see it in the stream has a header before each message ([HeaderOctets]): the position, and when the packet with that sample was
+// captured, exact to a packet. [Hub.Live] says who has which call's audio, how far behind, and what it lost; [Hub.Consumers] counts by name.
+//
 // # Concurrency
 //
 // A sink belongs to the shard that calls it; it copies and returns. A consumer's goroutine is woken when a message is there ([Consumer].Message,

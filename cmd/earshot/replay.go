@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/earshot/earshot/cmd/earshot/internal/config"
 	"github.com/earshot/earshot/console"
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/media"
@@ -50,11 +51,14 @@ func (k replayCmd) Run(ctx context.Context, c *cli, p *process) error {
 		return err
 	}
 	c.Recorded.Dir = k.Dir
+	if l, _ := config.Peek(c.input(p)); l != nil && k.Dir == "" { // a replay needs no account
+		c.Recorded.Dir = l.Config.Record.Dir
+	}
 	dirs, err := c.recordings(p, k.Recording)
 	if err != nil {
 		return err
 	}
-	parts, err := k.open(dirs, ids)
+	parts, err := k.open(p, dirs, ids)
 	defer func() {
 		for _, part := range parts {
 			_ = part.Close() // it was only read
@@ -73,13 +77,16 @@ func (k replayCmd) Run(ctx context.Context, c *cli, p *process) error {
 	return errors.Join(err, k.tell(p, done))
 }
 
-// open opens the parts, in order.
-func (k replayCmd) open(dirs []string, ids []recorder.Identity) (parts []*recorder.Playback, err error) {
+// open opens the parts that have audio, in order.
+func (k replayCmd) open(p *process, dirs []string, ids []recorder.Identity) (parts []*recorder.Playback, err error) {
 	for _, dir := range dirs {
 		part, err := recorder.OpenPlayback(dir, ids)
 		switch {
 		case errors.Is(err, recorder.ErrEncrypted):
 			return parts, &hinted{err, "--identity FILE names the identity of one of these recipients"}
+		case errors.Is(err, recorder.ErrNoAudio) && len(dirs) > 1:
+			fmt.Fprintf(p.err, "earshot: %s: %v\n", filepath.Base(dir), err)
+			continue
 		case errors.Is(err, recorder.ErrNoAudio):
 			return parts, &hinted{fmt.Errorf("%s: %w", filepath.Base(dir), err), "earshot recordings show says why"}
 		case err != nil:

@@ -50,7 +50,7 @@ func (k replayCmd) config(c *cli, p *process) (cfg endpoint.ReplayConfig, err er
 
 // configured takes the consumers of the configuration, or the one that is named.
 func (k replayCmd) configured(c *cli, p *process, cfg *endpoint.ReplayConfig) error {
-	l, bad := config.Peek(c.input(p)) // a replay needs no account
+	l, bad := config.Peek(c.input(p))
 	if l == nil {
 		return bad
 	}
