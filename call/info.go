@@ -21,6 +21,9 @@ type Info struct {
 	Part int
 	// Agent is the monitored agent's extension number, empty on a plain registrar.
 	Agent string
+	// AgentID is the agent's extension id, and Groups its call monitoring groups, by id and name, of those that supervise.groups names.
+	AgentID string
+	Groups  []string
 	// Direction is Inbound or Outbound as the agent sees it, and Queues the call queues, by number and id, that it came through; empty: not known, or none.
 	Direction string
 	Queues    []string

@@ -45,8 +45,8 @@ const maxActText = 1 << 10
 
 func (a Act) check() error {
 	switch {
-	case a.What != "export" && a.What != "exported" && a.What != "verify":
-		return fmt.Errorf("act: got %q, want export, exported or verify", a.What)
+	case a.What != "export" && a.What != "exported" && a.What != "verify" && a.What != "replay":
+		return fmt.Errorf("act: got %q, want export, exported, verify or replay", a.What)
 	case len(a.Folder) > maxActText, len(a.Call) > maxActText, len(a.Why) > maxActText:
 		return fmt.Errorf("act: a text has more than %d octets", maxActText)
 	}

@@ -78,6 +78,7 @@ func TestCallsAreHeardByWhoHasTheToken(t *testing.T) {
 		{"/calls/s-1/audio.wav", token, "audio/wav", console.ListenRequest{Call: "s-1", Format: "wav"}},
 		{"/calls/any/audio.wav?agent=108&why=coaching", token, "audio/wav", console.ListenRequest{Agent: "108", Format: "wav", Why: "coaching"}},
 		{"/calls/s%2F1/audio.raw?format=mulaw&track=agent&rate=16000&token=" + token, "", "application/octet-stream", console.ListenRequest{Call: "s/1", Format: "mulaw", Track: "agent", Rate: 16000}},
+		{"/calls/any/audio.raw?header=true", token, "application/octet-stream", console.ListenRequest{Header: true}},
 	} {
 		resp, body, err := fetch(t, url+c.path, c.bearer)
 		if err != nil || resp.StatusCode != http.StatusOK || body != "audio" || resp.Header.Get("Content-Type") != c.kind {

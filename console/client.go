@@ -133,6 +133,9 @@ func (c *Client) Listen(ctx context.Context, req ListenRequest, w io.Writer) err
 	if req.Rate != 0 {
 		q.Set("rate", strconv.Itoa(req.Rate))
 	}
+	if req.Header {
+		q.Set("header", "true")
+	}
 	body, err := c.get(ctx, "/listen", q)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)

@@ -27,7 +27,8 @@ type ListenRequest struct {
 	Call   string // call id; with Agent empty too: the only call, or the next
 	Agent  string // extension number of the monitored agent
 	Track  string // mix, agent, customer
-	Format string // s16le, mulaw, wav
+	Format string // s16le, mulaw, alaw, wav
+	Header bool   // before each message, see stream.HeaderOctets
 	Rate   int    // 8000, 16000
 	Why    string // for the evidence log
 	// Since is how much before now it begins, as far as the recording goes back.
@@ -172,9 +173,9 @@ func parseListen(r *http.Request) (ListenRequest, error) {
 	req := ListenRequest{Call: q.Get("call"), Agent: q.Get("agent"), Track: q.Get("track"), Format: q.Get("format"), Why: q.Get("why")}
 	for k := range q {
 		switch k {
-		case "call", "agent", "track", "format", "rate", "why", "since":
+		case "call", "agent", "track", "format", "rate", "header", "why", "since":
 		default:
-			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate, since or why", k)
+			return req, fmt.Errorf("listen: %q: want call, agent, track, format, rate, header, since or why", k)
 		}
 	}
 	var err error
@@ -187,6 +188,13 @@ func parseListen(r *http.Request) (ListenRequest, error) {
 			return req, fmt.Errorf("listen: rate: got %q, want a number", text)
 		}
 		req.Rate = rate
+	}
+	if text := q.Get("header"); text != "" {
+		header, err := strconv.ParseBool(text)
+		if err != nil {
+			return req, fmt.Errorf("listen: header: got %q, want true or false", text)
+		}
+		req.Header = header
 	}
 	return req, nil
 }

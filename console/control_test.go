@@ -252,7 +252,7 @@ func TestWrongSocketsAreTold(t *testing.T) {
 
 func TestUnknownWishesAreRefused(t *testing.T) {
 	path, _ := control(t, nobody)
-	for query, want := range map[string]string{"colour=red": `"colour": want call`, "rate=fast": `rate: got "fast"`} {
+	for query, want := range map[string]string{"colour=red": `"colour": want call`, "rate=fast": `rate: got "fast"`, "header=maybe": `header: got "maybe"`} {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "unix", path)
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ type metric struct {
 	kind              prometheus.ValueType
 	value             func(*Snapshot) float64
 	values            func(*Snapshot) map[string]int64
+	scale             float64 // of values; 0 is 1
 }
 
 // metrics are all that we measure; docs/metrics.md says what to do when one moves.
@@ -63,6 +64,12 @@ var metrics = []metric{
 	counter("earshot_stream_refused_total", "Times that a consumer could not even wait to be started.", func(s *Snapshot) int64 { return s.StreamRefused }),
 	counters("earshot_stream_answers_total", "What speech engines told: utterances, guessed or final, words in the final ones, and what was not told on.", "what", func(s *Snapshot) map[string]int64 { return s.StreamAnswers }),
 	counter("earshot_recorder_lost_lines_total", "Lines of transcripts that came too late, or were too many.", func(s *Snapshot) int64 { return s.LostLines }),
+	perConsumer(prometheus.GaugeValue, "earshot_stream_consumer_connected", "Consumers that have a call's audio now, by name.", func(c Consumer) int64 { return c.Connected }),
+	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_connections_total", "Connections to consumers, and processes, by name.", func(c Consumer) int64 { return c.Connections }),
+	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_reconnects_total", "Of these, those after the first of a call or track.", func(c Consumer) int64 { return c.Reconnects }),
+	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_dropped_samples_total", "Samples that consumers lost, by name.", func(c Consumer) int64 { return c.DroppedSamples }),
+	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_sent_octets_total", "Octets that consumers took, by name.", func(c Consumer) int64 { return c.SentOctets }),
+	seconds(perConsumer(prometheus.GaugeValue, "earshot_stream_consumer_lag_seconds", "Audio that waits for a consumer: the longest now, by name.", func(c Consumer) int64 { return int64(c.Lag) })),
 	gauge("earshot_supervise_waiting_calls", "Wanted calls that the pool has no room for.", func(s *Snapshot) float64 { return float64(s.SuperviseWaiting) }),
 	gauge("earshot_supervise_logged_in", "1 while the login at RingCentral is good.", func(s *Snapshot) float64 { return truth(s.LoggedIn) }),
 	counters("earshot_supervise_requests_total", "Requests to RingCentral's REST API, by class of the answer.", "class", func(s *Snapshot) map[string]int64 { return s.SuperviseRequests }),
@@ -82,6 +89,23 @@ func gauges(name, help, label string, f func(*Snapshot) map[string]int64) metric
 
 func counters(name, help, label string, f func(*Snapshot) map[string]int64) metric {
 	return metric{name: name, help: help, label: label, kind: prometheus.CounterValue, values: f}
+}
+
+// perConsumer has a value for each name of a stream's consumer.
+func perConsumer(kind prometheus.ValueType, name, help string, f func(Consumer) int64) metric {
+	return metric{name: name, help: help, label: "consumer", kind: kind, values: func(s *Snapshot) map[string]int64 {
+		out := map[string]int64{}
+		for name, c := range s.StreamConsumers {
+			out[name] = f(c)
+		}
+		return out
+	}}
+}
+
+// seconds has values that are nanoseconds told in seconds.
+func seconds(m metric) metric {
+	m.scale = 1e-9
+	return m
 }
 
 func truth(b bool) float64 {
@@ -132,7 +156,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			continue
 		}
 		for label, v := range bounded(m.values(&s)) {
-			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, float64(v), label)
+			value := float64(v)
+			if m.scale != 0 {
+				value *= m.scale
+			}
+			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, value, label)
 		}
 	}
 }

@@ -14,6 +14,16 @@ type Check struct {
 	Text string // why not, or what is well
 }
 
+// Consumer counts what all consumers of one name did since start.
+type Consumer struct {
+	Connected      int64 // now
+	Connections    int64 // and processes, that were there
+	Reconnects     int64
+	DroppedSamples int64
+	SentOctets     int64
+	Lag            time.Duration // the longest now
+}
+
 // Snapshot is the state of the process as plain data. Map keys are closed sets; they become metric labels.
 type Snapshot struct {
 	// Checks decide /readyz: ready when all are OK.
@@ -66,8 +76,9 @@ type Snapshot struct {
 	StreamRestarts       int64
 	StreamGivenUp        int64
 	StreamRefused        int64
-	StreamAnswers        map[string]int64 // what engines told, since start: partial, final, words, malformed, refused, revoked
-	LostLines            int64            // of transcripts: they came too late, or were too many
+	StreamAnswers        map[string]int64    // what engines told, since start: partial, final, words, malformed, refused, revoked
+	LostLines            int64               // of transcripts: they came too late, or were too many
+	StreamConsumers      map[string]Consumer // by name, a bounded number of them
 
 	SuperviseRequests map[string]int64 // REST requests by class: 2xx, 4xx, 429, 5xx, error
 	SuperviseWaiting  int64            // wanted calls that the pool has no room for

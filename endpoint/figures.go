@@ -15,16 +15,17 @@ type Figures struct {
 	Disk          recorder.DiskState
 	Recorder      recorder.Counters
 	Stream        stream.Totals
-	Requests      map[string]int64 // REST requests by class
-	LoggedIn      bool             // every supervisor is
-	Masks         map[string]int64 // that were begun, by holder
-	Unmasks       map[string]int64 // that ended while the call went on
-	Waiting       int64            // wanted calls that the pool has no room for
+	Consumers     map[string]stream.ConsumerTotals // by name
+	Requests      map[string]int64                 // REST requests by class
+	LoggedIn      bool                             // every supervisor is
+	Masks         map[string]int64                 // that were begun, by holder
+	Unmasks       map[string]int64                 // that ended while the call went on
+	Waiting       int64                            // wanted calls that the pool has no room for
 }
 
 // Figures may be called from anywhere.
 func (e *Endpoint) Figures() Figures {
-	f := Figures{SweepAge: e.engine.SweepAge(), DiskFreeBytes: -1, Stream: e.hub.Totals(), Requests: map[string]int64{}, LoggedIn: true}
+	f := Figures{SweepAge: e.engine.SweepAge(), DiskFreeBytes: -1, Stream: e.hub.Totals(), Consumers: e.hub.Consumers(), Requests: map[string]int64{}, LoggedIn: true}
 	if e.store != nil {
 		f.Recorder, f.Disk = e.store.Counters(), e.store.Disk()
 		if n, err := e.store.DiskFree(); err == nil {

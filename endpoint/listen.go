@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/stream"
@@ -33,6 +34,7 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 	if cfg.Since > 0 {
 		cfg.Archive = callArchive{e, &heard}
 	}
+	cfg.Started = func() time.Time { return e.engine.Wall(heard.Load().timeline.Zero()) }
 	l, err := stream.NewListener(cfg)
 	if err != nil {
 		return err

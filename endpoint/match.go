@@ -47,7 +47,7 @@ func (r *ear) joined(inv *sip.Invitation, j supervise.Join) plan {
 	p := plan{
 		info: call.Info{
 			ID: j.Session, Sessions: []string{j.Session}, Expected: j.Expected,
-			Agent: j.Agent.Extension, Direction: j.Direction, Queues: j.Queues, Mode: j.Mode, Talks: j.Talks, Obstacle: j.Obstacle,
+			Agent: j.Agent.Extension, AgentID: j.Agent.ID, Groups: j.Groups, Direction: j.Direction, Queues: j.Queues, Mode: j.Mode, Talks: j.Talks, Obstacle: j.Obstacle,
 		},
 		parties: map[int]call.Party{}, wanted: j.Wanted, hurdle: j.Obstacle, refused: j.Released,
 	}

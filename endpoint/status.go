@@ -86,7 +86,9 @@ type CallStatus struct {
 	Started time.Time     `json:"started"`
 	Legs    int           `json:"legs"`
 	Tracks  []TrackStatus `json:"tracks"`
-	Dir     string        `json:"dir,omitempty"`
+	// Consumers are those of its live audio.
+	Consumers []ConsumerStatus `json:"consumers,omitempty"`
+	Dir       string           `json:"dir,omitempty"`
 	// NotRecorded says why there is no recording.
 	NotRecorded string `json:"not_recorded,omitempty"`
 }
@@ -167,8 +169,11 @@ func (e *Endpoint) Status() Status {
 	for _, r := range e.ears {
 		r.status(&s, devices[r])
 	}
+	consumers := e.consumers()
 	for _, c := range e.live() {
-		s.Calls = append(s.Calls, c.status())
+		st := c.status()
+		st.Consumers = consumers[st.ID]
+		s.Calls = append(s.Calls, st)
 	}
 	slices.SortFunc(s.Calls, func(a, b CallStatus) int { return a.Started.Compare(b.Started) })
 	e.mu.Lock()

@@ -78,12 +78,17 @@ type Consumer struct {
 	// Answers names whose messages are read as a transcript: deepgram, assemblyai, vosk, whisperlive, json, or others that we know; of a program only json, lines of its
 	// standard output. Empty: what the consumer says is thrown away. A preset sets it.
 	Answers string
+	// Agents and Groups choose whose calls it gets: by extension number or id, and by call monitoring group, id or name; both empty: all calls. One of either
+	// is enough. Roles chooses whose tracks: agent, customer, other; empty: all; with PerTrack only.
+	Agents, Groups, Roles []string
 	// Per is PerTrack, the default, or PerCall.
 	Per string
 	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.
 	Format string
 	// Rate is 8000 Hz, the default, 16000 Hz or 24000 Hz.
 	Rate int
+	// Header puts a header of HeaderOctets before each message; not with TypeTwilio, TypeOpenAI and TypeAudioHook.
+	Header bool
 	// Env is added to the program's environment; the names CALL_... are taken.
 	Env map[string]string
 	// Restart is RestartOnFailure, the default, RestartNever or RestartAlways.
@@ -104,6 +109,15 @@ type Consumer struct {
 	// Set by check.
 	dial  dialer // nil: a program
 	roots *x509.CertPool
+
+	// Set by the hub, then constant.
+	tally *tally
+}
+
+// Label is the name that logs, status and metrics know it by; of a consumer that Check finds in order.
+func (c Consumer) Label() string {
+	_ = c.check() // a copy
+	return c.Name
 }
 
 // Check tells all that is wrong with the consumer: an error for each, which begins with the key and a colon.
@@ -128,7 +142,7 @@ func (c *Consumer) check() error {
 		c.MaxRestarts = defaultMaxRestarts
 	}
 	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer), c.checkCatchUp())
-	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay(), c.checkAnswers())
+	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay(), c.checkAnswers(), c.checkChoice())
 	for k, v := range c.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {
 			errs = append(errs, fmt.Errorf("env: %q: want a name without =, other than CALL_..., and no NUL", k))

@@ -26,6 +26,9 @@
 // as much longer. What comes for a place that is gone is
 // counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present.
 //
+// Who wants to see it in the stream has a header before each message ([HeaderOctets]): the position, and when the packet with that sample was
+// captured, exact to a packet. [Hub.Live] says who has which call's audio, how far behind, and what it lost; [Hub.Consumers] counts by name.
+//
 // # Time shift
 //
 // With [Consumer].CatchUp a ring has a past: the [Archive], which is the call's recording. Then what was read stays in the ring until its place is needed, and what falls over is not lost: the reader has

@@ -24,6 +24,8 @@ type encoder struct {
 	channels int
 	rate     int
 	began    bool
+	// stamps put a header before each message; nil: there is none.
+	stamps *stamps
 }
 
 func newEncoder(format string, rate, channels int) *encoder {
@@ -31,6 +33,13 @@ func newEncoder(format string, rate, channels int) *encoder {
 	if factor := rate / media.SampleRate; factor > 1 {
 		e.up = newUpsampler(factor, channels)
 	}
+	return e
+}
+
+// makeEncoder makes the one that its consumer wants.
+func (p *outlook) makeEncoder() *encoder {
+	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
+	e.stamps = p.stamps
 	return e
 }
 

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -63,8 +64,14 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 	if c.CatchUp && f.opt.Archive != nil {
 		length = max(length, f.opt.Archive.Behind())
 	}
-	r := newRing(length, c.Message, cfg.channels, &f.hub.count.dropped)
-	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, over: f.over, call: f.info.ID, track: cfg.track, channels: cfg.channels}
+	if c.Header {
+		cfg.stamps = newStamps(f.info.Started, length)
+	}
+	r := newRing(length, c.Message, cfg.channels, &c.tally.dropped)
+	end := outlook{
+		hub: f.hub, consumer: c, ring: r, stamps: cfg.stamps, notify: f.opt.Notify, over: f.over, call: f.info.ID, track: cfg.track,
+		role: strings.Join(factsFor(c, f.info, track, cfg.channels).Channels, ","), channels: cfg.channels, progress: newProgress(),
+	}
 	o := &outlet{ring: r, track: cfg.track}
 	if end.hearing = newHearing(&end, f.info, track); end.hearing != nil {
 		f.over.left.Add(1)
@@ -128,10 +135,12 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 		o.told = o.lane.late
 	}
 	if !o.queued && o.begins(b) {
+		f.hub.count.open.Add(1)
 		select {
 		case f.hub.starts <- o.taker:
 			o.queued = true
 		default: // too many wait; the ring keeps the newest, the next batch tries again
+			f.hub.count.open.Add(-1)
 			f.hub.count.refused.Add(1)
 		}
 	}
@@ -191,7 +200,7 @@ func (f *feed) meet(b *media.Batch) {
 		}
 		f.known[id-1] = true
 		for c := range f.all {
-			if c := &f.all[c]; c.Per == PerTrack {
+			if c := &f.all[c]; c.Per == PerTrack && c.hears(&b.Tracks[id-1].Party) {
 				f.tracks = append(f.tracks, f.open(c, laneConfig{channels: 1, track: id}, &b.Tracks[id-1]))
 			}
 		}

@@ -109,6 +109,9 @@ func (h *hearing) give(pos int64, octets int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.earlyLocked()
+	if h.outlook.stamps != nil {
+		octets -= HeaderOctets
+	}
 	h.clock.give(pos, int64(octets)/h.perGroup)
 }
 

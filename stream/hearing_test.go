@@ -202,7 +202,7 @@ func TestAnEngineThatFloodsIsCut(t *testing.T) {
 func TestWordsAboutWhatAMaskTookBackAreNotTold(t *testing.T) {
 	c := stream.Consumer{Name: "asr", Answers: "json", Buffer: 10 * time.Second, Message: 20 * time.Millisecond, Command: sh(
 		`head -c 12800 > /dev/null; echo '{"text":"before","start":0,"end":0.2}'; head -c 1 > /dev/null
-		echo '{"text":"secret","start":0.5,"end":0.7}'; echo '{"text":"secret guess","start":0.75,"end":0.8,"final":false}'; echo '{"text":"after","start":1.2,"end":1.4}'; cat > /dev/null`)}
+		echo '{"text":"secret","start":0.5,"end":0.7}'; echo '{"text":"secret guess","start":0.75,"end":0.8,"final":false}'; head -c 9599 > /dev/null; echo '{"text":"after","start":1.2,"end":1.4}'; cat > /dev/null`)}
 	h, stop := start(t, c)
 	var told record
 	ended := make(chan struct{})

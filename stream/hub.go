@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,8 @@ type Config struct {
 	// Wait is how long a mix waits for a side that is behind another: two sweeps and media's live wait. Default 100 ms, at
 	// most 1 s.
 	Wait time.Duration
+	// Grace is how long a consumer has to end by itself after the end of its call. Default 5 s.
+	Grace time.Duration
 	// Log gets warnings about programs, and at debug what they write; nil discards.
 	Log *slog.Logger
 }
@@ -43,14 +47,15 @@ type Hub struct {
 
 	count counters
 
-	// mu guards running.
+	// mu guards the fields below.
 	mu      sync.Mutex
-	running map[taker]struct{}
+	running map[taker]struct{} // and those given up, while their call lives
+	tallies map[string]*tally  // by name
 }
 
 // counters are Totals, counted.
 type counters struct {
-	dropped, late, revoked, running, started, restarts, givenUp, refused atomic.Int64
+	late, revoked, running, open, started, restarts, givenUp, refused atomic.Int64
 
 	answersPartial, answersFinal, answersWords, answersMalformed, answersRefused, answersRevoked atomic.Int64
 }
@@ -61,6 +66,7 @@ type Totals struct {
 	LateSamples    int64 // came after their place in a live stream was gone
 	RevokedSamples int64 // a mask took back what a consumer had
 	Running        int64 // programs that run
+	Open           int64 // consumers of calls that have audio and have not ended, running or not
 	Started        int64 // programs that were started, restarts included
 	Restarts       int64
 	GivenUp        int64 // consumers that were given up in a call
@@ -99,8 +105,12 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{},
+		cfg: cfg, log: cfg.Log, pace: defaultPace, starts: make(chan taker, maxWaiting), running: map[taker]struct{}{}, tallies: map[string]*tally{},
 	}
+	if cfg.Grace > 0 {
+		h.pace.grace = cfg.Grace
+	}
+	consumers = h.tallied(consumers)
 	h.consumers.Store(&consumers)
 	return h, nil
 }
@@ -125,6 +135,7 @@ func (h *Hub) Reload(consumers []Consumer) error {
 	if err != nil {
 		return err
 	}
+	list = h.tallied(list)
 	h.consumers.Store(&list)
 	return nil
 }
@@ -142,9 +153,11 @@ func (h *Hub) Run(ctx context.Context) error {
 		case p := <-h.starts:
 			wg.Go(func() {
 				h.keep(p, true)
+				defer h.count.open.Add(-1)
 				defer h.keep(p, false)
-				defer p.ended()
 				p.run(ctx)
+				p.ended()
+				p.rest(ctx)
 			})
 		case <-tick.C:
 			h.tell()
@@ -167,20 +180,21 @@ func (h *Hub) keep(p taker, runs bool) {
 
 // tell puts what slow consumers lost into their calls' records.
 func (h *Hub) tell() {
-	h.mu.Lock()
-	all := make([]taker, 0, len(h.running))
-	for p := range h.running {
-		all = append(all, p)
-	}
-	h.mu.Unlock()
-	for _, p := range all {
+	for _, p := range h.takers() {
 		p.tellLost()
 	}
 }
 
-// Open gives the sink that feeds all consumers of a call. It is attached before the call's first audio. Safe from anywhere.
+// takers are those at work.
+func (h *Hub) takers() []taker {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.running))
+}
+
+// Open gives the sink that feeds all consumers that a call is for. It is attached before the call's first audio. Safe from anywhere.
 func (h *Hub) Open(info call.Info, o Options) media.Sink {
-	consumers := *h.consumers.Load()
+	consumers := chosen(*h.consumers.Load(), &info)
 	if len(consumers) == 0 || h.closed.Load() {
 		if o.Ended != nil {
 			o.Ended()
@@ -197,7 +211,7 @@ func (h *Hub) Open(info call.Info, o Options) media.Sink {
 func (h *Hub) Totals() Totals {
 	c := &h.count
 	return Totals{
-		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
+		DroppedSamples: h.dropped(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Open: c.open.Load(), Started: c.started.Load(),
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
 		Answers: Answers{
 			Partial: c.answersPartial.Load(), Final: c.answersFinal.Load(), Words: c.answersWords.Load(), Malformed: c.answersMalformed.Load(),

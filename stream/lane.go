@@ -51,6 +51,8 @@ type laneConfig struct {
 	revoked func(from, samples int64)
 	// masked is told what a mask silences, in call time, before it goes out; nil: nobody is. The shard calls it.
 	masked func(from, samples int64)
+	// stamps are told when samples were captured; nil: nobody asks.
+	stamps *stamps
 }
 
 // lane assembles batches to a gap-free run of samples. It is pure: batches in, samples out; one goroutine uses it.
@@ -220,7 +222,7 @@ func (l *lane) start(b *media.Batch) bool {
 func (l *lane) startTrack(b *media.Batch) bool {
 	for i := range b.Frames {
 		if b.Frames[i].Track == l.cfg.track && b.Frames[i].Kind != media.KindLate {
-			l.started, l.base = true, b.Frames[i].Pos
+			l.started, l.base, l.zero = true, b.Frames[i].Pos, b.Zero
 			l.out.begin(l.base)
 			return true
 		}
@@ -248,6 +250,9 @@ func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 	case f.Kind == media.KindReceived && len(f.PCM) > 0:
 		from = l.catchUp(s, from, end, now)
 		end = from + f.Samples
+		if l.cfg.stamps != nil {
+			l.cfg.stamps.note(from, f.Samples, f.Captured-l.zero)
+		}
 		l.take(s, from, f.PCM)
 	case f.Kind == media.KindLost:
 		l.conceal(s, from, end)

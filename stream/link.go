@@ -91,7 +91,7 @@ func (l *link) tell(s session) error {
 
 func newLink(o outlook, info call.Info, track *media.TrackState) *link {
 	l := &link{
-		outlook: o, about: aboutOf(o.consumer, info, track, o.channels), encoder: newEncoder(o.consumer.Format, o.consumer.Rate, o.channels),
+		outlook: o, about: aboutOf(o.consumer, info, track, o.channels), encoder: o.makeEncoder(),
 	}
 	l.about.Stream = fmt.Sprintf("%s-%d", safeName(o.call), o.track)
 	return l
@@ -128,7 +128,7 @@ func (l *link) run(ctx context.Context) {
 			settled = l.hub.pace.forCatchUp().settled
 			if !renewed {
 				l.ring.rewind(l.consumer.overlapSamples(l.channels)+l.encoder.held(), from)
-				l.encoder = newEncoder(l.consumer.Format, l.consumer.Rate, l.channels)
+				l.encoder = l.makeEncoder()
 			}
 		}
 		if time.Since(began) >= settled {
@@ -179,10 +179,7 @@ func (l *link) once(ctx context.Context) error {
 	}
 	defer l.hearing.end() // when nothing is read any more
 	defer s.close()
-	l.hub.count.started.Add(1)
-	l.hub.count.running.Add(1)
-	defer l.hub.count.running.Add(-1)
-	l.event(call.EventStreamStarted, map[string]any{"consumer": l.consumer.Name})
+	defer l.connected()()
 
 	var quit atomic.Bool
 	watched := make(chan struct{})
@@ -203,6 +200,9 @@ func (l *link) once(ctx context.Context) error {
 		if failed = l.tell(s); failed == nil {
 			l.hearing.give(pos, len(b))
 			failed = s.write(pos, b)
+		}
+		if failed == nil {
+			l.sent(len(b))
 		}
 		return failed == nil
 	})
@@ -251,6 +251,7 @@ func (l *link) left(reason string, err error, wait time.Duration) {
 	if err != nil {
 		err = l.consumer.fit(err)
 		facts["error"] = err.Error()
+		l.progress.enter(StateWaiting, err.Error())
 	}
 	if wait > 0 {
 		facts["restart_in_ms"] = wait.Milliseconds()

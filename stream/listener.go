@@ -22,7 +22,7 @@ const (
 type ListenConfig struct {
 	// Track is HearMix, the default, HearAgent or HearCustomer. Where a call has no track of that role, there is silence.
 	Track string
-	// Format is FormatS16LE, the default, FormatMulaw or FormatWAV.
+	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatWAV.
 	Format string
 	// Rate is 8000 Hz, the default, 16000 Hz or 24000 Hz.
 	Rate int
@@ -30,6 +30,10 @@ type ListenConfig struct {
 	Buffer time.Duration
 	// Message is how much audio goes out at a time, if the reader keeps up: 20 ms, the default, to 200 ms, at most Buffer.
 	Message time.Duration
+	// Header puts a header of HeaderOctets before each message; not with FormatWAV. Started, asked once when WriteTo begins, then gives the wall
+	// time of the call's sample 0, for the capture time in it; nil: it is not told.
+	Header  bool
+	Started func() time.Time
 	// Revoked is told what a mask took back of what the reader has: from a position in call time on. The sink's caller calls it; it must not
 	// block. Nil: nobody is.
 	Revoked func(from, samples int64)
@@ -46,6 +50,7 @@ type Listener struct {
 	// Set by NewListener, then constant.
 	cfg     ListenConfig
 	ring    *ring
+	stamps  *stamps // nil: no header
 	dropped atomic.Int64
 	closed  atomic.Bool
 
@@ -71,14 +76,20 @@ func NewListener(cfg ListenConfig) (*Listener, error) {
 	default:
 		bad = fmt.Errorf("track: got %q, want %s, %s or %s", cfg.Track, HearMix, HearAgent, HearCustomer)
 	}
-	form := checkForm(&cfg.Format, &cfg.Rate, FormatS16LE, FormatMulaw, FormatWAV)
+	form := checkForm(&cfg.Format, &cfg.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatWAV)
+	if cfg.Header && cfg.Format == FormatWAV {
+		form = errors.Join(form, errors.New("header: a WAV file has no room for it: want format s16le, mulaw or alaw"))
+	}
 	long := checkBuffer(&cfg.Buffer)
 	if err := errors.Join(bad, form, long, checkMessage(&cfg.Message, listenMessage, cfg.Buffer), checkWait(&cfg.Wait)); err != nil {
 		return nil, err
 	}
+	if cfg.Header {
+		lane.stamps = newStamps(time.Time{}, cfg.Buffer)
+	}
 	lane.wait, lane.revoked = waitFor(cfg.Wait, cfg.Message), cfg.Revoked
 	lane.hasPast = cfg.Archive != nil && cfg.Since > 0
-	l := &Listener{cfg: cfg}
+	l := &Listener{cfg: cfg, stamps: lane.stamps}
 	l.ring = cfg.makeRing(lane.hasPast, &l.dropped)
 	l.lane = newLane(lane, l.ring)
 	return l, nil
@@ -142,7 +153,11 @@ func (l *Listener) WriteTo(w io.Writer) (sum int64, err error) {
 		sum += int64(n)
 		return err == nil
 	}
+	if l.stamps != nil && l.cfg.Started != nil {
+		l.stamps.anchor(l.cfg.Started())
+	}
 	e := newEncoder(l.cfg.Format, l.cfg.Rate, 1)
+	e.stamps = l.stamps
 	if head := e.header(nil); len(head) == 0 || write(head) {
 		l.ring.relay(e, &l.closed, func(_ int64, b []byte) bool { return write(b) })
 	}

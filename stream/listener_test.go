@@ -126,7 +126,7 @@ func TestListenerEndsWithItsReader(t *testing.T) {
 func TestWrongListenersAreToldWhatIsWrong(t *testing.T) {
 	_, err := stream.NewListener(stream.ListenConfig{Track: "both", Format: "mp3", Rate: 48000, Buffer: 1, Wait: time.Hour})
 	for _, want := range []string{
-		`track: got "both", want mix, agent or customer`, `format: got "mp3", want one of [s16le mulaw wav]`, `rate: got 48000`, `buffer: got 1ns`, `wait: got 1h0m0s, want up to 1s`,
+		`track: got "both", want mix, agent or customer`, `format: got "mp3", want one of [s16le mulaw alaw wav]`, `rate: got 48000`, `buffer: got 1ns`, `wait: got 1h0m0s, want up to 1s`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want ...%s...", err, want)

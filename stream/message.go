@@ -50,6 +50,8 @@ func waitFor(wait, message time.Duration) time.Duration {
 type scratch struct {
 	pcm [2 * chunkSamples]int16
 	out []byte
+	// whole is a message with its header.
+	whole []byte
 }
 
 // scratches holds few of them: readers that write without waiting have one after the other the same, and it stays in the cache.
@@ -69,6 +71,10 @@ func (r *ring) relay(e *encoder, quit *atomic.Bool, write func(pos int64, b []by
 		}
 		pos -= e.held()
 		out := e.encode(s.out, s.pcm[:n], n == 0)
+		if len(out) > 0 && e.stamps != nil {
+			s.whole = append(e.stamps.header(s.whole[:0], pos, len(out)), out...)
+			out = s.whole
+		}
 		well := len(out) == 0 || write(pos, out)
 		scratches.Put(s)
 		if !well || n == 0 {

@@ -20,6 +20,10 @@ type taker interface {
 	tellRevoked(from, samples int64)
 	// ended is called once run has ended, or never will begin.
 	ended()
+	// rest waits for the end of the call, or of ctx: who was given up is shown as such as long as that lasts.
+	rest(ctx context.Context)
+	// live shows how it gets on.
+	live() Live
 }
 
 // outlook is what every taker knows of its outlet.
@@ -28,12 +32,23 @@ type outlook struct {
 	hub      *Hub
 	consumer *Consumer
 	ring     *ring
+	stamps   *stamps // nil: the consumer wants no header
 	notify   func(call.Event)
 	over     *ending
 	hearing  *hearing // nil: the consumer does not answer
 	call     string
 	track    media.TrackID
+	role     string // whose audio
 	channels int
+	progress *progress
+}
+
+func (p *outlook) rest(ctx context.Context) {
+	p.progress.enter(StateGivenUp, "")
+	select {
+	case <-p.ring.ended:
+	case <-ctx.Done():
+	}
 }
 
 // ending tells once when nothing of a call is heard any more.

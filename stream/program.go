@@ -66,7 +66,7 @@ func (p *program) run(ctx context.Context) {
 			o.reason = endedGivenUp
 		}
 		p.leave(o, wait)
-		if !again || !p.rest(ctx, wait) {
+		if !again || !p.pause(ctx, wait) {
 			return
 		}
 		p.ring.rewind(p.consumer.overlapSamples(p.channels), from)
@@ -74,8 +74,8 @@ func (p *program) run(ctx context.Context) {
 	}
 }
 
-// rest waits before a restart; false: the call ended meanwhile, and what the program lacks of it is lost.
-func (p *program) rest(ctx context.Context, wait time.Duration) bool {
+// pause waits before a restart; false: the call ended meanwhile, and what the program lacks of it is lost.
+func (p *program) pause(ctx context.Context, wait time.Duration) bool {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	over := p.ring.ended
@@ -123,10 +123,7 @@ func (p *program) once(ctx context.Context) outcome {
 	if err != nil {
 		return fail(err)
 	}
-	p.hub.count.started.Add(1)
-	p.hub.count.running.Add(1)
-	defer p.hub.count.running.Add(-1)
-	p.event(call.EventStreamStarted, map[string]any{"consumer": p.consumer.Name})
+	defer p.connected()()
 
 	var wg sync.WaitGroup
 	exited := make(chan struct{})
@@ -233,10 +230,11 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
-	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
+	e := p.makeEncoder()
 	ended := p.ring.relay(e, quit, func(pos int64, b []byte) bool {
 		p.hearing.give(pos, len(b))
-		_, err := audio.Write(b)
+		n, err := audio.Write(b)
+		p.sent(n)
 		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
 	})
 	if ended {
@@ -253,6 +251,7 @@ func (p *program) leave(o outcome, wait time.Duration) {
 	facts := map[string]any{"consumer": p.consumer.Name, "reason": o.reason}
 	if o.err != nil {
 		facts["error"] = o.err.Error()
+		p.progress.enter(StateWaiting, o.err.Error())
 		if o.stderr != "" {
 			facts["stderr"] = o.stderr
 		}

@@ -54,6 +54,9 @@ func (c *Consumer) checkWay() error {
 
 // checkDialect chooses who speaks on a WebSocket, and sees to what that one's form fixes.
 func (c *Consumer) checkDialect() error {
+	if c.Header && c.Type != TypeWebSocket {
+		return fmt.Errorf("header: messages of type %s have a form that is fixed, and say where their audio lies themselves", c.Type)
+	}
 	switch c.Type {
 	case TypeTwilio:
 		c.dial = dialTwilio

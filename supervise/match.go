@@ -199,7 +199,7 @@ func (c *core) joinOf(s *session, j *join, party call.Party, by string) Join {
 	f := c.facts(s)
 	out := Join{Direction: f.direction, Queues: slices.DeleteFunc(slices.Clone(f.queues), func(q string) bool { return q == "" }),
 		Session: s.id, Chain: c.chain(s.id), Party: party, Agent: s.agent, Mode: s.mode, Talks: s.talks, Expected: append([]call.Party(nil), s.planned...),
-		Masked: c.masked(s.id), Released: c.given(s.id)}
+		Groups: slices.Clone(c.agents.groups[s.agent.ID]), Masked: c.masked(s.id), Released: c.given(s.id)}
 	if j != nil {
 		out.OwnParty = j.own
 		if out.Wanted = j.wantedAt; out.Wanted.Before(s.givenAt) {

@@ -212,7 +212,9 @@ type Join struct {
 	// Party is whose audio comes: in session mode a mix without an id.
 	Party call.Party
 	Agent Agent
-	Mode  string
+	// Groups are the agent's, by id and name, of those that are configured.
+	Groups []string
+	Mode   string
 	// Direction is inbound or outbound, Queues are the call queues' numbers and ids; empty where that is not known.
 	Direction string
 	Queues    []string

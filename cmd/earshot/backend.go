@@ -23,7 +23,7 @@ type backend struct {
 func (b backend) Status() any { return b.ep.Status() }
 
 func (b backend) Listen(ctx context.Context, req console.ListenRequest, w io.Writer) error {
-	err := b.ep.Listen(ctx, req.Call, req.Agent, stream.ListenConfig{Track: req.Track, Format: req.Format, Rate: req.Rate, Since: req.Since}, w)
+	err := b.ep.Listen(ctx, req.Call, req.Agent, stream.ListenConfig{Track: req.Track, Format: req.Format, Rate: req.Rate, Header: req.Header, Since: req.Since}, w)
 	if errors.Is(err, endpoint.ErrNoCall) {
 		return noCall{err}
 	}
@@ -54,6 +54,7 @@ func (s source) Snapshot() console.Snapshot {
 		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
 		StreamAnswers: answersSnapshot(n.Stream.Answers), LostLines: n.Recorder.LostLines,
+		StreamConsumers:   map[string]console.Consumer{},
 		SuperviseRequests: n.Requests, SuperviseWaiting: n.Waiting, LoggedIn: n.LoggedIn,
 	}
 	for _, c := range st.Checks {
@@ -86,6 +87,9 @@ func (s source) Snapshot() console.Snapshot {
 		}
 	}
 	keptSnapshot(&out, st)
+	for name, c := range n.Consumers {
+		out.StreamConsumers[name] = console.Consumer(c)
+	}
 	for _, code := range call.Codes() {
 		out.CallsEnded[string(code)] = st.Ended[code]
 	}

@@ -29,6 +29,7 @@ type cli struct {
 	Run      runCmd       `cmd:"" help:"the daemon: register, be called, record and stream"`
 	Status   statusCmd    `cmd:"" help:"what the running daemon hears, what not and why"`
 	Listen   listenCmd    `cmd:"" help:"a live call's audio on standard output"`
+	Replay   replayCmd    `cmd:"" help:"a recording through the stream consumers, or to standard output"`
 	Join     joinCmd      `cmd:"" name:"supervise" help:"join that agent's call now, step by step"`
 	Release  releaseCmd   `cmd:"" help:"give the supervisor's place of a call to a human"`
 	Mask     maskCmd      `cmd:"" help:"hold a live call's audio back: a card number is being said"`

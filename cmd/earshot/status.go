@@ -11,6 +11,7 @@ import (
 
 	"github.com/earshot/earshot/endpoint"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/stream"
 )
 
 type statusCmd struct {
@@ -84,6 +85,9 @@ func printStatus(out io.Writer, st endpoint.Status) error {
 			}
 			fmt.Fprintf(w, "  %s\t%s %s\t%.1f s\t%s\n", t.Role, orDash(t.Codec), secure, t.Seconds, quality(t))
 		}
+		for _, s := range c.Consumers {
+			fmt.Fprintf(w, "  to %s\t%s\t%s for %s\t%s\n", plain(s.Name), s.Role, s.State, time.Since(s.Since).Round(time.Second), behind(s))
+		}
 	}
 	for _, c := range st.Waiting {
 		fmt.Fprintf(w, "%s\t%s\tagent %s\t%s\n", c.ID, c.State, orDash(c.Agent), c.Cause)
@@ -139,6 +143,15 @@ func quality(t endpoint.TrackStatus) string {
 			100*float64(q.LostPackets)/float64(max(1, q.ExpectedPackets)), q.RecentR, q.RecentMOS, q.WorstR)
 	}
 	return s
+}
+
+// behind is how a consumer gets on, in words.
+func behind(s endpoint.ConsumerStatus) string {
+	text := fmt.Sprintf("%d ms behind, dropped %.2f s, %d reconnects", s.LagMillis, float64(s.DroppedSamples)/media.SampleRate, s.Reconnects)
+	if s.Error != "" && s.State != stream.StateConnected {
+		text += ": " + plain(s.Error)
+	}
+	return text
 }
 
 func orDash(s string) string {

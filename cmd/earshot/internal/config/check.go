@@ -89,6 +89,7 @@ func (l *Loaded) check() []error {
 	l.checkKeep(fail, need)
 	for i, s := range c.Stream {
 		checkStream(fmt.Sprintf("stream[%d].", i), s, fail)
+		l.checkChoice(fmt.Sprintf("stream[%d].", i), s, fail)
 	}
 	return bad
 }
@@ -149,6 +150,27 @@ func checkStream(key string, s Stream, fail func(string, string, ...any)) {
 	}
 }
 
+// checkChoice looks whether whom a consumer chooses is among those that are heard.
+func (l *Loaded) checkChoice(key string, s Stream, fail func(string, string, ...any)) {
+	heard := l.Config.Supervise
+	if !l.Config.HasRingCentral() {
+		if len(s.Agents)+len(s.Groups) > 0 {
+			fail(key+"agents", "without ringcentral a call has no agent: leave agents and groups away")
+		}
+		return
+	}
+	for _, g := range s.Groups {
+		if !slices.ContainsFunc(heard.Groups, func(of string) bool { return strings.EqualFold(g, of) }) {
+			fail(key+"groups", "%s: no call of it is heard: want one of supervise.groups, as it stands there", g)
+		}
+	}
+	for _, a := range s.Agents {
+		if len(heard.Groups) == 0 && !slices.Contains(heard.Agents, a) {
+			fail(key+"agents", "%s: no call of it is heard: want one of supervise.agents, as it stands there", a)
+		}
+	}
+}
+
 // Consumer is the section as stream takes it.
 func (s Stream) Consumer() stream.Consumer {
 	env := map[string]string{}
@@ -164,6 +186,7 @@ func (s Stream) Consumer() stream.Consumer {
 	return stream.Consumer{
 		Type: s.Type, Name: s.Name, Command: s.Command, Address: s.Address, URL: s.URL, Preset: s.Preset, TLS: s.TLS, CAFile: s.CAFile, Headers: s.Headers,
 		Secret: s.Secret, Subprotocol: s.Subprotocol, First: s.First, Last: s.Last, Answers: s.Answers, Revoked: s.Revoked, KeepAlive: s.KeepAlive, KeepAliveEvery: s.KeepAliveEvery,
+		Agents: s.Agents, Groups: s.Groups, Roles: s.Roles, Header: s.Header,
 		Per: s.Per, Format: s.Format, Rate: s.Rate, Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message, CatchUp: s.CatchUp, Overlap: s.Overlap,
 	}
 }

@@ -196,6 +196,9 @@ type Stream struct {
 	Revoked        string      `key:"revoked" help:"websocket: text when a mask takes back what was sent, with {from} and {samples} of the stream at 8000 Hz"`
 	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
 	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
+	Agents         []string    `key:"agents" help:"only calls of these agents (extension numbers or ids), as supervise.agents or groups bring them; default all calls"`
+	Groups         []string    `key:"groups" help:"or only calls of the agents in these groups of supervise.groups"`
+	Roles          []string    `key:"roles" oneof:"agent,customer,other" help:"per track: only tracks of these parties; default all"`
 	Per            string      `key:"per" default:"track" oneof:"track,call" help:"a consumer per track, or one per call"`
 	Format         string      `key:"format" oneof:"s16le,mulaw,alaw,f32le" help:"samples; default s16le, or the preset's"`
 	Rate           int         `key:"rate" oneof:"8000,16000,24000" help:"samples a second; default 8000, or the preset's; openai with s16le: 24000"`
@@ -205,6 +208,7 @@ type Stream struct {
 	CatchUp        bool        `key:"catch_up" default:"false" help:"a consumer that was away, or too slow, gets what it missed from the recording, up to 8 times as fast, then what is live"`
 	Overlap        Duration    `key:"overlap" min:"1ms" max:"5m" help:"with catch_up: how much of what a connection that broke was given last the next one is given again; default what the kernel may have held of it"`
 	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms (audiohook 200ms) or the preset's; shorter costs more processor time"`
+	Header         bool        `key:"header" default:"false" help:"each message begins with 24 octets: its length, its place in the call and when it was captured (docs/streaming.md); not twilio, openai, audiohook"`
 	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters; audiohook: to customConfig"`
 }
 

@@ -20,13 +20,17 @@ func TestExamplesOfStreamsAreTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What they name has to be there.
-	there := strings.NewReplacer("[transcribe, --stdin]", "[cat]", "/etc/earshot/asr.key", dir+"/asr.key", "/etc/earshot/deepgram.key", dir+"/asr.key",
+	there := strings.NewReplacer("[transcribe, --stdin]", "[cat]", "[archive-text]", "[cat]", "[assist]", "[cat]", "[transcribe]", "[cat]", "/etc/earshot/asr.key", dir+"/asr.key", "/etc/earshot/deepgram.key", dir+"/asr.key",
 		"/etc/earshot/openai.key", dir+"/asr.key", "/etc/earshot/hook.key", dir+"/asr.key")
 	consumers := map[string]int{}
 	for i, block := range strings.Split(string(doc), "\n    stream:\n")[1:] {
 		block, _, _ = strings.Cut(block, "\n\n")
 		file := filepath.Join(dir, "earshot.yaml")
-		text := "sip: {domain: d, username: u, password: p, authorization_id: a, outbound_proxy: \"h:1\"}\nstream:\n" + there.Replace(block) + "\n"
+		text := "sip: {domain: d, username: u, password: p, authorization_id: a, outbound_proxy: \"h:1\"}\n"
+		if strings.Contains(block, "agents:") {
+			text = "ringcentral: {client_id: c, client_secret: s, jwt: j}\nsupervise: {agents: [\"108\", \"109\"], groups: [Sales], device_id: \"1\"}\n"
+		}
+		text += "stream:\n" + there.Replace(block) + "\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
