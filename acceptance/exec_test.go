@@ -65,7 +65,7 @@ func checkTrackProgram(t *testing.T, dir string, r oracle.Recording, k oracle.Tr
 	name := filepath.Join(dir, fmt.Sprintf("%s.%d", r.Call.ID, k.ID))
 	env := environ(t, name+".env")
 	wantEnv(t, name, env, map[string]string{
-		"CALL_ID": r.Call.ID, "CALL_TRACK": fmt.Sprint(k.ID), "CALL_PARTY": k.PartyID, "CALL_ROLE": k.Role, "CALL_RATE": "8000", "CALL_CHANNELS": "1", "CALL_PART": "1",
+		"CALL_ID": r.Call.ID, "CALL_TRACK": fmt.Sprint(k.ID), "CALL_PARTY": k.PartyID, "CALL_ROLE": k.Role, "CALL_RATE": "8000", "CALL_CHANNELS": "1", "CALL_PART": "1", "CALL_FROM_SAMPLES": "0",
 		"WANTED": "yes",
 	})
 	var facts struct {
@@ -100,7 +100,7 @@ func checkCallProgram(t *testing.T, dir string, r oracle.Recording, streams []ri
 		role = "customer,agent"
 	}
 	wantEnv(t, name, environ(t, name+".env"), map[string]string{
-		"CALL_ID": r.Call.ID, "CALL_TRACK": "", "CALL_PARTY": "", "CALL_ROLE": role, "CALL_RATE": "8000", "CALL_CHANNELS": fmt.Sprint(len(r.Channels)), "CALL_PART": "1",
+		"CALL_ID": r.Call.ID, "CALL_TRACK": "", "CALL_PARTY": "", "CALL_ROLE": role, "CALL_RATE": "8000", "CALL_CHANNELS": fmt.Sprint(len(r.Channels)), "CALL_PART": "1", "CALL_FROM_SAMPLES": "0",
 	})
 	got := oracle.S16LE([]byte(readFile(t, name+".pcm")))
 	var want []int16

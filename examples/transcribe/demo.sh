@@ -7,6 +7,7 @@ earshot=$here/../../bin/earshot
 out=${1:-demo/transcribe}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+rm -f "$out"/{sim.yaml,sim.log,earshot.log} # of an earlier run: what is waited for below stands in them
 
 give_up() {
   echo "demo.sh: $1" >&2
