@@ -61,8 +61,7 @@ func (c *calls) events(w http.ResponseWriter, r *http.Request, feed *Feed) {
 		}
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")  // nginx would keep them until they are many
-	_ = s.control.SetReadDeadline(time.Time{}) // else the request's own would end it
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep them until they are many
 	fmt.Fprintf(&s.buf, "retry: %d\n\n", comeBack.Milliseconds())
 	if err := s.run(r, n, of); err != nil {
 		c.log.Debug("client of events lost", attr.Err(err))

@@ -129,10 +129,20 @@ func (s *Store) writeLines(r *Recording, c *scribe, now time.Time, last bool) (d
 		return false, nil
 	}
 	c.wrote, c.on = now, true
-	if err = s.putLines(r, lines); err != nil {
+	if err = s.keepLines(r, lines); err != nil {
 		w.again()
 	}
 	return false, err
+}
+
+// keepLines writes the pending file, unless the recording was erased meanwhile: that may be once it is sealed.
+func (s *Store) keepLines(r *Recording, lines []Line) error {
+	s.care.Lock()
+	defer s.care.Unlock()
+	if folder := inDay(r.day, r.base); !s.isDir(folder) && !s.isDir(folder+partialSuffix) {
+		return nil
+	}
+	return s.putLines(r, lines)
 }
 
 // hasty tells whether words were taken back that are on the disk still.

@@ -19,3 +19,10 @@ func (r *Recording) EncryptedUpTo() (samples int64, held int) {
 
 // StopAt has a store ask before each step of what must outlive a crash; tests only.
 func StopAt(s *Store, step func(done string) error) { s.step = step }
+
+// WordsTaken tells whether whoever writes transcripts has seen all words of a recording.
+func WordsTaken(r *Recording) bool {
+	r.words.mu.Lock()
+	defer r.words.mu.Unlock()
+	return !r.words.changed
+}

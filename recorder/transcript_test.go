@@ -204,7 +204,16 @@ func TestAnErasedRecordingsWordsAreGoneToo(t *testing.T) {
 	if _, err := s.Erase(t.Context(), filepath.ToSlash(rel), "anna", "asked"); err != nil {
 		t.Fatal(err)
 	}
+	if found := holds(t, dir, "forget me"); len(found) > 0 {
+		t.Errorf("after the erasure it is in %v", found)
+	}
 	r.Hear(line(2000, 2000, "customer", "forget me too"))
+	r.Hear(line(4000, 2000, "customer", "forget me as well"))
+	r.Unhear("asr", 1, 4000, 2000) // that is written soon
+	eventually(t, "it was looked at", func() bool { return recorder.WordsTaken(r) })
+	if found := holds(t, dir, "forget me"); len(found) > 0 {
+		t.Errorf("after the erasure it was written into %v", found)
+	}
 	r.EndWords()
 	eventually(t, "it is done with", func() bool { return told.count() == 1 })
 	stop()
@@ -241,8 +250,11 @@ func TestWhatACrashLeftOfATranscriptIsFinished(t *testing.T) {
 		seal(t, r)
 		stop()
 
-		var told told
-		_, stop2 := start(t, recorder.Config{Dir: other, Sign: true, Sealed: told.sealed, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+		_, stop2 := start(t, recorder.Config{Dir: other, Sign: true, Sealed: func(res recorder.Result) {
+			if _, err := recorder.ReadTranscript(res.Dir, nil); err != nil {
+				t.Errorf("told of before its transcript is there: %v", err)
+			}
+		}, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 		eventually(t, "the transcript is in its folder", func() bool {
 			names, _ := filepath.Glob(filepath.Join(other, "2026", "11", "23", "*_c", recorder.TranscriptName))
 			return len(names) == 1
