@@ -42,9 +42,12 @@ const (
 	EventStreamDropped Type = "stream_dropped" // a consumer was too slow; facts: samples
 	EventRevoked       Type = "revoked"        // a mask took back what a consumer had; facts: consumer, from_samples, samples
 	EventStreamEnded   Type = "stream_ended"
-	EventDisk          Type = "disk"           // the disk did not take some audio; facts: state begun or over, samples, err
-	EventDropped       Type = "events_dropped" // a full mailbox; facts: events
-	EventCallEnded     Type = "call_ended"     // facts: cause
+	// EventTranscript is what a consumer heard; it is told live and never stands in events.jsonl. Facts: consumer, role, party, from_samples, samples (call time), text, final, confidence.
+	EventTranscript        Type = "transcript"
+	EventTranscriptRevoked Type = "transcript_revoked" // a mask took back what was heard; facts: consumer, from_samples, samples (call time)
+	EventDisk              Type = "disk"               // the disk did not take some audio; facts: state begun or over, samples, err
+	EventDropped           Type = "events_dropped"     // a full mailbox; facts: events
+	EventCallEnded         Type = "call_ended"         // facts: cause
 )
 
 // Event is one thing that happened to a call. Track is 0 where no track is meant; Pos is in samples on that track.

@@ -39,6 +39,7 @@ func serveCalls(mux *http.ServeMux, cfg Config) {
 	}
 	c := &calls{token: cfg.Token, backend: cfg.Backend, log: cfg.Log, places: make(chan struct{}, maxListeners)}
 	mux.HandleFunc("GET /status", c.guard(c.status))
+	c.watch(mux, cfg.Feed)
 	mux.HandleFunc("GET /calls/{id}/audio.wav", c.guard(func(w http.ResponseWriter, r *http.Request) { c.audio(w, r, "wav", "audio/wav") }))
 	mux.HandleFunc("GET /calls/{id}/audio.raw", c.guard(func(w http.ResponseWriter, r *http.Request) {
 		c.audio(w, r, r.URL.Query().Get("format"), "application/octet-stream")

@@ -61,6 +61,8 @@ var metrics = []metric{
 	counter("earshot_stream_restarts_total", "Programs that were started again.", func(s *Snapshot) int64 { return s.StreamRestarts }),
 	counter("earshot_stream_given_up_total", "Consumers that failed too often.", func(s *Snapshot) int64 { return s.StreamGivenUp }),
 	counter("earshot_stream_refused_total", "Times that a consumer could not even wait to be started.", func(s *Snapshot) int64 { return s.StreamRefused }),
+	counters("earshot_stream_answers_total", "What speech engines told: utterances, guessed or final, words in the final ones, and what was not told on.", "what", func(s *Snapshot) map[string]int64 { return s.StreamAnswers }),
+	counter("earshot_recorder_lost_lines_total", "Lines of transcripts that came too late, or were too many.", func(s *Snapshot) int64 { return s.LostLines }),
 	gauge("earshot_supervise_waiting_calls", "Wanted calls that the pool has no room for.", func(s *Snapshot) float64 { return float64(s.SuperviseWaiting) }),
 	gauge("earshot_supervise_logged_in", "1 while the login at RingCentral is good.", func(s *Snapshot) float64 { return truth(s.LoggedIn) }),
 	counters("earshot_supervise_requests_total", "Requests to RingCentral's REST API, by class of the answer.", "class", func(s *Snapshot) map[string]int64 { return s.SuperviseRequests }),

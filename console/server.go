@@ -35,6 +35,8 @@ type Config struct {
 	// Backend serves what is about calls, to who has Token; nil: nobody does. Empty Token: nobody may.
 	Backend Backend
 	Token   secret.Text
+	// Feed is what happens to calls, for who has Token too; nil: nobody is told.
+	Feed *Feed
 	// CertFile and KeyFile are PEM files for TLS; both empty: without.
 	CertFile, KeyFile string
 	// Version and Revision stand in earshot_build_info.
@@ -68,12 +70,18 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &Server{cfg: cfg, addr: l.Addr(), door: newDoor(in)}
-	s.http = &http.Server{
+	return &Server{cfg: cfg, addr: l.Addr(), door: newDoor(in), http: newHTTP(cfg)}, nil
+}
+
+func newHTTP(cfg Config) *http.Server {
+	s := &http.Server{
 		Handler: keepPlace(handler(cfg)), ConnContext: noteConn, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 	}
-	return s, nil
+	if cfg.Feed != nil {
+		s.RegisterOnShutdown(cfg.Feed.end)
+	}
+	return s
 }
 
 // Run serves until ctx ends and returns nil, or the error that ended it.
@@ -111,7 +119,7 @@ func handler(cfg Config) http.Handler {
 	}))
 	serveCalls(mux, cfg)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /calls/any/audio.wav\n")
+		_, _ = io.WriteString(w, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /events /calls/any/audio.wav\n")
 	})
 	return mux
 }

@@ -64,7 +64,7 @@ func TestHealthSaysWhyNot(t *testing.T) {
 		"alive":     {console.Snapshot{SweepAge: 20 * time.Millisecond}, "/livez", 200, "ok sweep: 20ms ago\n"},
 		"idle":      {console.Snapshot{SweepAge: -1}, "/livez", 200, "ok sweep: not yet\n"},
 		"hung":      {console.Snapshot{SweepAge: 7 * time.Second}, "/livez", 503, "FAIL sweep: 7s ago\n"},
-		"root":      {console.Snapshot{}, "/", 200, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /calls/any/audio.wav\n"},
+		"root":      {console.Snapshot{}, "/", 200, "earshot: /livez /readyz /metrics; with the token of console.auth: /status /events /calls/any/audio.wav\n"},
 		"elsewhere": {console.Snapshot{}, "/etc/passwd", 404, "404 page not found\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +95,7 @@ earshot_recorder_disk_fault 1
 earshot_recorder_disk_free_bytes 1e+09
 earshot_recorder_disk_level 1
 earshot_recorder_errors_total 2
+earshot_recorder_lost_lines_total 2
 earshot_recorder_open_recordings 3
 earshot_recorder_repaired_total 5
 earshot_recorder_sync_seconds 0.25
@@ -102,6 +103,8 @@ earshot_recorder_unwritten_samples_total 80
 earshot_sip_accounts 2
 earshot_sip_events_total{event="register_sent"} 12
 earshot_sip_registered 1
+earshot_stream_answers_total{what="final"} 12
+earshot_stream_answers_total{what="malformed"} 1
 earshot_stream_dropped_samples_total 8000
 earshot_stream_given_up_total 1
 earshot_stream_late_samples_total 320
@@ -132,6 +135,7 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		MediaSamples: map[string]int64{"received": 800000, "lost": 160}, MediaDrops: map[string]int64{"stray": 4}, Tracks: 6, MediaQuality: map[string]int64{"best": 5, "poor": 1},
 		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, DiskLevel: 1, DiskFault: true, UnwrittenSamples: 80, LastSync: 250 * time.Millisecond, Repaired: 5,
 		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamRevokedSamples: 80, CallsMasked: map[string]int64{"pci": 1}, Masks: map[string]int64{"pci": 3}, Unmasks: map[string]int64{"pci": 2}, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
+		StreamAnswers: map[string]int64{"final": 12, "malformed": 1}, LostLines: 2,
 		VaultQueued: 3, VaultOldest: 90 * time.Second, VaultRecordings: 7, VaultSentBytes: 5000, VaultFailures: map[string]int64{"denied": 4}, VaultTrouble: true,
 		WebhooksWaiting: 1, WebhooksDelivered: 9, WebhooksFailed: map[string]int64{"tries": 2},
 		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, SuperviseWaiting: 8, LoggedIn: true,

@@ -66,6 +66,8 @@ type Snapshot struct {
 	StreamRestarts       int64
 	StreamGivenUp        int64
 	StreamRefused        int64
+	StreamAnswers        map[string]int64 // what engines told, since start: partial, final, words, malformed, refused, revoked
+	LostLines            int64            // of transcripts: they came too late, or were too many
 
 	SuperviseRequests map[string]int64 // REST requests by class: 2xx, 4xx, 429, 5xx, error
 	SuperviseWaiting  int64            // wanted calls that the pool has no room for

@@ -101,6 +101,9 @@ func (c *Call) make(info call.Info) error {
 	zero := tl.Zero()
 	info.Started = c.e.engine.Wall(zero)
 	c.timeline, c.started, c.info = tl, info.Started, info
+	if c.e.cfg.Told != nil {
+		tl.Attach(&teller{told: c.e.cfg.Told})
+	}
 	c.begin(info, zero, 0)
 	facts := map[string]any{"agent": info.Agent, "mode": info.Mode}
 	if late := info.Started.Sub(info.Talks); !info.Talks.IsZero() && late > 0 {

@@ -43,6 +43,9 @@ type Config struct {
 	Stream stream.Config
 	// Sink, if not nil, gives each call a further sink, or nil. It is called before the call is answered.
 	Sink func(call.Info) media.Sink
+	// Told, if not nil, is told of what happens to calls, as it happens, and of what consumers hear: call.EventTranscript. Track and times are the call's. It must not block; it
+	// is called from many goroutines, and keeps no lock that it holds elsewhere.
+	Told func(call.Event)
 	// AnswerAsked: an INVITE that answers no request of ours gets 480 unless it asks for auto-answer (sip.Invitation.AutoAnswer).
 	AnswerAsked bool
 	// NoMediaTimeout: a live track without packets for so long is told once; default 30 s.

@@ -147,7 +147,7 @@ func (c *Call) turnConsent(said call.Consent) <-chan media.Applied {
 	c.remembers = false
 	c.mu.Unlock()
 	c.tell()
-	c.post(call.Event{Type: call.EventConsent, Facts: map[string]any{"state": said.State, "basis": said.Basis, "by": said.By, "evidence": said.Evidence}})
+	c.postConsent(said)
 	switch {
 	case said.State == call.ConsentGiven && memory:
 		return c.timeline.Leave(true, "")
@@ -163,20 +163,21 @@ func (c *Call) turnConsent(said call.Consent) <-chan media.Applied {
 	}
 }
 
+// postConsent puts what was said into the call's record.
+func (c *Call) postConsent(said call.Consent) {
+	c.post(call.Event{Type: call.EventConsent, Facts: map[string]any{"state": said.State, "basis": said.Basis, "by": said.By, "evidence": said.Evidence}})
+}
+
 // gate has the call wait for consent, where that is required and was not said before: by the policy's hook, or of a call that this one goes on from. It is called before
 // the call's first track is open.
 func (c *Call) gate(ids ...string) {
 	cfg := c.e.cfg.Consent
-	c.mu.Lock()
-	c.info.Consent = call.Consent{Mode: cfg.Mode, Basis: cfg.Basis}
-	c.mu.Unlock()
-	if cfg.Mode != ConsentRequired {
-		c.tell()
-		return
-	}
-	said := call.Consent{Mode: ConsentRequired, Basis: cfg.Basis, State: call.ConsentWaiting}
-	if found, ok := c.consentOf(ids); ok {
-		said = found
+	said := call.Consent{Mode: cfg.Mode, Basis: cfg.Basis}
+	if cfg.Mode == ConsentRequired {
+		said.State = call.ConsentWaiting
+		if found, ok := c.consentOf(ids); ok {
+			said = found
+		}
 	}
 	c.mu.Lock()
 	c.info.Consent = said
@@ -184,6 +185,9 @@ func (c *Call) gate(ids ...string) {
 	memory := c.remembers
 	c.mu.Unlock()
 	c.tell()
+	if cfg.Mode != ConsentRequired {
+		return
+	}
 	switch {
 	case said.State == call.ConsentGiven:
 	case memory:
@@ -195,7 +199,7 @@ func (c *Call) gate(ids ...string) {
 		}
 		c.holdBack(media.HolderConsent, max(c.timeline.Zero(), 1), why)
 	}
-	c.post(call.Event{Type: call.EventConsent, Facts: map[string]any{"state": said.State, "basis": said.Basis, "by": said.By, "evidence": said.Evidence}})
+	c.postConsent(said)
 }
 
 // wordOn is the newest that somebody said of the calls and sessions that ids name.

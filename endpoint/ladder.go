@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -166,6 +165,7 @@ func (e *Endpoint) keepRegistrations() {
 	if e.cfg.Record == nil {
 		return
 	}
+	dir := filepath.Join(e.cfg.Record.Dir, "state")
 	for _, r := range e.ears {
 		a := r.sip()
 		if a == nil {
@@ -180,23 +180,10 @@ func (e *Endpoint) keepRegistrations() {
 		if len(l.Steps) == 0 {
 			continue // nobody was reached
 		}
-		if err := writeState(e.cfg.Record.Dir, "registration-"+fileName(r.name())+".txt", l.String()); err != nil {
+		if err := writeDurably(dir, filepath.Join(dir, "registration-"+fileName(r.name())+".txt"), []byte(l.String())); err != nil {
 			r.log.Warn("registration's SIP not written", attr.Err(err))
 		}
 	}
-}
-
-// writeState replaces a file of DIR/state.
-func writeState(dir, name, text string) error {
-	dir = filepath.Join(dir, "state")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	temp := filepath.Join(dir, name+".tmp")
-	if err := os.WriteFile(temp, []byte(text), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, filepath.Join(dir, name))
 }
 
 // fileName makes a name that a file may have.

@@ -15,12 +15,8 @@ import (
 // A call that the older process hears is masked by it, though who asks reaches this one: both read and write the call's page of the mask
 // book. This one writes what is wanted, the older one looks once a second and writes what it did.
 
-const (
-	// olderWithin is how long the older process may take to answer.
-	olderWithin = 3 * time.Second
-	// olderEvery is how often it is looked for an answer.
-	olderEvery = 50 * time.Millisecond
-)
+// olderWithin is how long the older process may take to answer.
+const olderWithin = 3 * time.Second
 
 // errOlder: the older process has not answered.
 var errOlder = errors.New("the older process, which hears this call, has not answered yet: it does as soon as it looks")
@@ -113,23 +109,20 @@ func (e *Endpoint) pageOf(h *Held) (maskPage, error) {
 
 // tellOlder writes what is wanted, and waits until the older process has done it.
 func (e *Endpoint) tellOlder(ctx context.Context, p maskPage, done func(*maskPage) bool) (*maskPage, error) {
-	if err := e.book.write(p, time.Now()); err != nil {
+	err := e.book.write(p, time.Now())
+	if err != nil {
 		return nil, err
 	}
 	limited, cancel := context.WithTimeout(ctx, olderWithin)
 	defer cancel()
-	tick := time.NewTicker(olderEvery)
-	defer tick.Stop()
-	for {
-		if now, err := e.pageOf(&Held{Call: p.Call}); err == nil && done(&now) {
-			return &now, nil
-		}
-		select {
-		case <-tick.C:
-		case <-limited.Done():
-			return nil, errOlder
-		}
+	var now maskPage
+	if !until(limited, func() bool {
+		now, err = e.pageOf(&Held{Call: p.Call})
+		return err == nil && done(&now)
+	}) {
+		return nil, errOlder
 	}
+	return &now, nil
 }
 
 // heedBook does, in the older process, what the younger one wrote of the call.

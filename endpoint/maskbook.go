@@ -1,8 +1,6 @@
 package endpoint
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,53 +122,6 @@ func (b *maskBook) write(p maskPage, now time.Time) error {
 		return fmt.Errorf("mask: %w", err)
 	}
 	return nil
-}
-
-// writeDurably replaces a file in one stroke that a power cut leaves whole, and there.
-func writeDurably(dir, name string, text []byte) error {
-	if err := makeDurably(dir); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a name of ours
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".tmp", name); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-// makeDurably makes a folder, and its name and its parent's durable.
-func makeDurably(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return errors.Join(syncFolder(filepath.Dir(dir)), syncFolder(filepath.Dir(filepath.Dir(dir))))
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // a folder of ours
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// pageName is the file of a call, whatever its id holds.
-func pageName(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:16]) + ".json"
 }
 
 // find gives the pages of the calls that any of these ids names, by the call's or a session's.

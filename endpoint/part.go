@@ -102,7 +102,17 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 // stream opens the part's streams.
 func (c *Call) stream(pt *part) {
 	live := newWindow(pt.n, pt.shift, nil)
-	live.sink = c.e.hub.Open(pt.info, stream.Options{Archive: c.archive(pt), Notify: func(ev call.Event) {
+	if rec, _ := c.recording(pt); rec != nil {
+		rec.AwaitWords()
+	}
+	live.sink = c.e.hub.Open(pt.info, stream.Options{Archive: c.archive(pt), Ended: func() { c.endWords(pt) }, Notify: func(ev call.Event) {
+		switch ev.Type {
+		case call.EventTranscript:
+			c.hear(pt, live, ev)
+			return
+		case call.EventTranscriptRevoked:
+			ev = c.unhear(pt, live, ev)
+		}
 		if ev.Track != 0 {
 			ev.Track = live.global(ev.Track)
 		}

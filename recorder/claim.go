@@ -81,6 +81,7 @@ func (s *Store) Recover() {
 // finishLeftovers finishes what other processes left, each time there may be something, until ctx ends.
 func (s *Store) finishLeftovers(ctx context.Context) {
 	left := s.repairAll(ctx, s.unfinished)
+	words := s.claimed() && s.finishTranscripts(ctx) // some are left
 	again := time.NewTimer(s.leftovers)
 	defer again.Stop()
 	for soon := 0; ; {
@@ -98,12 +99,15 @@ func (s *Store) finishLeftovers(ctx context.Context) {
 				s.log.Error("recordings not searched", attr.Err(err))
 				s.count.errors.Add(1)
 			}
-			left, soon = s.foreign(found), soonTimes
+			left, soon, words = s.foreign(found), soonTimes, true
 		case <-again.C:
 			soon = max(0, soon-1)
 		}
 		if !s.claimed() {
-			left = nil // who has the lock finishes it
+			left, words = nil, false // who has the lock finishes it
+		}
+		if words && len(left) == 0 {
+			words = s.finishTranscripts(ctx)
 		}
 		if len(left) == 0 {
 			continue

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"filippo.io/age"
 )
@@ -139,7 +140,10 @@ type dataKey struct {
 	id     *age.X25519Identity
 	file   string // from the store's directory
 	folder string // whose it is
-	kept   bool   // the file is there, durably
+
+	// mu guards kept: the file is there, durably.
+	mu   sync.Mutex
+	kept bool
 }
 
 // newKey makes a recording's key; nothing is written before there is audio.
@@ -166,6 +170,8 @@ func (s *Store) newKey(day, base string) (*dataKey, error) {
 
 // keep writes the key, encrypted to the recipients, and makes it durable: audio without it would be lost.
 func (s *Store) keep(k *dataKey) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.kept {
 		return nil
 	}

@@ -112,6 +112,9 @@ func (s *Store) eraseHere(i *intent) error {
 	if err := s.takeAway(i.Folder); err != nil {
 		return err
 	}
+	if err := s.dropPending(i.Folder); err != nil {
+		return err
+	}
 	for _, key := range i.Keys { // before the audio: what is left of that can't be read
 		if err := s.eraseKey(key); err != nil {
 			return err

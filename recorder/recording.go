@@ -46,6 +46,8 @@ type Recording struct {
 
 	announced atomic.Int32 // in the evidence log
 
+	words words
+
 	// w is owned by the worker that is busy with the recording.
 	w work
 }

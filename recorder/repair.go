@@ -95,6 +95,7 @@ func (s *Store) repairAll(ctx context.Context, left []leftover) (held []leftover
 		} else {
 			s.count.repairedFolder.Add(1)
 			s.count.state(res.State)
+			s.finishOf(inDay(l.day, filepath.Base(res.Dir)))
 			s.changed(inDay(l.day, filepath.Base(res.Dir)))
 			s.log.Warn("recording finished after a crash", attr.Call(res.CallID), slog.String("state", string(res.State)),
 				slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))

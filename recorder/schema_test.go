@@ -18,7 +18,7 @@ import (
 )
 
 func TestTheSchemasInDocsAreThose(t *testing.T) {
-	for name, want := range map[string]string{"recording": recorder.ManifestSchema(), "event": recorder.EventSchema()} {
+	for name, want := range map[string]string{"recording": recorder.ManifestSchema(), "event": recorder.EventSchema(), "transcript": recorder.TranscriptSchema()} {
 		b, err := os.ReadFile("../docs/format/" + name + ".schema.json")
 		must(t, err)
 		if string(b) != want {

@@ -40,7 +40,6 @@ func (r *Recording) seal(j job) {
 	if err != nil {
 		r.fail(err)
 	} else {
-		_ = r.lock.Close() // nothing was written to it
 		r.s.sealed(r, res)
 	}
 	x.mu.Lock()
@@ -199,6 +198,10 @@ func (s *Store) sealed(r *Recording, res Result) {
 	s.changed(inDay(r.day, r.base))
 	s.log.Debug("recording sealed", attr.Call(res.CallID), slog.String("state", string(res.State)), attr.Cause(res.Cause),
 		slog.Duration("length", length(res.Samples)), slog.String("folder", filepath.Base(res.Dir)))
+	if r.words.owe(res) {
+		return // it is told of, and the folder let go, when its transcript is there
+	}
+	_ = r.lock.Close() // nothing was written to it
 	s.tell(res)
 }
 

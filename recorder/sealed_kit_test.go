@@ -16,3 +16,6 @@ func (r *Recording) EncryptedUpTo() (samples int64, held int) {
 	f := r.w.img.sealed
 	return f.base / f.layout.block(), cap(f.tail)
 }
+
+// StopAt has a store ask before each step of what must outlive a crash; tests only.
+func StopAt(s *Store, step func(done string) error) { s.step = step }

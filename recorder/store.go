@@ -227,6 +227,7 @@ type Store struct {
 	mu       sync.Mutex
 	lock     *os.File // nil: not ours
 	open     map[*Recording]struct{}
+	heard    map[*Recording]*scribe // those with a transcript that is not finished; what is in it belongs to writeTranscripts
 	repaired []Result
 	ran      bool
 }
@@ -254,6 +255,7 @@ func New(cfg Config) (*Store, error) {
 		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs), begun: make(chan *Recording, queueLength),
 		to:            to,
 		open:          make(map[*Recording]struct{}),
+		heard:         make(map[*Recording]*scribe),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
@@ -414,6 +416,9 @@ func (s *Store) Run(ctx context.Context) error {
 	s.loop(ctx)
 	for _, r := range s.list() {
 		_ = errors.Join(r.w.img.letGo(), r.w.log.letGo()) // it could not be sealed: the next start may finish it
+		_ = r.lock.Close()
+	}
+	for r := range s.heard { // its transcript could not be finished, and lies where the next start finds it
 		_ = r.lock.Close()
 	}
 	return s.Close()

@@ -62,6 +62,7 @@ func (s *Store) loop(ctx context.Context) {
 		wg.Go(func() { s.announceAll(stop) })
 	}
 	wg.Go(func() { s.watchDisk(stop) })
+	wg.Go(func() { s.writeTranscripts(stop) })
 	wg.Go(func() { s.finishLeftovers(ctx) })
 	wg.Go(s.writeActs)
 	wg.Go(func() { s.retryErasures(ctx) })

@@ -210,10 +210,22 @@ func (r *Recording) digest(m *Manifest) (*Audio, error) {
 
 // unsealFolder opens the audio of a folder that lies anywhere, with its key where that is: in the store that the folder is part of.
 func unsealFolder(root *os.Root, dir string, m *Manifest, ids []Identity) (*unsealed, error) {
-	e := m.Encryption
 	if m.Ended != nil && m.Audio == nil {
 		return nil, ErrNoAudio
 	}
+	id, err := folderKey(dir, m.Encryption, ids)
+	if err != nil {
+		return nil, err
+	}
+	u, err := unseal(root, ".", m.Encryption.SegmentSamples, id)
+	if err == nil && u.data == 0 { // the call lives: what is on disk of it
+		u.data, err = u.octetsLeft()
+	}
+	return u, err
+}
+
+// folderKey opens the key of a folder that lies anywhere in its store.
+func folderKey(dir string, e *Encryption, ids []Identity) (Identity, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("%w: it can be read by %s", ErrEncrypted, strings.Join(e.Recipients, ", "))
 	}
@@ -230,11 +242,7 @@ func unsealFolder(root *os.Root, dir string, m *Manifest, ids []Identity) (*unse
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Key, err)
 	}
-	u, err := unseal(root, ".", e.SegmentSamples, id)
-	if err == nil && u.data == 0 { // the call lives: what is on disk of it
-		u.data, err = u.octetsLeft()
-	}
-	return u, err
+	return id, nil
 }
 
 // where says which minute a segment is.

@@ -61,7 +61,9 @@ type known struct {
 	erased    bool
 	erasure   *Erasure
 	call      string
-	opened    time.Time // that it was begun; zero: it does not say
+	// transcript is what its newest leaf says of it; empty: there is none.
+	transcript File
+	opened     time.Time // that it was begun; zero: it does not say
 	// unannounced: its leaf says that it was finished, and that nothing says that it was begun.
 	unannounced bool
 }
@@ -264,7 +266,7 @@ func (v *verifier) sealed(folder string, k known) error {
 	if err != nil || m == nil {
 		return err
 	}
-	return v.files(folder, m)
+	return v.files(folder, m, k)
 }
 
 // manifest checks recording.json and its signature. nil: nothing can be said of the other files.
@@ -355,7 +357,7 @@ func (v *verifier) unreadable(name string, err error) {
 }
 
 // files checks all that lies in the folder against the manifest.
-func (v *verifier) files(folder string, m *Manifest) error {
+func (v *verifier) files(folder string, m *Manifest, k known) error {
 	names, err := dirNames(v.c.root, folder)
 	if err != nil {
 		return err
@@ -374,6 +376,9 @@ func (v *verifier) files(folder string, m *Manifest) error {
 		}
 		delete(there, f.File)
 		v.file(name, f, m)
+	}
+	if err := v.transcript(folder, k.transcript, there); err != nil {
+		return err
 	}
 	for _, n := range slices.Sorted(maps.Keys(there)) {
 		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")

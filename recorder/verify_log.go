@@ -119,6 +119,8 @@ func (v *verifier) leaf(_ int64, b []byte) {
 	case evidence.LeafRecording:
 		k.manifests = append(k.manifests, l.Manifest)
 		k.unannounced = l.Unannounced
+	case evidence.LeafTranscript:
+		k.transcript = File{File: path.Base(l.File), SHA256: l.SHA256}
 	case evidence.LeafOpened:
 		k.opened = l.Time
 	case evidence.LeafErased:

@@ -73,6 +73,9 @@ type Consumer struct {
 	KeepAliveEvery         time.Duration
 	// Revoked is a text that is sent when a mask takes back what the consumer has, with {from} and {samples} of its stream at 8000 Hz; of TypeWebSocket.
 	Revoked string
+	// Answers names whose messages are read as a transcript: deepgram, assemblyai, vosk, whisperlive, json, or others that we know; of a program only json, lines of its
+	// standard output. Empty: what the consumer says is thrown away. A preset sets it.
+	Answers string
 	// Per is PerTrack, the default, or PerCall.
 	Per string
 	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.
@@ -125,7 +128,7 @@ func (c *Consumer) check() error {
 		c.MaxRestarts = defaultMaxRestarts
 	}
 	errs = append(errs, checkForm(&c.Format, &c.Rate, FormatS16LE, FormatMulaw, FormatAlaw, FormatF32LE), checkBuffer(&c.Buffer), c.checkCatchUp())
-	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay())
+	errs = append(errs, checkMessage(&c.Message, programMessage, c.Buffer), c.checkWay(), c.checkAnswers())
 	for k, v := range c.Env {
 		if k == "" || strings.ContainsAny(k, "=\x00") || strings.ContainsRune(v, 0) || strings.HasPrefix(k, "CALL_") {
 			errs = append(errs, fmt.Errorf("env: %q: want a name without =, other than CALL_..., and no NUL", k))

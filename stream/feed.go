@@ -14,6 +14,7 @@ type feed struct {
 	all    []Consumer // what there was when the call was opened; never changed
 	info   call.Info
 	opt    Options
+	over   *ending
 	calls  []*outlet // of consumers per call
 	tracks []*outlet // of consumers per track, while the track lives
 	// known is how many tracks have been given their outlets.
@@ -28,6 +29,8 @@ type outlet struct {
 	ring  *ring
 	taker taker
 	track media.TrackID
+	// hearing is nil where the consumer does not answer.
+	hearing *hearing
 	// begun: the lane had a frame, so there is something to take.
 	begun  bool
 	queued bool
@@ -36,7 +39,8 @@ type outlet struct {
 }
 
 func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
-	f := &feed{hub: h, all: consumers, info: info, opt: o}
+	f := &feed{hub: h, all: consumers, info: info, opt: o, over: &ending{tell: o.Ended}}
+	f.over.left.Store(1)
 	for i := range consumers {
 		c := &consumers[i]
 		if c.Per != PerCall {
@@ -60,8 +64,12 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		length = max(length, f.opt.Archive.Behind())
 	}
 	r := newRing(length, c.Message, cfg.channels, &f.hub.count.dropped)
-	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, call: f.info.ID, track: cfg.track, channels: cfg.channels}
+	end := outlook{hub: f.hub, consumer: c, ring: r, notify: f.opt.Notify, over: f.over, call: f.info.ID, track: cfg.track, channels: cfg.channels}
 	o := &outlet{ring: r, track: cfg.track}
+	if end.hearing = newHearing(&end, f.info, track); end.hearing != nil {
+		f.over.left.Add(1)
+		o.hearing = end.hearing
+	}
 	if c.dial == nil {
 		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
 	} else {
@@ -109,6 +117,9 @@ func (f *feed) Pace() time.Duration {
 //earshot:hot
 func (f *feed) pass(o *outlet, b *media.Batch) {
 	o.lane.write(b)
+	if o.hearing != nil && o.track != 0 && int(o.track) <= len(b.Tracks) {
+		o.hearing.place(&b.Tracks[o.track-1])
+	}
 	if late := o.lane.late - o.told; late > 0 {
 		f.hub.count.late.Add(late)
 		o.told = o.lane.late
@@ -188,6 +199,9 @@ func (f *feed) meet(b *media.Batch) {
 func (f *feed) close(o *outlet) {
 	o.lane.finish()
 	o.ring.end()
+	if !o.queued {
+		o.taker.ended()
+	}
 }
 
 // End implements media.Sink.
@@ -199,4 +213,5 @@ func (f *feed) End(call.Cause) {
 		f.close(o)
 	}
 	f.calls, f.tracks = nil, nil
+	f.over.done()
 }

@@ -51,6 +51,8 @@ type Hub struct {
 // counters are Totals, counted.
 type counters struct {
 	dropped, late, revoked, running, started, restarts, givenUp, refused atomic.Int64
+
+	answersPartial, answersFinal, answersWords, answersMalformed, answersRefused, answersRevoked atomic.Int64
 }
 
 // Totals counts since start, for metrics.
@@ -63,6 +65,16 @@ type Totals struct {
 	Restarts       int64
 	GivenUp        int64 // consumers that were given up in a call
 	Refused        int64 // times that a consumer could not even wait to be started
+	Answers        Answers
+}
+
+// Answers counts what consumers' engines told.
+type Answers struct {
+	Partial, Final int64 // utterances
+	Words          int64 // in the final ones
+	Malformed      int64 // messages that could not be read
+	Refused        int64 // utterances beyond what an engine may tell in a second
+	Revoked        int64 // utterances that were not told, as a mask had taken back what they are about
 }
 
 // Options of one call's streams.
@@ -72,6 +84,8 @@ type Options struct {
 	Notify func(call.Event)
 	// Archive is the call's recording, for consumers that catch up. Nil: there is none, and they don't.
 	Archive Archive
+	// Ended is called once, when no transcript comes any more: the sink has ended, and every consumer that answers has. It must not block. Nil: nobody is told.
+	Ended func()
 }
 
 // New checks the configuration. The hub needs no Close: it owns nothing before Run.
@@ -129,6 +143,7 @@ func (h *Hub) Run(ctx context.Context) error {
 			wg.Go(func() {
 				h.keep(p, true)
 				defer h.keep(p, false)
+				defer p.ended()
 				p.run(ctx)
 			})
 		case <-tick.C:
@@ -167,6 +182,9 @@ func (h *Hub) tell() {
 func (h *Hub) Open(info call.Info, o Options) media.Sink {
 	consumers := *h.consumers.Load()
 	if len(consumers) == 0 || h.closed.Load() {
+		if o.Ended != nil {
+			o.Ended()
+		}
 		return discard{}
 	}
 	if o.Notify == nil {
@@ -181,6 +199,10 @@ func (h *Hub) Totals() Totals {
 	return Totals{
 		DroppedSamples: c.dropped.Load(), LateSamples: c.late.Load(), RevokedSamples: c.revoked.Load(), Running: c.running.Load(), Started: c.started.Load(),
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
+		Answers: Answers{
+			Partial: c.answersPartial.Load(), Final: c.answersFinal.Load(), Words: c.answersWords.Load(), Malformed: c.answersMalformed.Load(),
+			Refused: c.answersRefused.Load(), Revoked: c.answersRevoked.Load(),
+		},
 	}
 }
 

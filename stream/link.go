@@ -140,10 +140,12 @@ func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	l.about.from = strconv.FormatInt(l.ring.position(), 10)
+	l.hearing.begin()
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
 	}
+	defer l.hearing.end() // when nothing is read any more
 	defer s.close()
 	l.hub.count.started.Add(1)
 	l.hub.count.running.Add(1)
@@ -167,6 +169,7 @@ func (l *link) once(ctx context.Context) error {
 	var failed error
 	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
 		if failed = l.tell(s); failed == nil {
+			l.hearing.give(pos, len(b))
 			failed = s.write(pos, b)
 		}
 		return failed == nil

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -17,6 +18,8 @@ type taker interface {
 	tellLost()
 	// tellRevoked notes what a mask took back that the consumer has: samples at 8000 Hz from a position in call time on. The shard calls it; it does not block.
 	tellRevoked(from, samples int64)
+	// ended is called once run has ended, or never will begin.
+	ended()
 }
 
 // outlook is what every taker knows of its outlet.
@@ -26,9 +29,30 @@ type outlook struct {
 	consumer *Consumer
 	ring     *ring
 	notify   func(call.Event)
+	over     *ending
+	hearing  *hearing // nil: the consumer does not answer
 	call     string
 	track    media.TrackID
 	channels int
+}
+
+// ending tells once when nothing of a call is heard any more.
+type ending struct {
+	left atomic.Int64 // the sink, and who may still answer
+	tell func()
+}
+
+func (e *ending) done() {
+	if e.left.Add(-1) == 0 && e.tell != nil {
+		e.tell()
+	}
+}
+
+// ended implements taker.
+func (p *outlook) ended() {
+	if p.hearing != nil {
+		p.over.done()
+	}
 }
 
 // ringEnded tells whether the call is over.
@@ -58,6 +82,7 @@ func (p *outlook) tellLost() {
 // tellRevoked puts into the call's record what a mask took back that the consumer has already.
 func (p *outlook) tellRevoked(from, samples int64) {
 	p.hub.count.revoked.Add(samples)
+	p.hearing.revoke(from, samples)
 	p.eventAt(call.EventRevoked, from, map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from})
 }
 

@@ -18,20 +18,21 @@ var presets = map[string]Consumer{ //nolint:gochecknoglobals // constant
 	"deepgram": {
 		URL:     "wss://api.deepgram.com/v1/listen?encoding={encoding}&sample_rate={rate}&channels={channels}&multichannel={multichannel}&interim_results=true",
 		Headers: []string{"Authorization: Token {secret}"}, KeepAlive: `{"type":"KeepAlive"}`, KeepAliveEvery: 4 * time.Second, Last: `{"type":"CloseStream"}`,
-		Format: FormatMulaw, Message: 100 * time.Millisecond,
+		Format: FormatMulaw, Message: 100 * time.Millisecond, Answers: "deepgram",
 	},
 	// AssemblyAI, universal streaming v3: mono, 50 to 1000 ms a message.
 	"assemblyai": {
 		URL:     "wss://streaming.assemblyai.com/v3/ws?sample_rate={rate}&encoding=pcm_mulaw",
 		Headers: []string{"Authorization: {secret}"}, Last: `{"type":"Terminate"}`, Format: FormatMulaw, Message: 100 * time.Millisecond,
+		Answers: "assemblyai",
 	},
 	// Vosk server: it compares the last message as a string, the blank included.
-	"vosk": {First: `{"config":{"sample_rate":{rate}}}`, Last: `{"eof" : 1}`, Format: FormatS16LE, Message: 200 * time.Millisecond},
+	"vosk": {First: `{"config":{"sample_rate":{rate}}}`, Last: `{"eof" : 1}`, Format: FormatS16LE, Message: 200 * time.Millisecond, Answers: "vosk"},
 	// WhisperLive: 32 bit floats at 16 kHz.
 	"whisperlive": {
 		First:  `{"uid":"{stream}","language":"en","task":"transcribe","model":"small","use_vad":true}`,
 		Last:   lastEndOfAudio,
-		Format: FormatF32LE, Rate: 16000, Message: 200 * time.Millisecond,
+		Format: FormatF32LE, Rate: 16000, Message: 200 * time.Millisecond, Answers: "whisperlive",
 	},
 	// jambonz listen verb, mod_audio_fork: metadata first, then linear PCM.
 	"jambonz": {
@@ -52,7 +53,7 @@ func (c *Consumer) preset() error {
 	c.Type = or(c.Type, TypeWebSocket)
 	c.Name = or(c.Name, c.Preset)
 	c.URL, c.First, c.Last = or(c.URL, p.URL), or(c.First, p.First), or(c.Last, p.Last)
-	c.Subprotocol, c.Format = or(c.Subprotocol, p.Subprotocol), or(c.Format, p.Format)
+	c.Subprotocol, c.Format, c.Answers = or(c.Subprotocol, p.Subprotocol), or(c.Format, p.Format), or(c.Answers, p.Answers)
 	if c.KeepAlive == "" {
 		c.KeepAlive, c.KeepAliveEvery = p.KeepAlive, p.KeepAliveEvery
 	}

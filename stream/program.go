@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -102,7 +103,15 @@ func (p *program) once(ctx context.Context) outcome {
 	// What kills a process must outlive ctx: at its end the process still has its grace.
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	out, errs := p.lines("stdout"), p.lines("stderr")
+	p.hearing.begin()
+	defer p.hearing.end()
+	var out io.Writer = p.lines("stdout")
+	if p.hearing != nil {
+		said := &answerLines{hearing: p.hearing}
+		defer said.end()
+		out = said
+	}
+	errs := p.lines("stderr")
 	cmd := exec.CommandContext(life, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
 	cmd.Env = append(slices.Clone(p.env), "CALL_FROM_SAMPLES="+strconv.FormatInt(p.ring.position(), 10))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
@@ -224,7 +233,8 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 	e := newEncoder(p.consumer.Format, p.consumer.Rate, p.channels)
-	ended := p.ring.relay(e, quit, func(_ int64, b []byte) bool {
+	ended := p.ring.relay(e, quit, func(pos int64, b []byte) bool {
+		p.hearing.give(pos, len(b))
 		_, err := audio.Write(b)
 		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
 	})

@@ -59,6 +59,12 @@ func start(t *testing.T, c ...stream.Consumer) (h *stream.Hub, stop func()) {
 		t.Fatal(err)
 	}
 	stream.Quicken(h)
+	return h, runHub(t, h)
+}
+
+// runHub runs a hub; stop ends it and waits.
+func runHub(t *testing.T, h *stream.Hub) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
@@ -74,7 +80,7 @@ func start(t *testing.T, c ...stream.Consumer) (h *stream.Hub, stop func()) {
 		}
 	})
 	t.Cleanup(stop)
-	return h, stop
+	return stop
 }
 
 const (

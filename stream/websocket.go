@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,8 +24,6 @@ const (
 	// pingEvery and pongWithin find a far side that is gone without a word.
 	pingEvery  = 15 * time.Second
 	pongWithin = 10 * time.Second
-	// lastWordWithin bounds the wait for why a far side has closed.
-	lastWordWithin = time.Second
 )
 
 // socket is a WebSocket (RFC 6455) with what all dialects on one share: text besides audio, keep-alive, the far side's end. Its goroutines end with close.
@@ -41,7 +40,7 @@ type socket struct {
 	wrote atomic.Int64
 }
 
-// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it, and thrown away.
+// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it; messages of who does not answer are thrown away.
 func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error) {
 	c := l.consumer
 	secret := c.Secret.Reveal()
@@ -67,7 +66,7 @@ func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error)
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
-	s.done.Go(func() { s.listen(life) })
+	s.done.Go(func() { s.listen(life, l.hearing) })
 	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, keepAlive) })
 	return s, nil
 }
@@ -123,12 +122,20 @@ func inHeader(s string) string {
 	}, s)
 }
 
-// listen reads to the far side's end. No message is kept: nothing is allocated for it, however long it is.
-func (s *socket) listen(ctx context.Context) {
+// listen reads to the far side's end. Texts of who answers go to heard; of all else nothing is kept, and nothing is allocated for it, however long it is.
+func (s *socket) listen(ctx context.Context, heard *hearing) {
 	defer close(s.left)
+	var text bytes.Buffer
 	for {
-		_, r, err := s.conn.Reader(ctx)
-		if err == nil {
+		kind, r, err := s.conn.Reader(ctx)
+		switch {
+		case err != nil:
+		case heard != nil && kind == websocket.MessageText:
+			text.Reset()
+			if _, err = text.ReadFrom(r); err == nil {
+				heard.hear(text.Bytes())
+			}
+		default:
 			_, err = io.Copy(io.Discard, r)
 		}
 		if err != nil {
@@ -193,18 +200,11 @@ func (s *socket) send(kind websocket.MessageType, b []byte) error {
 	case ctx.Err() != nil:
 		return hangs(s.limit)
 	}
-	s.hearOut()
-	return s.ended(err)
-}
-
-// hearOut lets the reader come to the far side's last word: a write to a socket that was closed may fail before that is read.
-func (s *socket) hearOut() {
-	t := time.NewTimer(lastWordWithin)
-	defer t.Stop()
-	select {
+	select { // the far side may have said why: that is read at the same time
 	case <-s.left:
-	case <-t.C:
+	case <-ctx.Done():
 	}
+	return s.ended(err)
 }
 
 // ended gives the far side's reason, where it told one.

@@ -53,6 +53,7 @@ func (s source) Snapshot() console.Snapshot {
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
 		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
+		StreamAnswers: answersSnapshot(n.Stream.Answers), LostLines: n.Recorder.LostLines,
 		SuperviseRequests: n.Requests, SuperviseWaiting: n.Waiting, LoggedIn: n.LoggedIn,
 	}
 	for _, c := range st.Checks {
@@ -89,6 +90,10 @@ func (s source) Snapshot() console.Snapshot {
 		out.CallsEnded[string(code)] = st.Ended[code]
 	}
 	return out
+}
+
+func answersSnapshot(a stream.Answers) map[string]int64 {
+	return map[string]int64{"partial": a.Partial, "final": a.Final, "words": a.Words, "malformed": a.Malformed, "refused": a.Refused, "revoked": a.Revoked}
 }
 
 // keptSnapshot says what becomes of sealed recordings.

@@ -21,6 +21,7 @@ import (
 const (
 	formatWAV  = "wav"
 	formatVCon = "vcon"
+	formatVTT  = "vtt"
 )
 
 type exportCmd struct {
@@ -30,7 +31,7 @@ type exportCmd struct {
 	Align     bool   `help:"lay each track by the best estimate of offset and drift; the recording itself stays as it is"`
 	From      string `placeholder:"TIME" help:"from there on: 90s, 1m30s, 1:30 or 0:01:30.5 after the recording's beginning"`
 	To        string `placeholder:"TIME" help:"up to there; default the end"`
-	Format    string `placeholder:"wav|flac|opus|vcon" help:"default by the name of --out, else wav; flac and opus need ffmpeg; vcon is a description, JSON"`
+	Format    string `placeholder:"wav|flac|opus|vcon|vtt" help:"default by the name of --out, else wav; flac and opus need ffmpeg; vcon is a description, JSON; vtt is what was heard, as captions"`
 	Inline    bool   `help:"with --format vcon: the audio in it, up to 64 MiB"`
 	URL       string `name:"url" placeholder:"URL" help:"with --format vcon: where audio.wav can be had (https)"`
 	Tags      string `default:"call" placeholder:"none|call|people" help:"what the file tells of itself (bext, LIST INFO): nothing, the call and its channels, or names and numbers too; default call"`
@@ -45,7 +46,7 @@ func (k exportCmd) export(ctx context.Context, c *cli, p *process) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("recordings export: %w", err)}
 	}
-	if k.Out == "" && k.format() != formatVCon && isTerminal(p.out) {
+	if k.Out == "" && k.format() != formatVCon && k.format() != formatVTT && isTerminal(p.out) {
 		return &usageError{err: errors.New("recordings export: audio is not for a terminal"), hint: "--out FILE, or redirect the output"}
 	}
 	dir, err := k.folder(c, p)
@@ -60,6 +61,9 @@ func (k exportCmd) export(ctx context.Context, c *cli, p *process) error {
 	}
 	if cfg.Identities, err = identities(k.Identity); err != nil {
 		return err
+	}
+	if k.format() == formatVTT {
+		return k.captions(ctx, c, p, dir, cfg.Identities)
 	}
 	e, err := recorder.OpenExport(dir, cfg)
 	if errors.Is(err, recorder.ErrEncrypted) {
@@ -137,6 +141,8 @@ func (k exportCmd) format() string {
 		return recorder.EncodeOpus
 	case ".vcon":
 		return formatVCon
+	case ".vtt":
+		return formatVTT
 	}
 	return formatWAV
 }
@@ -153,6 +159,10 @@ func (k exportCmd) config() (cfg recorder.ExportConfig, err error) {
 		return cfg, fmt.Errorf("--channels: got %q, want mono or stereo", k.Channels)
 	}
 	switch k.format() {
+	case formatVTT:
+		if k.Track+k.Channels+k.From+k.To+k.URL != "" || k.Align || k.Inline {
+			return cfg, errors.New("--format vtt is all that was heard: without --track, --channels, --from, --to, --align, --inline, --url")
+		}
 	case formatVCon:
 		if k.Track+k.Channels+k.From+k.To != "" || k.Align {
 			return cfg, errors.New("--format vcon describes the whole recording: without --track, --channels, --from, --to, --align")
@@ -162,7 +172,7 @@ func (k exportCmd) config() (cfg recorder.ExportConfig, err error) {
 			return cfg, errors.New("--inline and --url are for --format vcon")
 		}
 	default:
-		return cfg, fmt.Errorf("--format: got %q, want wav, flac, opus or vcon", k.Format)
+		return cfg, fmt.Errorf("--format: got %q, want wav, flac, opus, vcon or vtt", k.Format)
 	}
 	if u, err := url.Parse(k.URL); k.URL != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 		return cfg, fmt.Errorf("--url: got %q, want one such as https://records.example.com/audio.wav", k.URL)

@@ -83,6 +83,7 @@ type daemon struct {
 	config  *config.Loaded // as it started
 	ep      *endpoint.Endpoint
 	catalog *catalog.DB
+	feed    *console.Feed
 	console *console.Server  // nil: none
 	control *console.Control // nil: not yet
 	systemd *systemd
@@ -105,6 +106,8 @@ func newDaemon(l *config.Loaded, log *slog.Logger, standby bool) (*daemon, error
 		return nil, err
 	}
 	cfg.Record.Changed = list.Changed
+	feed := console.NewFeed()
+	cfg.Told = feed.Publish
 	ep, err := endpoint.New(cfg)
 	if errors.Is(err, evidence.ErrNoKey) {
 		return nil, &hinted{err, "record.key_file names the private key that signs: `openssl genpkey -algorithm ed25519 -out FILE` makes one; without the setting one is made beside the recordings (docs/keys.md)"}
@@ -115,7 +118,7 @@ func newDaemon(l *config.Loaded, log *slog.Logger, standby bool) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	return &daemon{log: log, config: l, ep: ep, catalog: list, systemd: &systemd{log: log}}, nil
+	return &daemon{log: log, config: l, ep: ep, catalog: list, feed: feed, systemd: &systemd{log: log}}, nil
 }
 
 // open takes the control socket and the console's port.
@@ -131,7 +134,7 @@ func (d *daemon) open() error {
 	}
 	version, revision := buildVersion()
 	d.console, err = console.New(console.Config{Listen: c.Console.Listen, Source: source{d.ep}, Version: version, Revision: revision, Log: d.log,
-		Backend: backend{d.ep, c.Record}, Token: c.Console.Auth.Token, CertFile: c.Console.TLS.CertFile, KeyFile: c.Console.TLS.KeyFile,
+		Backend: backend{d.ep, c.Record}, Token: c.Console.Auth.Token, Feed: d.feed, CertFile: c.Console.TLS.CertFile, KeyFile: c.Console.TLS.KeyFile,
 	})
 	switch {
 	case err == nil:

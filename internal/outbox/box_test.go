@@ -249,10 +249,10 @@ func TestManyItemsTakeLittleMemory(t *testing.T) {
 	if err := os.WriteFile(first, []byte(`{"queued":"2026-11-23T10:15:00Z","tries":0,"body":{}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const items = 30_000 // links are counted as files are
+	const items = 30_000 // links are counted as files are, and fit any file system that has them
 	for i := 1; i < items; i++ {
 		if err := os.Link(first, filepath.Join(dir, key(i))); err != nil {
-			t.Skipf("%v: a file system without so many links", err)
+			t.Fatal(err)
 		}
 	}
 	var before, after runtime.MemStats

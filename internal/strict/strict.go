@@ -17,10 +17,12 @@ import (
 )
 
 // schemas are compiled once.
-var schemas = sync.OnceValues(func() (s struct{ manifest, event *jsonschema.Schema }, err error) {
+var schemas = sync.OnceValues(func() (s struct{ manifest, event, line *jsonschema.Schema }, err error) {
 	var e error
 	s.manifest, err = Compile(recorder.ManifestSchema())
 	s.event, e = Compile(recorder.EventSchema())
+	err = errors.Join(err, e)
+	s.line, e = Compile(recorder.TranscriptSchema())
 	return s, errors.Join(err, e)
 })
 
@@ -62,12 +64,13 @@ func shut(x any) {
 }
 
 // Manifest says what is wrong with the octets of a recording.json.
-func Manifest(b []byte) error { return check(b, true) }
+func Manifest(b []byte) error { return check(b, recorder.ManifestName) }
 
 // Event says what is wrong with a line of events.jsonl.
-func Event(line []byte) error { return check(line, false) }
+func Event(line []byte) error { return check(line, recorder.EventsName) }
 
-func check(b []byte, manifest bool) error {
+// check holds what stands in a file of a name against its schema.
+func check(b []byte, name string) error {
 	s, err := schemas()
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
@@ -76,17 +79,20 @@ func check(b []byte, manifest bool) error {
 	if err != nil {
 		return err
 	}
-	if manifest {
+	switch name {
+	case recorder.ManifestName:
 		return s.manifest.Validate(x)
+	case recorder.TranscriptName:
+		return s.line.Validate(x)
 	}
 	return s.event.Validate(x)
 }
 
-// Tree holds all manifests and events below dir against the schemas, those of live recordings too.
+// Tree holds all manifests, events and transcripts below dir against the schemas, those of live recordings too.
 func Tree(t testing.TB, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || d.Name() != recorder.ManifestName && d.Name() != recorder.EventsName {
+		if err != nil || !d.Type().IsRegular() || d.Name() != recorder.ManifestName && d.Name() != recorder.EventsName && d.Name() != recorder.TranscriptName {
 			return nil //nolint:nilerr // a folder that got its final name meanwhile
 		}
 		b, err := os.ReadFile(name)
@@ -99,7 +105,7 @@ func Tree(t testing.TB, dir string) {
 		}
 		for line := range bytes.Lines(b) {
 			if bytes.HasSuffix(line, []byte("\n")) { // else it is torn
-				complain(t, name, Event(line))
+				complain(t, name, check(line, d.Name()))
 			}
 		}
 		return nil

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -240,12 +241,12 @@ func (l *Log) recent(leaf Leaf) (bool, error) {
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return false, err
 	}
-	sum := []byte(leaf.Manifest)
+	sum := []byte(cmp.Or(leaf.SHA256, leaf.Manifest))
 	for line := range bytes.Lines(tail) {
 		if !bytes.Contains(line, sum) {
 			continue
 		}
-		if have, err := ParseLeaf(bytes.TrimSpace(line)); err == nil && have.Type == leaf.Type && have.Folder == leaf.Folder && have.Manifest == leaf.Manifest {
+		if have, err := ParseLeaf(bytes.TrimSpace(line)); err == nil && have.Type == leaf.Type && have.Folder == leaf.Folder && have.Manifest == leaf.Manifest && have.SHA256 == leaf.SHA256 {
 			return true, nil
 		}
 	}

@@ -14,11 +14,12 @@ import (
 
 // What a leaf tells of.
 const (
-	LeafOpened    = "opened"    // a part was begun: its folder is there
-	LeafRecording = "recording" // a part was sealed
-	LeafErased    = "erased"    // a part was erased on purpose
-	LeafAct       = "act"       // somebody did something: listen, export, verify, release, ...
-	LeafLog       = "log"       // this log goes on from another one
+	LeafOpened     = "opened"     // a part was begun: its folder is there
+	LeafRecording  = "recording"  // a part was sealed
+	LeafErased     = "erased"     // a part was erased on purpose
+	LeafTranscript = "transcript" // what was heard in a part was written down, after it was sealed
+	LeafAct        = "act"        // somebody did something: listen, export, verify, release, ...
+	LeafLog        = "log"        // this log goes on from another one
 )
 
 const leafVersion = 1
@@ -36,6 +37,9 @@ type Leaf struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Manifest is the SHA-256 of recording.json, hex.
 	Manifest string `json:"manifest_sha256,omitempty"`
+	// File is what a transcript's leaf names in the folder, and SHA256 its hash, hex.
+	File   string `json:"file,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
 	// Unannounced: the part was found unfinished, and this log does not say that it was begun.
 	Unannounced bool `json:"unannounced,omitempty"`
 	// Of an act, or of an erasure: who, by which way they are known, what, and why.

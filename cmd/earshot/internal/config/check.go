@@ -163,7 +163,7 @@ func (s Stream) Consumer() stream.Consumer {
 	}
 	return stream.Consumer{
 		Type: s.Type, Name: s.Name, Command: s.Command, Address: s.Address, URL: s.URL, Preset: s.Preset, TLS: s.TLS, CAFile: s.CAFile, Headers: s.Headers,
-		Secret: s.Secret, Subprotocol: s.Subprotocol, First: s.First, Last: s.Last, Revoked: s.Revoked, KeepAlive: s.KeepAlive, KeepAliveEvery: s.KeepAliveEvery,
+		Secret: s.Secret, Subprotocol: s.Subprotocol, First: s.First, Last: s.Last, Answers: s.Answers, Revoked: s.Revoked, KeepAlive: s.KeepAlive, KeepAliveEvery: s.KeepAliveEvery,
 		Per: s.Per, Format: s.Format, Rate: s.Rate, Env: env, Restart: s.Restart, MaxRestarts: restarts, Buffer: s.Buffer, Message: s.Message, CatchUp: s.CatchUp, Overlap: s.Overlap,
 	}
 }

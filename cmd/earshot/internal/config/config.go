@@ -192,6 +192,7 @@ type Stream struct {
 	Subprotocol    string      `key:"subprotocol" help:"websocket: Sec-WebSocket-Protocol"`
 	First          string      `key:"first" help:"text before the audio, may hold {call}, {facts} and others"`
 	Last           string      `key:"last" help:"text after the audio"`
+	Answers        string      `key:"answers" oneof:"deepgram,assemblyai,vosk,whisperlive,json" help:"websocket, exec: whose answers are read as a transcript, default the preset's; exec: json, a line of JSON on standard output for each utterance (docs/transcripts.md)"`
 	Revoked        string      `key:"revoked" help:"websocket: text when a mask takes back what was sent, with {from} and {samples} of the stream at 8000 Hz"`
 	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
 	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
@@ -216,7 +217,7 @@ type Console struct {
 
 // ConsoleAuth is who may see and hear calls over HTTP.
 type ConsoleAuth struct {
-	Token secret.Text `key:"token" help:"opens /status and /calls/ID/audio.wav, as a bearer; also as token_file; default: they are closed"`
+	Token secret.Text `key:"token" help:"opens /status, /events and /calls/ID/audio.wav, as a bearer; also as token_file; default: they are closed"`
 }
 
 // ConsoleTLS is the console's certificate.
