@@ -4,6 +4,7 @@
 // recording is compared with what was sent, sample by sample. RingCentral's published SDKs (npm @rc-ex/core, @rc-ex/ws,
 // @ringcentral/sdk, ringcentral-call-control and ringcentral-softphone) are the judges of the simulator, `earshot sim`.
 // versitygw is the S3 server of the vault, and the library of Standard Webhooks (npm standardwebhooks) the judge of what services are told.
+// ffmpeg and sox take streams; the SDKs of Deepgram, AssemblyAI, OpenAI and jambonz, and http-message-signatures, are the judges of what is sent to speech services.
 //
 // # Usage
 //

@@ -16,6 +16,7 @@ import (
 
 // heard is what an engine says that it heard. Times are of the audio that this connection was given, from its first sample on; to is 0 where it does not say when.
 type heard struct {
+	inCall     bool // times are the stream's instead, in call time
 	from, to   time.Duration
 	channel    int
 	text       string
@@ -45,6 +46,8 @@ var answersOf = map[string]func() answers{ //nolint:gochecknoglobals // constant
 	"assemblyai":  assemblyAnswers,
 	"vosk":        func() answers { return voskAnswers },
 	"whisperlive": whisperAnswers,
+	TypeOpenAI:    openaiAnswers,
+	TypeAudioHook: func() answers { return audiohookAnswers },
 }
 
 // checkAnswers looks at whose answers are to be read.

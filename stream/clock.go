@@ -55,5 +55,12 @@ func (c *clock) span(from, to time.Duration) (pos, samples int64) {
 	return pos, max(0, c.place(last-1)+1-pos)
 }
 
+// within bounds a stretch of call time to what the connection was given.
+func (c *clock) within(from, to time.Duration) (pos, samples int64) {
+	first, end := c.place(0), c.place(c.given)
+	pos = min(max(int64(from/sampleTime), first), end)
+	return pos, min(max(int64(to/sampleTime), pos), end) - pos
+}
+
 // now is how much was given.
 func (c *clock) now() time.Duration { return time.Duration(c.given) * sampleTime }

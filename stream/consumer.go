@@ -42,6 +42,8 @@ const (
 	TypeFIFO      = "fifo"      // a named pipe
 	TypeWebSocket = "websocket" // a WebSocket that we connect to: audio in binary messages, texts of the user's around it
 	TypeTwilio    = "twilio"    // a WebSocket that speaks Twilio Media Streams
+	TypeOpenAI    = "openai"    // a WebSocket that speaks OpenAI's realtime transcription
+	TypeAudioHook = "audiohook" // a WebSocket that speaks Genesys AudioHook v2
 )
 
 // defaultMaxRestarts is how often in a row a program is started again.
@@ -57,7 +59,7 @@ type Consumer struct {
 	Command []string
 	// Address is host:port of TypeTCP, or the path of TypeUnix and TypeFIFO, which may hold {call}, {track} and others.
 	Address string
-	// URL is that of TypeWebSocket and TypeTwilio: ws or wss.
+	// URL is that of TypeWebSocket and what is built on it: ws or wss.
 	URL string
 	// Preset fills what is empty of a WebSocket: deepgram, assemblyai, vosk, whisperlive or jambonz.
 	Preset string
@@ -80,7 +82,7 @@ type Consumer struct {
 	Per string
 	// Format is FormatS16LE, the default, FormatMulaw, FormatAlaw or FormatF32LE.
 	Format string
-	// Rate is 8000 Hz, the default, or 16000 Hz.
+	// Rate is 8000 Hz, the default, 16000 Hz or 24000 Hz.
 	Rate int
 	// Env is added to the program's environment; the names CALL_... are taken.
 	Env map[string]string
@@ -111,10 +113,8 @@ func (c Consumer) Check() error { return c.check() }
 func (c *Consumer) check() error {
 	errs := []error{c.preset()}
 	c.Type = or(c.Type, TypeExec)
-	if c.Type == TypeTwilio {
-		c.Format = or(c.Format, FormatMulaw)
-	}
 	c.Per = or(c.Per, PerTrack)
+	c.usual()
 	if c.Per != PerTrack && c.Per != PerCall {
 		errs = append(errs, fmt.Errorf("per: got %q, want %s or %s", c.Per, PerTrack, PerCall))
 	}
@@ -135,6 +135,18 @@ func (c *Consumer) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// usual fills what a type has of its own where the user left it away.
+func (c *Consumer) usual() {
+	switch c.Type {
+	case TypeTwilio:
+		c.Format = or(c.Format, FormatMulaw)
+	case TypeOpenAI:
+		c.usualOpenAI()
+	case TypeAudioHook:
+		c.usualAudioHook()
+	}
 }
 
 // checkCommand looks whether the program is there: a call is a bad moment to find out.

@@ -45,7 +45,7 @@
 //
 // # Standards
 //
-// WebSocket (RFC 6455); Twilio Media Streams, WebSocket messages; G.711 (ITU-T) for mulaw and alaw; the WAV header of [FormatWAV] has sizes of 0xFFFFFFFF, as readers of pipes expect it.
+// WebSocket (RFC 6455); Twilio Media Streams, WebSocket messages; OpenAI's realtime API (GA) for transcription; Genesys AudioHook, version 2, and HTTP message signatures (RFC 9421) in it; G.711 (ITU-T) for mulaw and alaw; the WAV header of [FormatWAV] has sizes of 0xFFFFFFFF, as readers of pipes expect it.
 //
 // # Testing
 //

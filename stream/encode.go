@@ -20,7 +20,7 @@ const sizeUnknown = 0xFFFFFFFF
 type encoder struct {
 	format   string
 	up       *upsampler // nil at 8000 Hz
-	doubled  []int16
+	raised   []int16    // what it gave
 	channels int
 	rate     int
 	began    bool
@@ -28,8 +28,8 @@ type encoder struct {
 
 func newEncoder(format string, rate, channels int) *encoder {
 	e := &encoder{format: format, channels: channels, rate: rate}
-	if rate == 2*media.SampleRate {
-		e.up = newUpsampler(channels)
+	if factor := rate / media.SampleRate; factor > 1 {
+		e.up = newUpsampler(factor, channels)
 	}
 	return e
 }
@@ -50,8 +50,8 @@ func checkForm(format *string, rate *int, allowed ...string) error {
 	if !known {
 		errs = append(errs, fmt.Errorf("format: got %q, want one of %v", *format, allowed))
 	}
-	if *rate != media.SampleRate && *rate != 2*media.SampleRate {
-		errs = append(errs, fmt.Errorf("rate: got %d, want 8000 or 16000", *rate))
+	if *rate%media.SampleRate != 0 || *rate < media.SampleRate || *rate > maxUpsample*media.SampleRate {
+		errs = append(errs, fmt.Errorf("rate: got %d, want 8000, 16000 or 24000", *rate))
 	}
 	return errors.Join(errs...)
 }
@@ -90,11 +90,11 @@ func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
 	out = out[:0]
 	e.began = true
 	if e.up != nil {
-		e.doubled = e.up.next(e.doubled[:0], pcm)
+		e.raised = e.up.next(e.raised[:0], pcm)
 		if last {
-			e.doubled = e.up.flush(e.doubled)
+			e.raised = e.up.flush(e.raised)
 		}
-		pcm = e.doubled
+		pcm = e.raised
 	}
 	switch e.format {
 	case FormatMulaw:

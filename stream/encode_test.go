@@ -10,8 +10,8 @@ import (
 )
 
 // upsampled runs pcm through an upsampler in random pieces.
-func upsampled(pcm []int16, channels int, rnd *rand.Rand) []int16 {
-	u := newUpsampler(channels)
+func upsampled(pcm []int16, factor, channels int, rnd *rand.Rand) []int16 {
+	u := newUpsampler(factor, channels)
 	var out []int16
 	for len(pcm) > 0 {
 		n := min(len(pcm), (1+rnd.IntN(300))*channels)
@@ -23,55 +23,64 @@ func upsampled(pcm []int16, channels int, rnd *rand.Rand) []int16 {
 
 func TestUpsamplingKeepsEverySampleInItsPlace(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for channels := 1; channels <= 2; channels++ {
-		in := make([]int16, 5000*channels)
-		for i := range in {
-			in[i] = int16(rnd.Int())
-		}
-		out := upsampled(in, channels, rnd)
-		if len(out) != 2*len(in) {
-			t.Fatalf("%d channels: %d values out of %d, want twice", channels, len(out), len(in))
-		}
-		for i, v := range in {
-			if got := out[i/channels*2*channels+i%channels]; got != v {
-				t.Fatalf("%d channels: value %d: got %d, want %d", channels, i, got, v)
+	for factor := 2; factor <= maxUpsample; factor++ {
+		for channels := 1; channels <= 2; channels++ {
+			in := make([]int16, 5000*channels)
+			for i := range in {
+				in[i] = int16(rnd.Int())
+			}
+			out := upsampled(in, factor, channels, rnd)
+			if len(out) != factor*len(in) {
+				t.Fatalf("%d channels: %d values out of %d, want %d times as many", channels, len(out), len(in), factor)
+			}
+			for i, v := range in {
+				if got := out[i/channels*factor*channels+i%channels]; got != v {
+					t.Fatalf("factor %d, %d channels: value %d: got %d, want %d", factor, channels, i, got, v)
+				}
 			}
 		}
-	}
-	if got := newUpsampler(1).flush(nil); len(got) != 0 {
-		t.Errorf("nothing in: %d samples out", len(got))
+		if got := newUpsampler(factor, 1).flush(nil); len(got) != 0 {
+			t.Errorf("nothing in: %d samples out", len(got))
+		}
 	}
 }
 
 // power is the mean square of pcm at hz, in the middle of it, by the Goertzel sum.
-func power(pcm []int16, hz float64) float64 {
+func power(pcm []int16, hz, rate float64) float64 {
 	mid := pcm[1600 : len(pcm)-1600]
 	var re, im float64
 	for i, v := range mid {
 		w := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(mid)))
-		a := 2 * math.Pi * hz * float64(i) / 16000
+		a := 2 * math.Pi * hz * float64(i) / rate
 		re += w * float64(v) * math.Cos(a)
 		im += w * float64(v) * math.Sin(a)
 	}
 	n := float64(len(mid)) / 4
-	return (re*re + im*im) / (n * n) / 1
+	return (re*re + im*im) / (n * n)
 }
 
 func TestUpsamplerResponse(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for hz := 100.0; hz <= 3400; hz += 300 {
-		in := make([]int16, 16000)
-		for i := range in {
-			in[i] = int16(math.Round(10000 * math.Sin(2*math.Pi*hz*float64(i)/8000)))
-		}
-		out := upsampled(in, 1, rnd)
-		level := 10 * math.Log10(power(out, hz)/1e8)
-		image := 10 * math.Log10(power(out, 8000-hz)/1e8)
-		if math.Abs(level) > 0.02 {
-			t.Errorf("%g Hz: level %.3f dB, want 0", hz, level)
-		}
-		if image > -68 {
-			t.Errorf("%g Hz: image at %g Hz is %.1f dB, want below -68", hz, 8000-hz, image)
+	for factor := 2; factor <= maxUpsample; factor++ {
+		rate := 8000 * float64(factor)
+		for hz := 100.0; hz <= 3400; hz += 300 {
+			in := make([]int16, 16000)
+			for i := range in {
+				in[i] = int16(math.Round(10000 * math.Sin(2*math.Pi*hz*float64(i)/8000)))
+			}
+			out := upsampled(in, factor, 1, rnd)
+			if level := 10 * math.Log10(power(out, hz, rate)/1e8); math.Abs(level) > 0.02 {
+				t.Errorf("%g Hz at %g Hz: level %.3f dB, want 0", hz, rate, level)
+			}
+			images := []float64{8000 - hz}
+			if factor == 3 { // above that lies half of the rate
+				images = append(images, 8000+hz)
+			}
+			for _, image := range images {
+				if db := 10 * math.Log10(power(out, image, rate)/1e8); db > -68 {
+					t.Errorf("%g Hz at %g Hz: image at %g Hz is %.1f dB, want below -68", hz, rate, image, db)
+				}
+			}
 		}
 	}
 }

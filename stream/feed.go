@@ -73,7 +73,10 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 	if c.dial == nil {
 		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
 	} else {
-		o.taker = newLink(end, f.info, track)
+		l := newLink(end, f.info, track)
+		if o.taker = l; c.Type == TypeAudioHook {
+			cfg.masked = l.silenced
+		}
 	}
 	if c.CatchUp && f.opt.Archive != nil {
 		r.keep(&past{archive: f.opt.Archive, voice: Voice{Track: cfg.track, Channels: cfg.channels, Role: call.RoleMix}, rate: f.hub.pace.rate, tell: o.taker.tellLost})

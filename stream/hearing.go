@@ -120,6 +120,17 @@ func (h *hearing) place(t *media.TrackState) {
 	}
 }
 
+// beside gives each message to the engine's reader, and to the dialect's own where there is one; nil: nobody reads any. The dialect comes last: at what it reads it may end.
+func (h *hearing) beside(heed func([]byte)) func([]byte) {
+	switch {
+	case h == nil:
+		return heed
+	case heed == nil:
+		return h.hear
+	}
+	return func(message []byte) { h.hear(message); heed(message) }
+}
+
 // hear reads a message of the engine's and tells what is in it.
 func (h *hearing) hear(message []byte) {
 	if h == nil {
@@ -178,6 +189,9 @@ func (h *hearing) oneLocked(x heard) {
 		h.outlook.hub.count.answersRefused.Add(1)
 		return
 	}
+	if x.to == 0 && x.from == 0 {
+		x.inCall = false
+	}
 	if x.to == 0 { // it does not say when: since the last time, at the longest
 		x.from, x.to = h.said[x.channel], h.clock.now()
 	}
@@ -185,10 +199,11 @@ func (h *hearing) oneLocked(x heard) {
 		x.confidence = 0
 	}
 	h.guess[x.channel] = heard{}
-	if x.final {
-		h.said[x.channel] = max(h.said[x.channel], min(x.to, h.clock.now()))
-	} else {
+	switch {
+	case !x.final:
 		h.guess[x.channel] = x
+	case !x.inCall:
+		h.said[x.channel] = max(h.said[x.channel], min(x.to, h.clock.now()))
 	}
 	h.tellLocked(x)
 }
@@ -223,6 +238,9 @@ func (h *hearing) tellLocked(x heard) {
 		return
 	}
 	pos, samples := h.clock.span(x.from, x.to)
+	if x.inCall {
+		pos, samples = h.clock.within(x.from, x.to)
+	}
 	if h.overlapsLocked(pos, samples) {
 		h.guess[x.channel] = heard{}
 		o.hub.count.answersRevoked.Add(1)

@@ -232,9 +232,9 @@ func TestWordsAboutWhatAMaskTookBackAreNotTold(t *testing.T) {
 
 func TestAnswersOfWhoCanGiveNone(t *testing.T) {
 	for want, c := range map[string]stream.Consumer{
-		`answers: got "siri", want one of assemblyai, deepgram, json`: {Type: stream.TypeWebSocket, URL: "ws://localhost/", Answers: "siri"},
-		`answers: got "vosk", want json: a program`:                   {Command: sh("cat"), Answers: "vosk"},
-		`answers: a consumer of type tcp has no way`:                  {Type: stream.TypeTCP, Address: "localhost:1", Answers: "json"},
+		`answers: got "siri", want one of assemblyai, audiohook, deepgram, json`: {Type: stream.TypeWebSocket, URL: "ws://localhost/", Answers: "siri"},
+		`answers: got "vosk", want json: a program`:                              {Command: sh("cat"), Answers: "vosk"},
+		`answers: a consumer of type tcp has no way`:                             {Type: stream.TypeTCP, Address: "localhost:1", Answers: "json"},
 	} {
 		if _, err := stream.New(stream.Config{Consumers: []stream.Consumer{c}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

@@ -82,10 +82,10 @@ type Options struct {
 	// Notify takes events for the call's record: stream_started, stream_dropped, revoked, stream_ended. It must not block; it is
 	// called from goroutines of Run and, with revoked, by the sink's caller. Nil discards.
 	Notify func(call.Event)
-	// Archive is the call's recording, for consumers that catch up. Nil: there is none, and they don't.
-	Archive Archive
 	// Ended is called once, when no transcript comes any more: the sink has ended, and every consumer that answers has. It must not block. Nil: nobody is told.
 	Ended func()
+	// Archive is the call's recording, for consumers that catch up. Nil: there is none, and they don't.
+	Archive Archive
 }
 
 // New checks the configuration. The hub needs no Close: it owns nothing before Run.

@@ -20,7 +20,7 @@ func TestWrongConfigurationIsToldAtOnce(t *testing.T) {
 		`type: got "pigeon", want exec, unix, tcp`:                {Command: []string{"cat"}, Type: "pigeon"},
 		`per: got "leg", want track or call`:                      {Command: []string{"cat"}, Per: "leg"},
 		`format: got "wav", want one of [s16le mulaw alaw f32le]`: {Command: []string{"cat"}, Format: "wav"},
-		`rate: got 44100, want 8000 or 16000`:                     {Command: []string{"cat"}, Rate: 44100},
+		`rate: got 44100, want 8000, 16000 or 24000`:              {Command: []string{"cat"}, Rate: 44100},
 		`restart: got "maybe", want never`:                        {Command: []string{"cat"}, Restart: "maybe"},
 		`buffer: got 1h0m0s, want 100ms to 1m0s`:                  {Command: []string{"cat"}, Buffer: time.Hour},
 		`message: got 10ms, want 20ms to 200ms`:                   {Command: []string{"cat"}, Message: 10 * time.Millisecond},

@@ -89,14 +89,10 @@ func (r *ring) lose(pos, n int64) bool {
 }
 
 func (r *ring) loseLocked(pos, n int64) bool {
-	switch {
-	case r.lost.samples == 0:
-		r.lost.from = pos
-	case r.lost.from+r.lost.samples != pos:
+	if r.lost.samples > 0 && r.lost.from+r.lost.samples != pos {
 		return false
 	}
-	r.lost.samples += n
-	r.lost.total += n
+	r.lost.add(pos, n)
 	r.sum.Add(n)
 	return true
 }

@@ -49,6 +49,8 @@ type laneConfig struct {
 	fromNow bool
 	// revoked is told what a mask took back of what the reader has, in call time; nil: nobody is. The shard calls it.
 	revoked func(from, samples int64)
+	// masked is told what a mask silences, in call time, before it goes out; nil: nobody is. The shard calls it.
+	masked func(from, samples int64)
 }
 
 // lane assembles batches to a gap-free run of samples. It is pure: batches in, samples out; one goroutine uses it.
@@ -251,6 +253,9 @@ func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 		l.conceal(s, from, end)
 	default:
 		s.forget() // what comes next has nothing to do with it, and a mask must not be heard in it
+	}
+	if f.Kind == media.KindMasked && l.cfg.masked != nil {
+		l.cfg.masked(from, f.Samples)
 	}
 	if f.Kind == media.KindMasked && (from < s.end || f.Pos < s.moved) {
 		l.mask(s, f.Pos, f.Samples)

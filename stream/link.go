@@ -17,8 +17,12 @@ import (
 	"github.com/earshot/earshot/media"
 )
 
-// errLeft is why a session ended that the far side closed.
-var errLeft = errors.New("the consumer closed the connection")
+var (
+	// errLeft is why a session ended that the far side closed.
+	errLeft = errors.New("the consumer closed the connection")
+	// errRenew is why a session ends that another takes over from at once: it may last no longer, and was given all of the message that it says so after.
+	errRenew = errors.New("the consumer wants a new connection")
+)
 
 // link is one consumer of one call or track that is reached by a connection: made anew, with more and more time between, for as long as the call lives.
 // The ring keeps what comes meanwhile.
@@ -26,10 +30,13 @@ type link struct {
 	outlook
 	about about  // set by newLink, then constant
 	made  string // a FIFO of ours, owned by run
+	// encoder serves one session after the other: what it holds back goes to the next. Owned by run.
+	encoder *encoder
+	hook    hookPast // owned by run
 
-	// mu guards taken: what masks took back, and the consumer is still to be told of.
-	mu    sync.Mutex
-	taken revoked
+	// mu guards what masks took back and the consumer is still to be told of, and what they silence of what it is still to get.
+	mu            sync.Mutex
+	taken, masked revoked
 }
 
 // tellRevoked notes it for the call's record, and for the consumer where that can be told. It is called by the shard.
@@ -40,6 +47,21 @@ func (l *link) tellRevoked(from, samples int64) {
 		defer l.mu.Unlock()
 		l.taken.add(stretch{from, from + samples})
 	}
+}
+
+// silenced notes what a mask silences. It is called by the shard, before the samples are in the ring.
+func (l *link) silenced(from, samples int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.masked.add(stretch{from, from + samples})
+}
+
+// masksFrom appends what masks silence from a position on, and forgets what lies before.
+func (l *link) masksFrom(all []stretch, pos int64) []stretch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.masked.ranges = slices.DeleteFunc(l.masked.ranges, func(s stretch) bool { return s.to <= pos })
+	return append(all, l.masked.ranges...)
 }
 
 // tell tells the consumer what was taken back since the last time.
@@ -68,7 +90,9 @@ func (l *link) tell(s session) error {
 }
 
 func newLink(o outlook, info call.Info, track *media.TrackState) *link {
-	l := &link{outlook: o, about: aboutOf(o.consumer, info, track, o.channels)}
+	l := &link{
+		outlook: o, about: aboutOf(o.consumer, info, track, o.channels), encoder: newEncoder(o.consumer.Format, o.consumer.Rate, o.channels),
+	}
 	l.about.Stream = fmt.Sprintf("%s-%d", safeName(o.call), o.track)
 	return l
 }
@@ -98,13 +122,21 @@ func (l *link) run(ctx context.Context) {
 			return
 		}
 		given := l.ring.position()
-		l.ring.rewind(l.consumer.overlapSamples(l.channels), from)
+		renewed := errors.Is(err, errRenew) // it was given all
 		settled, longest := l.hub.pace.settled, l.hub.pace.longest
 		if l.ring.past != nil {
 			settled = l.hub.pace.forCatchUp().settled
+			if !renewed {
+				l.ring.rewind(l.consumer.overlapSamples(l.channels)+l.encoder.held(), from)
+				l.encoder = newEncoder(l.consumer.Format, l.consumer.Rate, l.channels)
+			}
 		}
 		if time.Since(began) >= settled {
 			wait, away = 0, time.Now()
+			if renewed {
+				l.event(call.EventStreamEnded, map[string]any{"consumer": l.consumer.Name, "reason": endedRenewed})
+				continue
+			}
 		}
 		if l.ring.past != nil && time.Since(away) < l.hub.pace.promptly {
 			longest = l.hub.pace.prompt
@@ -139,8 +171,8 @@ func (l *link) pause(ctx context.Context, d time.Duration) {
 func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
-	l.about.from = strconv.FormatInt(l.ring.position(), 10)
 	l.hearing.begin()
+	l.about.from = strconv.FormatInt(l.ring.position(), 10)
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
@@ -167,7 +199,7 @@ func (l *link) once(ctx context.Context) error {
 	defer func() { close(over); <-watched }()
 
 	var failed error
-	ended := l.ring.relay(newEncoder(l.consumer.Format, l.consumer.Rate, l.channels), &quit, func(pos int64, b []byte) bool {
+	ended := l.ring.relay(l.encoder, &quit, func(pos int64, b []byte) bool {
 		if failed = l.tell(s); failed == nil {
 			l.hearing.give(pos, len(b))
 			failed = s.write(pos, b)
@@ -182,6 +214,11 @@ func (l *link) once(ctx context.Context) error {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.graceFor(ctx))
 		defer cancel()
 		return s.finish(end)
+	case errors.Is(failed, errRenew): // the ring keeps what comes meanwhile
+		end, cancel := context.WithTimeout(ctx, min(l.hub.pace.grace, l.consumer.Buffer/2))
+		defer cancel()
+		_ = s.finish(end)
+		return failed
 	case failed != nil:
 		return failed
 	}

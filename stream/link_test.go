@@ -57,7 +57,7 @@ func listenWS(t *testing.T, more func(n int, h *heard) bool) *engine {
 }
 
 func (e *engine) serve(w http.ResponseWriter, r *http.Request) {
-	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"audio.jambonz.org"}})
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"audio.drachtio.org"}})
 	if err != nil {
 		return
 	}

@@ -24,7 +24,7 @@ type ListenConfig struct {
 	Track string
 	// Format is FormatS16LE, the default, FormatMulaw or FormatWAV.
 	Format string
-	// Rate is 8000 Hz, the default, or 16000 Hz.
+	// Rate is 8000 Hz, the default, 16000 Hz or 24000 Hz.
 	Rate int
 	// Buffer is the ring's length, 100 ms to 60 s, default 5 s.
 	Buffer time.Duration

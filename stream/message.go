@@ -54,7 +54,7 @@ type scratch struct {
 
 // scratches holds few of them: readers that write without waiting have one after the other the same, and it stays in the cache.
 var scratches = sync.Pool{New: func() any {
-	return &scratch{out: make([]byte, 0, 2*2*2*(chunkSamples+upsampleAhead))} // 16 bit, stereo, at twice the rate
+	return &scratch{out: make([]byte, 0, 2*2*maxUpsample*(chunkSamples+upsampleAhead))} // 16 bit, stereo, at the highest rate
 }}
 
 // relay gives what comes into the ring to write, message by message, with its position in call time, until the ring has ended (and its last bytes are written), write

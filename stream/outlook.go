@@ -74,9 +74,15 @@ func (p *outlook) tellLost() {
 	if p.ring.past != nil && p.ringEnded() { // its record may be sealed
 		p.hub.log.Warn("stream lost audio", attr.Call(p.call), attr.Track(p.track), attr.Sink(p.consumer.Name), "from_samples", d.from, "samples", d.samples)
 	}
-	p.eventAt(call.EventStreamDropped, d.from, map[string]any{
-		"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from,
-	})
+	facts := map[string]any{"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from}
+	if len(d.runs) > 1 {
+		runs := make([][2]int64, len(d.runs))
+		for i, r := range d.runs {
+			runs[i] = [2]int64{r.from, r.to - r.from}
+		}
+		facts["runs"] = runs
+	}
+	p.eventAt(call.EventStreamDropped, d.from, facts)
 }
 
 // tellRevoked puts into the call's record what a mask took back that the consumer has already.

@@ -37,7 +37,7 @@ var presets = map[string]Consumer{ //nolint:gochecknoglobals // constant
 	// jambonz listen verb, mod_audio_fork: metadata first, then linear PCM.
 	"jambonz": {
 		First:       `{"callSid":"{call}","streamId":"{stream}","direction":"inbound","sampleRate":{rate},"mixType":"mono","track":"{role}","agent":"{agent}"}`,
-		Subprotocol: "audio.jambonz.org", Format: FormatS16LE, Message: 20 * time.Millisecond,
+		Subprotocol: "audio.drachtio.org", Format: FormatS16LE, Message: 20 * time.Millisecond,
 	},
 }
 

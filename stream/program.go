@@ -20,6 +20,7 @@ import (
 const (
 	endedCall    = "call_ended" // it ended after its input had
 	endedExit    = "exited"     // it ended by itself, without an error
+	endedRenewed = "renewed"    // another connection goes on from there
 	endedFailed  = "failed"     // it ended with an error, or could not be started
 	endedKilled  = "killed"     // it did not end after its input had
 	endedGivenUp = "given_up"   // it failed too often

@@ -14,6 +14,7 @@ type pace struct {
 	prompt   time.Duration // the longest back-off of a connection that catches up, in the first promptly of an outage
 	promptly time.Duration
 	write    time.Duration // for which a connection may take no octet; then it is taken for dead, and made anew
+	renew    time.Duration // after which a session that may not last is to be made anew
 	pipeWait time.Duration // for what an ended program's children still write
 	rate     int64         // of a catching up, see catchUpRate
 }
@@ -26,7 +27,7 @@ func (p pace) forCatchUp() pace {
 
 var defaultPace = pace{
 	grace: 5 * time.Second, term: 2 * time.Second, hurry: 1200 * time.Millisecond, backoff: 500 * time.Millisecond, longest: 30 * time.Second, steady: time.Minute, settled: 5 * time.Second, prompt: 500 * time.Millisecond, promptly: 30 * time.Second, write: 5 * time.Second,
-	pipeWait: time.Second, rate: catchUpRate,
+	renew: renewAfter, pipeWait: time.Second, rate: catchUpRate,
 }
 
 // restarts decides whether an ended program is started again. It is pure.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,10 +48,28 @@ type ring struct {
 	lost         drops
 }
 
-// drops is a run of samples that a consumer lost: from is the first since it was last taken.
+// maxRuns bounds the runs of drops; of more the last takes in what lies between.
+const maxRuns = 32
+
+// drops are samples that a consumer lost since they were last taken, in one run or several, as a reader that is too slow has it: from is the first.
 type drops struct {
 	from, samples int64
 	total         int64
+	runs          []stretch
+}
+
+// add notes n samples from a position on, which lie behind all others.
+func (d *drops) add(from, n int64) {
+	if d.samples == 0 {
+		d.from = from
+	}
+	d.samples += n
+	d.total += n
+	if k := len(d.runs) - 1; k >= 0 && (d.runs[k].to == from || len(d.runs) == maxRuns) {
+		d.runs[k].to = from + n
+		return
+	}
+	d.runs = append(d.runs, stretch{from, from + n})
 }
 
 // newRing makes a ring that holds length, and wakes its reader for a message; both are not 0, and a message finds room in it.
@@ -152,11 +171,7 @@ func (r *ring) dropLocked(n int) {
 // countLocked counts n samples from pos on as lost.
 func (r *ring) countLocked(n int64) {
 	if !r.off && r.past == nil {
-		if r.lost.samples == 0 {
-			r.lost.from = r.pos
-		}
-		r.lost.samples += n
-		r.lost.total += n
+		r.lost.add(r.pos, n)
 		r.sum.Add(n)
 	}
 	r.pos += n
@@ -274,6 +289,7 @@ func (r *ring) takeLost() drops {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.lost
-	r.lost.from, r.lost.samples = 0, 0
+	d.runs = slices.Clone(d.runs)
+	r.lost.from, r.lost.samples, r.lost.runs = 0, 0, r.lost.runs[:0]
 	return d
 }

@@ -14,14 +14,15 @@ import (
 	"time"
 )
 
-// raw is a consumer that reads octets: a unix socket, a TCP connection, with TLS or not, or a FIFO. What it sends is read and thrown away, so that it is never
-// held up by us; that it stops sending says nothing.
+// raw is a consumer that reads octets: a unix socket, a TCP connection, with TLS or not, or a FIFO. What it sends is read and thrown away, so that it is not
+// held up by us unless it floods us; that it stops sending says nothing.
 type raw struct {
 	conn interface {
 		io.WriteCloser
 		SetWriteDeadline(t time.Time) error
 	}
 	limit time.Duration // of a write
+	armed time.Time     // until then the deadline of writes is far enough away
 	once  sync.Once
 	drain sync.WaitGroup
 	last  string
@@ -41,6 +42,7 @@ func dialRaw(ctx context.Context, l *link) (session, error) {
 	if b, ok := conn.(interface{ SetWriteBuffer(n int) error }); ok {
 		_ = b.SetWriteBuffer(c.sendBuffer()) // a larger one would only hide that nobody reads
 	}
+	conn = throttle(conn)
 	if c.TLS {
 		host, _, _ := net.SplitHostPort(to) // checked
 		t := tls.Client(conn, &tls.Config{ServerName: host, RootCAs: c.roots, MinVersion: tls.VersionTLS12})
@@ -89,8 +91,18 @@ func (s *raw) opened(text string) (session, error) {
 	return s, nil
 }
 
+// arm sees to it that a write ends within the limit, or an eighth more: to move the deadline for each message would cost a fifth of what writing it does.
+func (s *raw) arm() error {
+	now := time.Now()
+	if now.Before(s.armed) {
+		return nil
+	}
+	s.armed = now.Add(s.limit / 8)
+	return s.conn.SetWriteDeadline(s.armed.Add(s.limit))
+}
+
 func (s *raw) write(_ int64, b []byte) error {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.limit)); err != nil {
+	if err := s.arm(); err != nil {
 		return err
 	}
 	if _, err := s.conn.Write(b); errors.Is(err, os.ErrDeadlineExceeded) {

@@ -11,7 +11,7 @@ import (
 
 // templateNames are what may stand in braces in a consumer's texts: {call}.
 var templateNames = []string{
-	"call", "part", "stream", "from", "track", "role", "party", "agent", "name", "format", "encoding", "rate", "channels", "multichannel", "facts", "secret",
+	"call", "part", "stream", "from", "track", "role", "party", "agent", "name", "format", "encoding", "rate", "channels", "multichannel", "audio_format", "facts", "secret",
 }
 
 // text fills a template of the consumer's. Each value goes through escape first.
@@ -27,7 +27,7 @@ func (a *about) text(template, secret string, escape func(string) string) string
 	if err != nil || len(facts) > maxValue {
 		facts = []byte("{}")
 	}
-	pairs := []string{"{facts}", string(facts)} // a JSON value by itself
+	pairs := []string{"{facts}", string(facts), "{audio_format}", audioFormat(a.Format, a.Rate)} // JSON values by themselves
 	for _, v := range [][2]string{
 		{"call", a.Call.ID}, {"part", strconv.Itoa(max(1, a.Call.Part))}, {"stream", a.Stream}, {"from", a.from}, {"track", track}, {"role", a.Role}, {"party", a.Party},
 		{"agent", a.Call.Agent}, {"name", a.Name}, {"format", a.Format}, {"encoding", encodingName(a.Format)}, {"rate", strconv.Itoa(a.Rate)},

@@ -41,7 +41,7 @@ func dialTwilio(ctx context.Context, l *link) (session, error) {
 		t.tracks[0] = twilioOutbound
 	}
 	var err error
-	if t.socket, err = dialSocket(ctx, l, ""); err != nil {
+	if t.socket, err = dialSocket(ctx, l, dialect{}); err != nil {
 		return nil, err
 	}
 	if err = t.say(map[string]any{"event": "connected", "protocol": "Call", "version": "1.0.0"}); err == nil {

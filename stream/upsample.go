@@ -1,26 +1,52 @@
 package stream
 
-// upsampleTaps is one side of the odd phase of a half-band low-pass at 16000 Hz, in units of 1/32768: a Kaiser window
-// (beta 7) over sin(x)/x, 32 taps in all. Its passband is flat to 0.003 dB up to 3400 Hz, and what mirrors a sound below
-// 3400 Hz at 4600 Hz and above is 70 dB down; TestUpsamplerResponse measures both. The even phase is the sample itself.
-var upsampleTaps = [16]int32{20798, -6759, 3854, -2548, 1785, -1279, 920, -656, 459, -314, 207, -130, 77, -42, 20, -8}
+import "slices"
 
 const (
-	upsampleAhead  = len(upsampleTaps)     // samples after the present one that an output needs
-	upsampleBefore = len(upsampleTaps) - 1 // samples before it
+	upsampleAhead  = 16 // samples after the present one that an output needs
+	upsampleBefore = 15 // samples before it
 	upsampleWindow = upsampleBefore + 1 + upsampleAhead
+	// maxUpsample is the largest factor: 24000 Hz.
+	maxUpsample = 3
 )
 
-// upsampler turns 8000 Hz into 16000 Hz. Output 2n is input n, output 2n+1 lies between n and n+1: nothing is shifted,
+// A phase weighs the samples around a place between two of them, in units of 1/32768: a Kaiser window (beta 7) over sin(x)/x, 32 taps, of which the 16th is
+// the sample before that place. The passband is flat to 0.003 dB up to 3400 Hz, and what mirrors a sound below 3400 Hz at 4600 Hz and above is 70 dB down;
+// TestUpsamplerResponse measures both at both rates. The place of a sample itself needs no phase.
+type phase [upsampleWindow]int32
+
+var (
+	halfWay = phase{ //nolint:gochecknoglobals // constant
+		-8, 20, -42, 77, -130, 207, -314, 459, -656, 920, -1279, 1785, -2548, 3854, -6759, 20798,
+		20798, -6759, 3854, -2548, 1785, -1279, 920, -656, 459, -314, 207, -130, 77, -42, 20, -8,
+	}
+	thirdOfTheWay = phase{ //nolint:gochecknoglobals // constant
+		-8, 20, -41, 73, -122, 192, -290, 423, -601, 842, -1170, 1637, -2351, 3613, -6624, 27063,
+		13475, -5233, 3094, -2074, 1461, -1049, 754, -536, 374, -254, 166, -104, 61, -33, 15, -5,
+	}
+)
+
+// phasesOf gives those between two samples at so many times 8000 Hz.
+func phasesOf(factor int) []phase {
+	if factor == 2 {
+		return []phase{halfWay}
+	}
+	twoThirds := thirdOfTheWay
+	slices.Reverse(twoThirds[:])
+	return []phase{thirdOfTheWay, twoThirds}
+}
+
+// upsampler turns 8000 Hz into 16000 or 24000 Hz. Output n*factor is input n, the others lie between n and n+1: nothing is shifted,
 // so it holds back 16 samples (2 ms) until flush.
 type upsampler struct {
 	channels int
+	phases   []phase
 	// hist holds interleaved groups that later outputs need.
 	hist []int16
 }
 
-func newUpsampler(channels int) *upsampler {
-	u := &upsampler{channels: channels}
+func newUpsampler(factor, channels int) *upsampler {
+	u := &upsampler{channels: channels, phases: phasesOf(factor)}
 	u.hist = make([]int16, upsampleBefore*channels, (upsampleWindow+chunkSamples)*channels)
 	return u
 }
@@ -33,20 +59,21 @@ func (u *upsampler) next(out, in []int16) []int16 {
 	for ; len(u.hist)-i >= upsampleWindow*ch; i += ch {
 		now := i + upsampleBefore*ch
 		out = append(out, u.hist[now:now+ch]...)
-		for c := range ch {
-			out = append(out, u.between(now+c))
+		for p := range u.phases {
+			for c := range ch {
+				out = append(out, u.between(&u.phases[p], i+c))
+			}
 		}
 	}
 	u.hist = u.hist[:copy(u.hist, u.hist[i:])]
 	return out
 }
 
-// between gives the sample half way from hist[at] to the next of its channel.
-func (u *upsampler) between(at int) int16 {
+// between gives the sample at a phase of the window that begins with hist[at].
+func (u *upsampler) between(p *phase, at int) int16 {
 	var sum int64
-	for k, tap := range upsampleTaps {
-		a, b := u.hist[at-k*u.channels], u.hist[at+(k+1)*u.channels]
-		sum += int64(tap) * (int64(a) + int64(b))
+	for k, tap := range p {
+		sum += int64(tap) * int64(u.hist[at+k*u.channels])
 	}
 	return clip((sum + 1<<14) >> 15)
 }

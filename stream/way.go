@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,19 +33,14 @@ func (c *Consumer) checkWay() error {
 		c.dial = dialRaw
 		errs = append(errs, checkHostPort(c.Address))
 		c.Name = or(c.Name, c.Address)
-	case TypeWebSocket, TypeTwilio:
-		c.dial = dialTemplate
-		if c.Type == TypeTwilio {
-			c.dial = dialTwilio
-			errs = append(errs, c.checkTwilio())
-		}
-		errs = append(errs, c.checkURL(), c.checkHeaders(), c.checkKeepAlive())
+	case TypeWebSocket, TypeTwilio, TypeOpenAI, TypeAudioHook:
+		errs = append(errs, c.checkDialect(), c.checkURL(), c.checkHeaders(), c.checkKeepAlive())
 		c.Name = or(c.Name, c.host())
 	default:
-		types := []string{TypeExec, TypeUnix, TypeTCP, TypeFIFO, TypeWebSocket, TypeTwilio}
+		types := []string{TypeExec, TypeUnix, TypeTCP, TypeFIFO, TypeWebSocket, TypeTwilio, TypeOpenAI, TypeAudioHook}
 		errs = append(errs, fmt.Errorf("type: got %q, want %s", c.Type, strings.Join(types, ", ")))
 	}
-	if c.Revoked != "" && c.Type != TypeWebSocket && c.Type != TypeTwilio {
+	if c.Revoked != "" && slices.Contains([]string{TypeExec, TypeUnix, TypeTCP, TypeFIFO}, c.Type) {
 		errs = append(errs, errors.New("revoked: only a websocket can be told: the others get samples and nothing else"))
 	}
 	if c.dial != nil {
@@ -54,6 +50,23 @@ func (c *Consumer) checkWay() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// checkDialect chooses who speaks on a WebSocket, and sees to what that one's form fixes.
+func (c *Consumer) checkDialect() error {
+	switch c.Type {
+	case TypeTwilio:
+		c.dial = dialTwilio
+		return c.checkTwilio()
+	case TypeOpenAI:
+		c.dial = dialOpenAI
+		return c.checkOpenAI()
+	case TypeAudioHook:
+		c.dial = dialAudioHook
+		return c.checkAudioHook()
+	}
+	c.dial = dialTemplate
+	return nil
 }
 
 func checkHostPort(address string) error {

@@ -29,10 +29,13 @@ const (
 // socket is a WebSocket (RFC 6455) with what all dialects on one share: text besides audio, keep-alive, the far side's end. Its goroutines end with close.
 type socket struct {
 	conn *websocket.Conn
+	line *throttled    // that conn is on
 	left chan struct{} // closed when the reader ends
 	stop context.CancelFunc
 	done sync.WaitGroup
 	why  atomic.Pointer[error]
+	// heed is given each message of the far side's, as far as it is text, by the reader; nil: all is thrown away. The message is valid until it returns.
+	heed func(message []byte)
 	// limit is how long a message may take.
 	limit time.Duration
 	// wrote is when something was last sent, in nanoseconds since began.
@@ -40,44 +43,69 @@ type socket struct {
 	wrote atomic.Int64
 }
 
-// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it; messages of who does not answer are thrown away.
-func dialSocket(ctx context.Context, l *link, keepAlive string) (*socket, error) {
+// dialect is what one of them has of its own in a WebSocket.
+type dialect struct {
+	keepAlive string
+	heed      func(message []byte)
+	sign      func(target string, head http.Header) error // adds to the request's headers; nil: nothing
+}
+
+// dialSocket opens a consumer's WebSocket. What it sends is read, for its pongs and its end are among it, and thrown away where the dialect does not heed it.
+func dialSocket(ctx context.Context, l *link, d dialect) (*socket, error) {
 	c := l.consumer
 	secret := c.Secret.Reveal()
+	target := l.about.text(c.URL, secret, inQuery)
 	head := http.Header{}
 	for _, h := range c.Headers {
 		k, v, _ := strings.Cut(h, ":")
 		head.Add(strings.TrimSpace(k), strings.TrimSpace(l.about.text(v, secret, inHeader)))
 	}
+	if d.sign != nil {
+		if err := d.sign(target, head); err != nil {
+			return nil, err
+		}
+	}
+	var line *throttled
+	dial := func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+		if line, err = c.dialSmall(ctx, network, addr); err != nil {
+			return nil, err
+		}
+		return line, nil
+	}
 	o := &websocket.DialOptions{HTTPHeader: head, CompressionMode: websocket.CompressionDisabled, HTTPClient: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // headers hold secrets
 		Transport: &http.Transport{
-			DialContext: c.dialSmall, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
+			DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}, Proxy: http.ProxyFromEnvironment,
 			DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
 		},
 	}}
+	o.OnPingReceived = func(context.Context, []byte) bool { line.message(); return true }
+	o.OnPongReceived = func(context.Context, []byte) { line.message() }
 	if c.Subprotocol != "" {
 		o.Subprotocols = []string{c.Subprotocol}
 	}
-	conn, answer, err := websocket.Dial(ctx, l.about.text(c.URL, secret, inQuery), o)
+	conn, answer, err := websocket.Dial(ctx, target, o)
 	if err != nil {
 		return nil, refusal(c, answer, err)
 	}
 	conn.SetReadLimit(maxAnswer)
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s := &socket{conn: conn, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write}
-	s.done.Go(func() { s.listen(life, l.hearing) })
-	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, keepAlive) })
+	s := &socket{conn: conn, line: line, left: make(chan struct{}), stop: stop, began: time.Now(), limit: l.hub.pace.write, heed: l.hearing.beside(d.heed)}
+	s.done.Go(func() { s.listen(life) })
+	s.done.Go(func() { s.keep(life, c.KeepAliveEvery, d.keepAlive) })
 	return s, nil
 }
 
-// dialSmall connects with a small send buffer.
-func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialSmall connects with small buffers, and is read at a bounded rate.
+func (c *Consumer) dialSmall(ctx context.Context, network, addr string) (*throttled, error) {
 	conn, err := plainDialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
 	if t, ok := conn.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(c.sendBuffer())
 	}
-	return conn, err
+	return throttle(conn), nil
 }
 
 // refusal says why there is no WebSocket. The URL may hold a secret: the errors of net/http would name it.
@@ -122,22 +150,23 @@ func inHeader(s string) string {
 	}, s)
 }
 
-// listen reads to the far side's end. Texts of who answers go to heard; of all else nothing is kept, and nothing is allocated for it, however long it is.
-func (s *socket) listen(ctx context.Context, heard *hearing) {
+// listen reads to the far side's end. Where nobody heeds messages none is kept: nothing is allocated for it, however long it is.
+func (s *socket) listen(ctx context.Context) {
 	defer close(s.left)
-	var text bytes.Buffer
+	var message bytes.Buffer
 	for {
 		kind, r, err := s.conn.Reader(ctx)
 		switch {
 		case err != nil:
-		case heard != nil && kind == websocket.MessageText:
-			text.Reset()
-			if _, err = text.ReadFrom(r); err == nil {
-				heard.hear(text.Bytes())
-			}
-		default:
+		case s.heed == nil || kind != websocket.MessageText:
 			_, err = io.Copy(io.Discard, r)
+		default:
+			message.Reset()
+			if _, err = message.ReadFrom(r); err == nil { // SetReadLimit bounds it
+				s.heed(message.Bytes())
+			}
 		}
+		s.line.message()
 		if err != nil {
 			s.because(err)
 			return
@@ -248,7 +277,7 @@ type template struct {
 // dialTemplate opens it, and says the first text.
 func dialTemplate(ctx context.Context, l *link) (session, error) {
 	c := l.consumer
-	s, err := dialSocket(ctx, l, l.about.text(c.KeepAlive, "", inJSON))
+	s, err := dialSocket(ctx, l, dialect{keepAlive: l.about.text(c.KeepAlive, "", inJSON)})
 	if err != nil {
 		return nil, err
 	}

@@ -20,13 +20,16 @@ type benchCmd struct {
 	SRTP    bool          `name:"srtp" help:"packets are protected with AES_CM_128_HMAC_SHA1_80"`
 	Live    bool          `help:"a live listener on each call"`
 	Message time.Duration `default:"100ms" help:"how much audio the live listeners take at a time"`
+	Delay   bool          `help:"a consumer on each track, 20 ms at a time, and how long packets are on their way to it"`
+	Loss    float64       `placeholder:"PERCENT" help:"so many percent of the packets are lost on their way to us; delays behind a hole are told apart"`
+	Hostile time.Duration `placeholder:"D" help:"with --delay: a second consumer on each track, which after --for hangs, crawls, resets its connections or floods us for so long"`
 	Sink    string        `enum:"file,none" default:"file" help:"where the audio goes: stereo recordings (file), or nowhere (none)"`
 	Format  string        `enum:"wav,mulaw" default:"wav" help:"format of the recordings (wav or mulaw)"`
 	Encrypt bool          `help:"recordings are encrypted at rest, as with record.encrypt"`
 	Dir     string        `help:"folder for the recordings, removed afterwards; default that for temporary files"`
 	JSON    bool          `name:"json" help:"the result as JSON"`
 	Profile string        `placeholder:"FILE" help:"write a CPU profile of the last step, for go tool pprof"`
-	Plot    string        `placeholder:"FILE" help:"write an SVG of CPU time and worst sweep delay against calls"`
+	Plot    string        `placeholder:"FILE" help:"write an SVG of CPU time and worst sweep delay against calls, or of the delays"`
 }
 
 // Run measures, and fails if a sample is missing or wrong.
@@ -43,7 +46,8 @@ func (b benchCmd) Run(ctx context.Context, p *process) error {
 	}
 	cfg := bench.Config{
 		Steps: b.Steps, For: b.For, Warm: b.Warm, Floor: b.Floor, SRTP: b.SRTP, Live: b.Live, Message: b.Message, Sink: b.Sink, Format: b.Format, Encrypt: b.Encrypt, Dir: b.Dir,
-		Program: program, Args: []string{"bench-sender"}, Progress: p.err,
+		Delay: b.Delay, Loss: b.Loss / 100, Hostile: b.Hostile,
+		Program: program, Args: []string{"bench-sender"}, ConsumerArgs: []string{"bench-consumers"}, Progress: p.err,
 	}
 	if b.Profile != "" {
 		f, err := os.Create(b.Profile)
@@ -84,6 +88,16 @@ type senderCmd struct{}
 // Run sends what the measuring process asks for on standard input.
 func (senderCmd) Run(p *process) error {
 	if err := bench.Send(p.in, p.out); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	return nil
+}
+
+type consumersCmd struct{}
+
+// Run takes audio as the measuring process asks for on standard input.
+func (consumersCmd) Run(p *process) error {
+	if err := bench.Consume(p.in, p.out); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
 	return nil

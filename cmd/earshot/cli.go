@@ -25,29 +25,30 @@ type cli struct {
 	EnvFile string   `placeholder:"FILE" help:"variables for what the environment lacks (default .env, if there is one)"`
 	Set     []string `placeholder:"KEY=VALUE" sep:"none" help:"one setting, such as record.dir=/var/lib/earshot; beats all else"`
 
-	Init     initCmd     `cmd:"" help:"from a JWT: looks at devices and groups, writes earshot.yaml, names what is missing"`
-	Run      runCmd      `cmd:"" help:"the daemon: register, be called, record and stream"`
-	Status   statusCmd   `cmd:"" help:"what the running daemon hears, what not and why"`
-	Listen   listenCmd   `cmd:"" help:"a live call's audio on standard output"`
-	Join     joinCmd     `cmd:"" name:"supervise" help:"join that agent's call now, step by step"`
-	Release  releaseCmd  `cmd:"" help:"give the supervisor's place of a call to a human"`
-	Mask     maskCmd     `cmd:"" help:"hold a live call's audio back: a card number is being said"`
-	Unmask   unmaskCmd   `cmd:"" help:"let it out again"`
-	Consent  consentCmd  `cmd:"" help:"say that a call may be recorded, or may not, where record.consent requires it"`
-	Reload   reloadCmd   `cmd:"" help:"have the running daemon read its configuration again; calls go on"`
-	Drain    drainCmd    `cmd:"" help:"have the running daemon take no new calls, and end with the last one"`
-	Calls    callsCmd    `cmd:"" help:"the calls that RingCentral shows"`
-	Devices  devicesCmd  `cmd:"" help:"the supervisors' devices"`
-	Groups   groupsCmd   `cmd:"" help:"the call monitoring groups, who may listen to whom"`
-	Ladder   ladderCmd   `cmd:"" help:"what was said in SIP in a call, or by the registrations; no keys, no credentials"`
-	Doctor   doctorCmd   `cmd:"" help:"looks at all that must hold for calls to be heard, and says what to do"`
-	Demo     demoCmd     `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
-	Sim      simCmd      `cmd:"" help:"that RingCentral alone, for other programs' tests"`
-	Bench    benchCmd    `cmd:"" help:"how many calls this machine carries: CPU per packet, beside the kernel's own"`
-	Sender   senderCmd   `cmd:"" name:"bench-sender" hidden:"" help:"the other process of bench"`
-	Recorded recordedCmd `cmd:"" name:"recordings" help:"what was recorded: find, show, export, verify, hold, erase"`
-	Settings settingCmd  `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
-	Version  versionCmd  `cmd:"" help:"version and build"`
+	Init     initCmd      `cmd:"" help:"from a JWT: looks at devices and groups, writes earshot.yaml, names what is missing"`
+	Run      runCmd       `cmd:"" help:"the daemon: register, be called, record and stream"`
+	Status   statusCmd    `cmd:"" help:"what the running daemon hears, what not and why"`
+	Listen   listenCmd    `cmd:"" help:"a live call's audio on standard output"`
+	Join     joinCmd      `cmd:"" name:"supervise" help:"join that agent's call now, step by step"`
+	Release  releaseCmd   `cmd:"" help:"give the supervisor's place of a call to a human"`
+	Mask     maskCmd      `cmd:"" help:"hold a live call's audio back: a card number is being said"`
+	Unmask   unmaskCmd    `cmd:"" help:"let it out again"`
+	Consent  consentCmd   `cmd:"" help:"say that a call may be recorded, or may not, where record.consent requires it"`
+	Reload   reloadCmd    `cmd:"" help:"have the running daemon read its configuration again; calls go on"`
+	Drain    drainCmd     `cmd:"" help:"have the running daemon take no new calls, and end with the last one"`
+	Calls    callsCmd     `cmd:"" help:"the calls that RingCentral shows"`
+	Devices  devicesCmd   `cmd:"" help:"the supervisors' devices"`
+	Groups   groupsCmd    `cmd:"" help:"the call monitoring groups, who may listen to whom"`
+	Ladder   ladderCmd    `cmd:"" help:"what was said in SIP in a call, or by the registrations; no keys, no credentials"`
+	Doctor   doctorCmd    `cmd:"" help:"looks at all that must hold for calls to be heard, and says what to do"`
+	Demo     demoCmd      `cmd:"" help:"the same daemon against a RingCentral in this process; no account needed"`
+	Sim      simCmd       `cmd:"" help:"that RingCentral alone, for other programs' tests"`
+	Bench    benchCmd     `cmd:"" help:"how many calls this machine carries: CPU per packet, beside the kernel's own"`
+	Sender   senderCmd    `cmd:"" name:"bench-sender" hidden:"" help:"the other process of bench"`
+	Takers   consumersCmd `cmd:"" name:"bench-consumers" hidden:"" help:"the third process of bench"`
+	Recorded recordedCmd  `cmd:"" name:"recordings" help:"what was recorded: find, show, export, verify, hold, erase"`
+	Settings settingCmd   `cmd:"" name:"config" help:"the whole configuration with its defaults and sources, secrets hidden"`
+	Version  versionCmd   `cmd:"" help:"version and build"`
 }
 
 // usageError is bad usage or configuration: exit code 2. hint is what to do, if anything helps.

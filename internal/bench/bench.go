@@ -32,6 +32,13 @@ type Config struct {
 	// as stream.ListenConfig. Default 100 ms, as programs take it; at most 200 ms.
 	Live    bool
 	Message time.Duration
+	// Delay has a consumer take each track's audio over a unix socket, 20 ms at a time, in a third process, and measures how long that is on its way.
+	Delay bool
+	// Loss is the share of packets that are lost before they reach us, 0 to MaxLoss. Delays behind a hole are told apart.
+	Loss float64
+	// Hostile adds a second consumer to each track, which reads as the first does while For is measured, and for this long after it hangs, crawls, resets its
+	// connections or floods us. It wants Delay. Default 0: there is none.
+	Hostile time.Duration
 	// Sink is SinkFile (default) or SinkNone.
 	Sink string
 	// Format of the recordings, as recorder.Config.
@@ -42,9 +49,9 @@ type Config struct {
 	Dir string
 	// IP is the loopback address that packets go over. Default 127.0.0.1.
 	IP netip.Addr
-	// Program and Args start the sender: something that calls Send.
-	Program string
-	Args    []string
+	// Program and Args start the sender: something that calls Send. With ConsumerArgs it calls Consume.
+	Program            string
+	Args, ConsumerArgs []string
 	// Progress takes a line for each thing that begins, and what the sender complains of. Nil discards.
 	Progress io.Writer
 	// Profile takes a CPU profile of the last step's window. Nil: none is taken.
@@ -62,6 +69,8 @@ const (
 	maxCalls = maxSenderTracks / tracksPerCall
 	// defaultMessage is what stream gives programs at a time where nothing else is configured.
 	defaultMessage = 100 * time.Millisecond
+	// MaxLoss is the largest share of packets that can be lost.
+	MaxLoss = 0.5
 	// maxMessage is the most that a listener takes at a time.
 	maxMessage = 200 * time.Millisecond
 
@@ -105,6 +114,12 @@ func (c *Config) check() error {
 		return bad("for: got %v, want at least 1s", c.For)
 	case c.Message < packetTime || c.Message > maxMessage:
 		return bad("message: got %v, want %v to %v", c.Message, packetTime, maxMessage)
+	case !(c.Loss >= 0 && c.Loss <= MaxLoss): // NaN is neither
+		return bad("loss: got %v, want 0 to %v", c.Loss, MaxLoss)
+	case c.Hostile != 0 && !c.Delay:
+		return bad("hostile: got it without delay: want somebody whom it might hurt")
+	case c.Hostile < 0 || c.Hostile > 0 && c.Hostile < time.Second:
+		return bad("hostile: got %v, want at least 1s", c.Hostile)
 	case c.Sink != SinkFile && c.Sink != SinkNone:
 		return bad("sink: got %q, want %s or %s", c.Sink, SinkFile, SinkNone)
 	case !c.IP.IsLoopback():
@@ -129,7 +144,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	r := &Result{
 		Version: resultVersion, At: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
-		SRTP: cfg.SRTP, Encrypt: cfg.Encrypt, Live: cfg.Live, Sink: cfg.Sink,
+		SRTP: cfg.SRTP, Encrypt: cfg.Encrypt, Live: cfg.Live, Delay: cfg.Delay, LossShare: cfg.Loss, Sink: cfg.Sink,
 	}
 	if cfg.Live {
 		r.Message = cfg.Message.String()
@@ -152,7 +167,7 @@ func say(w io.Writer, format string, args ...any) {
 
 // measure is one step: floor, load, floor, comparison.
 func measure(ctx context.Context, cfg Config, calls int, audio pattern) (*Step, error) {
-	c, err := startSender(ctx, cfg.Program, cfg.Args, cfg.Progress)
+	c, err := startChild(ctx, "sender", cfg.Program, cfg.Args, cfg.Progress)
 	if err != nil {
 		return nil, err
 	}

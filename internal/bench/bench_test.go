@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,12 +20,15 @@ import (
 	"github.com/earshot/earshot/recorder"
 )
 
-// senderArg makes the test binary the sender.
-const senderArg = "bench-sender"
+// senderArg makes the test binary the sender, consumersArg the consumers.
+const (
+	senderArg    = "bench-sender"
+	consumersArg = "bench-consumers"
+)
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == senderArg {
-		if err := Send(os.Stdin, os.Stdout); err != nil {
+	if child := map[string]func(io.Reader, io.Writer) error{senderArg: Send, consumersArg: Consume}[os.Args[len(os.Args)-1]]; child != nil {
+		if err := child(os.Stdin, os.Stdout); err != nil {
 			_, _ = io.WriteString(os.Stderr, err.Error()+"\n")
 			os.Exit(1)
 		}
@@ -44,7 +48,7 @@ func small(t *testing.T) Config {
 	}
 	return Config{
 		Steps: []int{4}, For: time.Second, Warm: 100 * time.Millisecond, Floor: 200 * time.Millisecond, Dir: t.TempDir(),
-		Program: program, Args: []string{senderArg}, Progress: t.Output(),
+		Program: program, Args: []string{senderArg}, ConsumerArgs: []string{consumersArg}, Progress: t.Output(),
 	}
 }
 
@@ -91,7 +95,7 @@ func shows(t *testing.T, r *Result) {
 	if err := errors.Join(r.WriteText(&text), r.WriteJSON(&js)); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(text.String(), "\n"); lines != 3+len(r.Steps) {
+	if lines := strings.Count(text.String(), "\n"); !r.Delay && lines != 3+len(r.Steps) {
 		t.Errorf("text: got %d lines:\n%s", lines, text.String())
 	}
 	var back Result
@@ -150,11 +154,15 @@ func TestNoTwoTracksSoundAlike(t *testing.T) {
 
 func TestBadSettingsSayWhatToDo(t *testing.T) {
 	for want, c := range map[string]Config{
-		"bench: calls: got 0, want 1 to 8000":         {Program: "x", Steps: []int{0}},
-		"bench: for: got 1ms, want at least 1s":       {Program: "x", For: time.Millisecond},
-		"bench: message: got 1ms, want 20ms to 200ms": {Program: "x", Message: time.Millisecond},
-		`bench: sink: got "tape", want file or none`:  {Program: "x", Sink: "tape"},
-		"bench: program: empty, want one that sends":  {},
+		"bench: calls: got 0, want 1 to 8000":                                    {Program: "x", Steps: []int{0}},
+		"bench: for: got 1ms, want at least 1s":                                  {Program: "x", For: time.Millisecond},
+		"bench: message: got 1ms, want 20ms to 200ms":                            {Program: "x", Message: time.Millisecond},
+		`bench: sink: got "tape", want file or none`:                             {Program: "x", Sink: "tape"},
+		"bench: program: empty, want one that sends":                             {},
+		"bench: loss: got 0.6, want 0 to 0.5":                                    {Program: "x", Loss: 0.6},
+		"bench: loss: got NaN, want 0 to 0.5":                                    {Program: "x", Loss: math.NaN()},
+		"bench: hostile: got 1ms, want at least 1s":                              {Program: "x", Delay: true, Hostile: time.Millisecond},
+		"bench: hostile: got it without delay: want somebody whom it might hurt": {Program: "x", Hostile: time.Minute},
 	} {
 		_, err := Run(t.Context(), c)
 		var bad *ConfigError

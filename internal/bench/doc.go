@@ -10,6 +10,11 @@
 //	sender process -> loopback -> media.Engine -> recorder, listener -> files -> compared
 //	            \--> loopback -> one socket, recvmmsg, thrown away: the floor
 //
+// With [Config].Delay a third process takes the audio of each track over a socket ([Consume]), compares it, and tells how long each packet was on its way: a
+// sink notes when the kernel had it, in memory that both processes share. With [Config].Hostile half of the consumers turn against us after a while.
+//
+//	sender process -> loopback -> media.Engine -> stream.Hub -> unix socket -> consumers' process
+//
 // # Usage
 //
 //	r, err := bench.Run(ctx, bench.Config{Steps: []int{500}, For: 10 * time.Second, Program: exe, Args: []string{"bench-sender"}})
@@ -17,12 +22,12 @@
 //
 // # Concurrency
 //
-// Run blocks; it starts and awaits the engine, the store, a goroutine per live listener and the sender process, and leaves nothing behind. Send
-// starts none; it ends when its standard input does.
+// Run blocks; it starts and awaits the engine, the store, the hub, a goroutine per live listener and the other processes, and leaves nothing behind. Send
+// starts none, Consume one per connection and two more; they end when their standard input does.
 //
 // # Limits
 //
-// The floor needs recvmmsg, so Linux. Both processes share the machine: what the sender takes is not counted, but it is taken. Calls per core is CPU
+// The floor needs recvmmsg, so Linux, as do delays (memfd, abstract sockets). Both processes share the machine: what the sender takes is not counted, but it is taken. Calls per core is CPU
 // time per packet turned round, for the step's number of calls; it leaves no room for anything else.
 //
 // # Standards
@@ -31,5 +36,6 @@
 //
 // # Testing
 //
-// A test runs a small step as a whole, with the test binary as the sender; others swap and shift audio and want to be told.
+// A test runs a small step as a whole, with the test binary as the sender; others swap and shift audio and want to be told, or let consumers be
+// hostile.
 package bench

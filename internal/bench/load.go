@@ -38,6 +38,7 @@ type rig struct {
 	lines  []*line
 	opened []netip.AddrPort // where tracks want their packets, in order
 	live   sync.WaitGroup
+	crowd  *crowd // nil: delays are not measured
 }
 
 // line is one call.
@@ -72,6 +73,11 @@ func loadEngine(ctx context.Context, cfg Config, s *Step, audio pattern, c *chil
 			return err
 		}
 	}
+	if cfg.Delay {
+		if r.crowd, err = gather(ctx, cfg, s.Tracks, dir, r.engine); err != nil {
+			return err
+		}
+	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	var engineErr, storeErr error
@@ -80,12 +86,15 @@ func loadEngine(ctx context.Context, cfg Config, s *Step, audio pattern, c *chil
 	if r.store != nil {
 		wg.Go(func() { storeErr = r.store.Run(working) })
 	}
+	if r.crowd != nil {
+		wg.Go(func() { r.crowd.run(working) })
+	}
 	err = r.carry(ctx, audio, c, sources)
 	stopEngine()
 	stop()
 	wg.Wait()
 	r.live.Wait()
-	if err = errors.Join(err, engineErr, storeErr); err != nil {
+	if err = errors.Join(err, engineErr, storeErr, r.crowd.close()); err != nil {
 		return err
 	}
 	say(cfg.Progress, "  comparing what came out")
@@ -103,10 +112,13 @@ func (r *rig) carry(ctx context.Context, audio pattern, c *child, sources []neti
 		return err
 	}
 	say(r.cfg.Progress, "  %d tracks on %d ports, %v and %v", s.Tracks, s.Ports, r.cfg.Warm, r.cfg.For)
-	if _, err := c.ask(order{To: r.opened, SRTP: r.cfg.SRTP}); err != nil {
+	if _, err := c.ask(order{To: r.opened, SRTP: r.cfg.SRTP, Loss: lossOf(r.cfg.Loss)}); err != nil {
 		return err
 	}
 	err := r.meter(ctx)
+	if err == nil && r.crowd != nil {
+		err = r.crowd.measure(ctx, r.cfg, s)
+	}
 	sent, stopped := c.ask(order{Stop: true})
 	if err = errors.Join(err, stopped); err != nil {
 		return err
@@ -135,6 +147,9 @@ func (r *rig) meter(ctx context.Context) error {
 			return fmt.Errorf("profile: %w", err)
 		}
 		defer pprof.StopCPUProfile()
+	}
+	if err := r.crowd.begin(); err != nil {
+		return err
 	}
 	packets, begun := r.engine.Totals().Counts.Packets, time.Now()
 	r.engine.WorstSweep()
@@ -170,7 +185,7 @@ func (r *rig) introduce(ctx context.Context, c *child, from netip.AddrPort) erro
 		return err
 	}
 	for begun := time.Now(); k.State().Heard == 0 && ctx.Err() == nil; pause(ctx, packetTime) {
-		if time.Since(begun) > senderPatience {
+		if time.Since(begun) > childPatience {
 			return errors.New("no packets came")
 		}
 	}
@@ -203,10 +218,13 @@ func (r *rig) open(audio pattern, sources []netip.AddrPort) error {
 	return nil
 }
 
+// callName is that of a call, made of its number.
+const callName = "bench-%d"
+
 var roles = [tracksPerCall]call.Role{call.RoleCustomer, call.RoleAgent}
 
 func (r *rig) openLine(i int, audio pattern) (*line, error) {
-	info := call.Info{ID: fmt.Sprintf("bench-%d", i), Started: time.Now(), Expected: []call.Party{
+	info := call.Info{ID: fmt.Sprintf(callName, i), Started: time.Now(), Expected: []call.Party{
 		{ID: "customer", Role: roles[0]}, {ID: "agent", Role: roles[1]},
 	}}
 	l := &line{}
@@ -224,6 +242,7 @@ func (r *rig) openLine(i int, audio pattern) (*line, error) {
 		l.checker = &checker{audio: audio, first: i * tracksPerCall}
 		l.timeline.Attach(l.checker)
 	}
+	r.crowd.join(l, info, i)
 	if r.cfg.Live {
 		if l.listener, err = stream.NewListener(stream.ListenConfig{Message: r.cfg.Message}); err != nil {
 			return nil, err
@@ -237,7 +256,7 @@ func (r *rig) openLine(i int, audio pattern) (*line, error) {
 func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (*media.Track, error) {
 	track := i*tracksPerCall + j
 	k, err := l.timeline.Open(media.Plan{
-		Leg: fmt.Sprintf("bench-%d", i), Line: j, Party: call.Party{ID: roles[j].String(), Role: roles[j]},
+		Leg: fmt.Sprintf(callName, i), Line: j, Party: call.Party{ID: roles[j].String(), Role: roles[j]},
 		IPv6: r.cfg.IP.Is6(), Toward: from.Addr(), Remote: from, Secure: r.cfg.SRTP, Mux: true,
 	})
 	if err != nil {
@@ -258,11 +277,18 @@ func (r *rig) openTrack(l *line, i, j int, from netip.AddrPort) (*media.Track, e
 // close ends the calls and waits until their recordings are sealed.
 func (r *rig) close(ctx context.Context) error {
 	say(r.cfg.Progress, "  sealing")
-	for _, l := range r.lines {
-		<-l.timeline.Close(call.Cause{Code: call.CodeHangup})
+	closed := make([]<-chan struct{}, len(r.lines))
+	for i, l := range r.lines {
+		closed[i] = l.timeline.Close(call.Cause{Code: call.CodeHangup})
+	}
+	for i, l := range r.lines {
+		<-closed[i]
 		if l.listener != nil {
 			r.step.ListenerDrops += l.listener.DroppedSamples()
 		}
+	}
+	if err := r.crowd.finish(ctx, r.step); err != nil {
+		return err
 	}
 	late := time.NewTimer(sealWithin)
 	defer late.Stop()

@@ -19,6 +19,8 @@ const (
 type flow struct {
 	track int
 	n     int64 // packets made
+	sent  int64 // those that were not lost
+	loss  loss
 	buf   []byte
 	out   []byte
 	ctx   *srtp.Context // nil: plain
@@ -31,8 +33,8 @@ func firstStamp(track int) uint32 { return uint32(track) * 2654435761 }
 // ssrcOf is a track's source.
 func ssrcOf(track int) uint32 { return 0xEA000000 + uint32(track) }
 
-func newFlow(track int, secure bool) (*flow, error) {
-	f := &flow{track: track, buf: make([]byte, headerOctets+packetSamples), out: make([]byte, 0, 256)}
+func newFlow(track int, secure bool, l loss) (*flow, error) {
+	f := &flow{track: track, loss: l, buf: make([]byte, headerOctets+packetSamples), out: make([]byte, 0, 256)}
 	f.buf[0] = 2 << 6
 	binary.BigEndian.PutUint32(f.buf[8:], ssrcOf(track))
 	if !secure {
@@ -46,15 +48,21 @@ func newFlow(track int, secure bool) (*flow, error) {
 	return f, nil
 }
 
-// next makes the flow's next packet, valid until the next call.
+// next makes the flow's next packet, valid until the next call; nil is one that is lost.
 func (f *flow) next(p pattern) ([]byte, error) {
 	binary.BigEndian.PutUint16(f.buf[2:], firstSeq(f.track)+uint16(f.n))
 	binary.BigEndian.PutUint32(f.buf[4:], firstStamp(f.track)+uint32(f.n*packetSamples))
 	copy(f.buf[headerOctets:], p.at(f.track, f.n*packetSamples, packetSamples))
+	lost := f.loss.takes(f.track, f.n)
 	f.n++
-	if f.ctx == nil {
+	switch {
+	case lost:
+		return nil, nil
+	case f.ctx == nil:
+		f.sent++
 		return f.buf, nil
 	}
+	f.sent++
 	b, err := f.ctx.EncryptRTP(f.out[:0], f.buf, nil)
 	if err != nil {
 		return nil, fmt.Errorf("sender: protect: %w", err)

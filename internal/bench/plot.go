@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The picture: two panels over one axis of calls, in SVG units.
+// The picture: panels over one axis of calls, in SVG units.
 const (
 	plotWidth   = 720
 	panelHeight = 220
@@ -23,29 +23,64 @@ type curve struct {
 	y            []float64
 }
 
-// Plot draws CPU time (and the floor's) and the worst time between two sweeps against calls, as SVG.
+// panel is one picture over the axis of calls.
+type panel struct {
+	title  string
+	curves []curve
+}
+
+// Plot draws two panels against calls, as SVG: CPU time (and the floor's) and the worst time between two sweeps, or, with delays, those in order and behind a hole.
 func (r *Result) Plot() []byte {
 	var calls []float64
-	cpu, floor, sweep := curve{name: "earshot", colour: "#1b6ca8"}, curve{name: "floor", colour: "#888888"}, curve{name: "worst sweep", colour: "#b4442c"}
 	for i := range r.Steps {
-		s := &r.Steps[i]
-		calls = append(calls, float64(s.Calls))
-		cpu.y = append(cpu.y, s.CPUPercent)
-		floor.y = append(floor.y, s.FloorMicros*float64(s.Packets)/max(s.Seconds, 1e-9)/1e4)
-		sweep.y = append(sweep.y, float64(s.WorstSweep)/float64(time.Millisecond))
+		calls = append(calls, float64(r.Steps[i].Calls))
 	}
-	height := plotTop + 2*panelHeight + panelGap + plotBottom
+	panels := r.costPanels()
+	if r.Delay {
+		panels = r.delayPanels()
+	}
+	height := plotTop + len(panels)*(panelHeight+panelGap) - panelGap + plotBottom
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
 		plotWidth, height, plotWidth, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", plotWidth, height)
 	fmt.Fprintf(&b, `<text x="%d" y="20" font-size="14">earshot bench: %s</text>`+"\n", plotLeft, r.title())
-	drawPanel(&b, plotTop, "CPU, % of one core", calls, cpu, floor)
-	drawPanel(&b, plotTop+panelHeight+panelGap, "worst time between sweeps, ms", calls, sweep)
+	for i, p := range panels {
+		drawPanel(&b, plotTop+i*(panelHeight+panelGap), p.title, calls, p.curves...)
+	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">two-party calls</text>`+"\n", (plotLeft+plotWidth-plotRight)/2, height-12)
 	b.WriteString("</svg>\n")
 	return b.Bytes()
 }
+
+func (r *Result) costPanels() []panel {
+	cpu, floor, sweep := curve{name: "earshot", colour: "#1b6ca8"}, curve{name: "floor", colour: "#888888"}, curve{name: "worst sweep", colour: "#b4442c"}
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		cpu.y = append(cpu.y, s.CPUPercent)
+		floor.y = append(floor.y, s.FloorMicros*float64(s.Packets)/max(s.Seconds, 1e-9)/1e4)
+		sweep.y = append(sweep.y, inMillis(s.WorstSweep))
+	}
+	return []panel{{"CPU, % of one core", []curve{cpu, floor}}, {"worst time between sweeps, ms", []curve{sweep}}}
+}
+
+func (r *Result) delayPanels() []panel {
+	draw := func(title string, of func(*Streams) Delay) panel {
+		p50, p99 := curve{name: "p50", colour: "#1b6ca8"}, curve{name: "p99", colour: "#b4442c"}
+		for i := range r.Steps {
+			d := of(r.Steps[i].Streams)
+			p50.y, p99.y = append(p50.y, inMillis(d.P50)), append(p99.y, inMillis(d.P99))
+		}
+		return panel{title, []curve{p50, p99}}
+	}
+	panels := []panel{draw("from the kernel's stamp to the consumer, in order, ms", func(s *Streams) Delay { return s.InOrder })}
+	if r.LossShare > 0 {
+		panels = append(panels, draw("behind a hole, ms", func(s *Streams) Delay { return s.Behind }))
+	}
+	return panels
+}
+
+func inMillis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func (r *Result) title() string {
 	kind := "RTP"
@@ -55,6 +90,12 @@ func (r *Result) title() string {
 	live := ""
 	if r.Live {
 		live = ", a live listener per call"
+	}
+	if r.Delay {
+		live += ", a consumer per track"
+	}
+	if r.LossShare > 0 {
+		live += fmt.Sprintf(", %.3g %% lost", 100*r.LossShare)
 	}
 	return fmt.Sprintf("%s, sink %s%s, %d cores, %s", kind, r.Sink, live, r.Cores, r.At.Format("2006-01-02"))
 }

@@ -21,8 +21,11 @@ type Result struct {
 	Encrypt bool      `json:"encrypt,omitempty"`
 	Live    bool      `json:"live"`
 	Message string    `json:"message,omitempty"` // what a live listener takes at a time
-	Sink    string    `json:"sink"`
-	Steps   []Step    `json:"steps"`
+	Delay   bool      `json:"delay,omitempty"`   // each track has a consumer
+	// LossShare of the packets were lost on their way to us.
+	LossShare float64 `json:"loss_share,omitempty"`
+	Sink      string  `json:"sink"`
+	Steps     []Step  `json:"steps"`
 }
 
 // Step is what one number of calls took.
@@ -55,6 +58,8 @@ type Step struct {
 	SenderLate time.Duration `json:"sender_late_ns"`
 	// Load is the machine's load average before the step.
 	Load float64 `json:"load_average"`
+	// Streams is measured with Config.Delay only.
+	Streams *Streams `json:"streams,omitempty"`
 
 	used   spent
 	floors []spent
@@ -78,10 +83,11 @@ func (s *Step) finish() {
 	}
 }
 
-// Whole tells whether every sample that was sent came out where it belongs.
+// Whole tells whether every sample that was sent came out where it belongs: in the recordings, and at consumers that took it.
 func (r *Result) Whole() bool {
 	for i := range r.Steps {
-		if s := &r.Steps[i]; s.LostSamples != 0 || s.WrongSamples != 0 {
+		s := &r.Steps[i]
+		if s.LostSamples != 0 || s.WrongSamples != 0 || s.Streams != nil && (s.Streams.LostSamples != 0 || s.Streams.WrongSamples != 0) {
 			return false
 		}
 	}
@@ -101,6 +107,12 @@ func (r *Result) WriteText(w io.Writer) error {
 	if r.Live {
 		to += " and a live listener per call, " + r.Message + " at a time"
 	}
+	if r.Delay {
+		to += " and a consumer per track, 20 ms at a time"
+	}
+	if r.LossShare > 0 {
+		to += fmt.Sprintf(", %.3g %% of the packets lost", 100*r.LossShare)
+	}
 	if _, err := fmt.Fprintf(w, "two-party calls, %s to %s; %d cores, %s, %s\n\n", kind, to, r.Cores, r.OS, r.Go); err != nil {
 		return err
 	}
@@ -116,7 +128,10 @@ func (r *Result) WriteText(w io.Writer) error {
 			float64(s.Packets)/s.Seconds, s.CPUMicros, floor, ratio, s.CPUPercent, s.CallsPerCore, float64(s.HeapPerCall)/1024,
 			s.LostSamples, s.WrongSamples, s.KernelDrops, s.WorstSweep.Round(100*time.Microsecond), s.Load)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || !r.Delay {
+		return err
+	}
+	return r.writeStreams(w)
 }
 
 // WriteJSON writes the result for machines.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// order is what the measuring process asks of its sender, one JSON object a line; a report answers each.
+// order is what the measuring process asks of its sender or of its consumers, one JSON object a line; a report answers each.
 type order struct {
 	// Tracks opens so many sources, on IP.
 	Tracks int        `json:"tracks,omitempty"`
@@ -21,17 +21,26 @@ type order struct {
 	SRTP bool             `json:"srtp,omitempty"`
 	// Only so many of the sources send; 0: all.
 	Only int `json:"only,omitempty"`
+	// Loss is the packets that are made and not sent.
+	Loss loss `json:"loss,omitempty"`
 	// Stop ends the sending.
 	Stop bool `json:"stop,omitempty"`
+
+	// Consume, of the consumers, opens them. Turn makes half of them hostile, Hear asks what the others had.
+	Consume *consume `json:"consume,omitempty"`
+	Turn    bool     `json:"turn,omitempty"`
+	Hear    bool     `json:"hear,omitempty"`
 }
 
 // report answers an order.
 type report struct {
 	Err     string           `json:"err,omitempty"`
 	Sources []netip.AddrPort `json:"sources,omitempty"`
-	// Packets of each track, and how far behind its time the sender was at worst.
+	// Packets that each track sent, and how far behind its time the sender was at worst.
 	Packets []int64       `json:"packets,omitempty"`
 	Late    time.Duration `json:"late,omitempty"`
+	// Heard is the consumers'.
+	Heard *heard `json:"heard,omitempty"`
 }
 
 const (
@@ -127,7 +136,7 @@ func (s *sender) obey(o order) report {
 			return s.begin(o)
 		case o.Stop:
 			for _, f := range s.flows {
-				r.Packets = append(r.Packets, f.n)
+				r.Packets = append(r.Packets, f.sent)
 			}
 			r.Late, s.flows, s.late = s.late, nil, 0
 			return nil
@@ -171,7 +180,7 @@ func (s *sender) begin(o order) error {
 	flows := make([]*flow, o.Only)
 	for i := range flows {
 		var err error
-		if flows[i], err = newFlow(i, o.SRTP); err != nil {
+		if flows[i], err = newFlow(i, o.SRTP, o.Loss); err != nil {
 			return err
 		}
 		if err := s.socks[i].connect(o.To[i%len(o.To)]); err != nil {
@@ -189,6 +198,9 @@ func (s *sender) send(slice int) error {
 		b, err := s.flows[i].next(s.audio)
 		if err != nil {
 			return err
+		}
+		if b == nil {
+			continue
 		}
 		if err := s.socks[i].write(b); err != nil {
 			return fmt.Errorf("sender: source %d: %w", i, err)

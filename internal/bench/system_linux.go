@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -17,6 +19,57 @@ func cpuTime() (time.Duration, error) {
 		return 0, fmt.Errorf("getrusage: %w", err)
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), nil
+}
+
+// sinceBoot reads the machine's monotonic clock, which Go's own is a part of.
+func sinceBoot() (time.Duration, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0, fmt.Errorf("clock: %w", err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// memoryFile makes a file that is in no folder, and the path by which other processes of this user open it. It lasts until it is closed.
+func memoryFile(size int) (*os.File, string, error) {
+	fd, err := unix.MemfdCreate("earshot-bench", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, "", fmt.Errorf("board: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "board")
+	if err := f.Truncate(int64(size)); err != nil {
+		return nil, "", errors.Join(fmt.Errorf("board: %w", err), f.Close())
+	}
+	return f, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), nil
+}
+
+// mapFile maps a file for all processes that do.
+func mapFile(path string, size int) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("board: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // the mapping stays
+	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("board: %s: %w", path, err)
+	}
+	return b, nil
+}
+
+func unmapFile(b []byte) error { return unix.Munmap(b) }
+
+// resident is the memory that this process has, in bytes; 0: nobody knows.
+func resident() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	var all, pages int64
+	if err != nil {
+		return 0
+	}
+	if _, err := fmt.Sscan(string(b), &all, &pages); err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 // load is how many processes wanted to run in the last minute: what else this machine does.

@@ -5,6 +5,7 @@ package bench
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -30,3 +31,9 @@ func (*floorSocket) close()                      {}
 
 func cpuTime() (time.Duration, error) { return 0, errSystem }
 func load() float64                   { return 0 }
+
+func sinceBoot() (time.Duration, error)        { return 0, errSystem }
+func memoryFile(int) (*os.File, string, error) { return nil, "", errSystem }
+func mapFile(string, int) ([]byte, error)      { return nil, errSystem }
+func unmapFile([]byte) error                   { return errSystem }
+func resident() int64                          { return 0 }

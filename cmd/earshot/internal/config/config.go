@@ -180,32 +180,32 @@ type Channels struct {
 // Stream is one consumer of live audio.
 type Stream struct {
 	Name           string      `key:"name" help:"name in logs and metrics; default the program's, the host's or the preset's"`
-	Type           string      `key:"type" oneof:"exec,unix,tcp,fifo,websocket,twilio" help:"exec, the default: a program with the audio on its standard input; twilio: Twilio Media Streams"`
+	Type           string      `key:"type" oneof:"exec,unix,tcp,fifo,websocket,twilio,openai,audiohook" help:"exec, the default: a program with the audio on its standard input; twilio: Twilio Media Streams; openai: OpenAI's realtime transcription; audiohook: Genesys AudioHook"`
 	Preset         string      `key:"preset" oneof:"deepgram,assemblyai,vosk,whisperlive,jambonz" help:"a websocket as that service knows it; what is set beside it wins"`
 	Command        []string    `key:"command" help:"exec: program and arguments; no shell"`
 	Address        string      `key:"address" help:"tcp: host:port; unix, fifo: a path, such as /run/asr-{track}.sock"`
-	URL            string      `key:"url" help:"websocket, twilio: wss://..., may hold {call}, {rate} and others (docs/streaming.md)"`
+	URL            string      `key:"url" help:"websocket, twilio, openai, audiohook: wss://..., may hold {call}, {rate} and others (docs/streaming.md)"`
 	TLS            bool        `key:"tls" default:"false" help:"tcp: with TLS"`
 	CAFile         string      `key:"ca_file" help:"tcp with TLS, wss: PEM file of the authorities to trust instead of the system's"`
-	Headers        []string    `key:"headers" help:"websocket, twilio: such as \"Authorization: Bearer {secret}\""`
-	Secret         secret.Text `key:"secret" help:"fills {secret} in headers and url; also as secret_file"`
+	Headers        []string    `key:"headers" help:"websocket and what is built on it: such as \"Authorization: Bearer {secret}\""`
+	Secret         secret.Text `key:"secret" help:"fills {secret} in headers and url; audiohook: signs the request where neither has it; also as secret_file"`
 	Subprotocol    string      `key:"subprotocol" help:"websocket: Sec-WebSocket-Protocol"`
-	First          string      `key:"first" help:"text before the audio, may hold {call}, {facts} and others"`
+	First          string      `key:"first" help:"text before the audio, may hold {call}, {facts} and others; openai: session.update, or texts, one a line"`
 	Last           string      `key:"last" help:"text after the audio"`
-	Answers        string      `key:"answers" oneof:"deepgram,assemblyai,vosk,whisperlive,json" help:"websocket, exec: whose answers are read as a transcript, default the preset's; exec: json, a line of JSON on standard output for each utterance (docs/transcripts.md)"`
+	Answers        string      `key:"answers" oneof:"deepgram,assemblyai,vosk,whisperlive,openai,audiohook,json" help:"websocket and what is built on it, exec: whose answers are read as a transcript, default the preset's or the type's; exec: json, a line of JSON on standard output for each utterance (docs/transcripts.md)"`
 	Revoked        string      `key:"revoked" help:"websocket: text when a mask takes back what was sent, with {from} and {samples} of the stream at 8000 Hz"`
 	KeepAlive      string      `key:"keepalive" help:"websocket: text where nothing was sent for a while"`
 	KeepAliveEvery Duration    `key:"keepalive_every" min:"1s" max:"1h" help:"how long that is; default 5s"`
 	Per            string      `key:"per" default:"track" oneof:"track,call" help:"a consumer per track, or one per call"`
 	Format         string      `key:"format" oneof:"s16le,mulaw,alaw,f32le" help:"samples; default s16le, or the preset's"`
-	Rate           int         `key:"rate" oneof:"8000,16000" help:"samples a second; default 8000, or the preset's"`
+	Rate           int         `key:"rate" oneof:"8000,16000,24000" help:"samples a second; default 8000, or the preset's; openai with s16le: 24000"`
 	Restart        string      `key:"restart" default:"on-failure" oneof:"never,on-failure,always" help:"exec: when a program that ended is started again; connections are made anew while the call lives"`
 	MaxRestarts    int         `key:"max_restarts" default:"5" min:"0" help:"exec: then it is given up for that call"`
 	Buffer         Duration    `key:"buffer" default:"5s" min:"100ms" max:"60s" help:"audio kept for a slow consumer, or one that is away; the oldest is lost first"`
 	CatchUp        bool        `key:"catch_up" default:"false" help:"a consumer that was away, or too slow, gets what it missed from the recording, up to 8 times as fast, then what is live"`
 	Overlap        Duration    `key:"overlap" min:"1ms" max:"5m" help:"with catch_up: how much of what a connection that broke was given last the next one is given again; default what the kernel may have held of it"`
-	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms or the preset's; shorter costs more processor time"`
-	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters"`
+	Message        Duration    `key:"message" min:"20ms" max:"200ms" help:"audio given to the consumer at a time, default 100ms (audiohook 200ms) or the preset's; shorter costs more processor time"`
+	Env            []string    `key:"env" help:"NAME=value: exec: added to the program's environment; twilio: to customParameters; audiohook: to customConfig"`
 }
 
 // Console is the HTTP side.

@@ -1,0 +1,81 @@
+package stream
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestAFloodIsReadAtABoundedRate: and what an engine says in the normal way is read at once.
+func TestAFloodIsReadAtABoundedRate(t *testing.T) {
+	for name, c := range map[string]struct {
+		writes, octets int
+		least, most    time.Duration
+	}{
+		"answers":             {writes: 200, octets: 300, most: 0},
+		"a flood":             {writes: 64, octets: 64 << 10, least: 15 * time.Second, most: 16 * time.Second},
+		"single octets":       {writes: 10_000, octets: 1, least: 9 * time.Second, most: 10 * time.Second},
+		"a long answer again": {writes: 1, octets: answerBurst, most: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				far, near := net.Pipe()
+				conn := throttle(near)
+				defer conn.Close() //nolint:errcheck // a pipe
+				go func() {
+					for range c.writes {
+						_, _ = far.Write(make([]byte, c.octets))
+					}
+					_ = far.Close()
+				}()
+				began := time.Now()
+				n, err := io.Copy(io.Discard, conn)
+				if took := time.Since(began); err != nil || n != int64(c.writes*c.octets) || took < c.least || took > c.most {
+					t.Errorf("got %d octets in %v, %v; want %d in %v to %v", n, took, err, c.writes*c.octets, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
+// TestASocketIsThrottled: that WebSockets are shows in what a flood of pings is answered.
+func TestASocketIsThrottled(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // of the test
+	s, err := dialRaw(t.Context(), &link{outlook: outlook{hub: &Hub{}, consumer: &Consumer{Type: TypeTCP, Address: l.Addr().String()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if conn := s.(*raw).conn; fmt.Sprintf("%T", conn) != "*stream.throttled" {
+		t.Errorf("it is a %T", conn)
+	}
+}
+
+// TestCloseFreesAReadThatWaits: a session's end does not wait for a flood to be paid for.
+func TestCloseFreesAReadThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far, near := net.Pipe()
+		conn := throttle(near)
+		go func() {
+			_, _ = io.Copy(far, bytes.NewReader(make([]byte, 16<<20)))
+		}()
+		over := make(chan struct{})
+		go func() { defer close(over); _, _ = io.Copy(io.Discard, conn) }()
+		synctest.Wait()
+		began := time.Now()
+		_ = conn.Close()
+		<-over
+		_ = far.Close()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v, want nothing", took)
+		}
+	})
+}
