@@ -4,15 +4,26 @@ GO       ?= go
 DEMO_DIR ?= demo
 FUZZ     ?= 10s
 STORIES  ?= 10000
-RACE     ?= ./call/... ./console/... ./internal/attr/... ./internal/secret/... ./media/... ./recorder/... ./sip/... ./stream/... ./supervise/...
+RACE     ?= ./call/... ./console/... ./examples/... ./internal/attr/... ./internal/secret/... ./media/... ./recorder/... ./sip/... ./stream/... ./supervise/...
+ASR      := examples/transcribe
 
-.PHONY: help demo test check build bench fmt vet lint race fuzz docs clean
+.PHONY: help demo demo-transcribe wer test check build bench fmt vet lint race fuzz docs clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: bin/earshot ## three calls against a RingCentral in this process; no account, nothing installed
 	./bin/earshot demo --out $(DEMO_DIR)
+
+demo-transcribe: bin/earshot $(ASR)/node_modules/.package-lock.json ## a call's words by party, while they are said; needs node and npm, fetches a speech engine (550 MB)
+	$(ASR)/demo.sh $(DEMO_DIR)/transcribe
+
+wer: $(ASR)/node_modules/.package-lock.json ## what lost packets cost a speech engine in words; needs flite, sox and pocketsphinx-testdata too
+	$(GO) run ./$(ASR)/wer
+
+# The scripts of these packages would fetch more: none is needed.
+$(ASR)/node_modules/.package-lock.json: $(ASR)/package-lock.json
+	cd $(ASR) && npm ci --ignore-scripts --no-audit --no-fund
 
 test: ## all tests, with the programs of others; installs those when root
 	scripts/peers.sh install

@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"console":              {"endpoint", "supervise", "sip", "sip/offer", "recorder", "stream", "media"},
 	"cmd/earshot/...":      {"cmd/earshot/...", "console", "endpoint", "supervise", "sip", "sip/offer", "recorder", "recorder/evidence", "recorder/catalog", "recorder/vault", "internal/webhook", "stream", "media", "internal/ringsim/...", "internal/bench"},
 	"internal/bench":       {"recorder", "stream", "media"},
+	"examples/...":         {"stream", "media"},
 	"peertest":             {},
 	"acceptance":           {},
 }

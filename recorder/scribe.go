@@ -249,9 +249,9 @@ func (s *Store) finishTranscripts(ctx context.Context) (left bool) {
 	}
 	if err != nil {
 		s.count.errors.Add(1)
-		s.log.Error("transcripts of earlier calls not finished", attr.Err(err))
+		s.log.Error("transcripts of earlier calls not finished, tried again", attr.Err(err))
 	}
-	return left
+	return left || err != nil
 }
 
 // writesLines tells whether a folder's transcript is ours to write.

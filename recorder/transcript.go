@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -177,6 +178,16 @@ func (plainEnd) Close() error { return nil }
 // pendingName is where the transcript of a folder lies until it is finished.
 func pendingName(folder string, encrypted bool) string {
 	return path.Join(TranscriptsName, folder) + path.Ext(TranscriptName) + suffixOf(encrypted)
+}
+
+// TranscriptPending tells whether the transcript of a folder, below the root of recordings, is still to come into it.
+func TranscriptPending(root *os.Root, folder string) bool {
+	for _, encrypted := range []bool{false, true} {
+		if _, err := root.Lstat(pendingName(folder, encrypted)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // folderOfPending gives the folder that a file below TranscriptsName is for.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,7 +221,10 @@ func TestWhatACrashLeftOfATranscriptIsFinished(t *testing.T) {
 		s, stop := start(t, recorder.Config{Dir: dir, Sign: true})
 		r := spokenCall(t, s, "c")
 		r.Hear(line(0, 2000, "customer", "hello"))
-		eventually(t, "it is on the disk", func() bool { return len(holds(t, dir, "hello")) > 0 })
+		eventually(t, "it is on the disk, and the log says that it was begun", func() bool {
+			names, _ := filepath.Glob(filepath.Join(dir, recorder.TranscriptsName, "*", "*", "*", "*.jsonl"))
+			return len(names) == 1 && len(holds(t, filepath.Join(dir, evidence.DirName), `"opened"`)) > 0
+		})
 		if sealed {
 			seal(t, r)
 		}
@@ -238,7 +242,7 @@ func TestWhatACrashLeftOfATranscriptIsFinished(t *testing.T) {
 		stop()
 
 		var told told
-		_, stop2 := start(t, recorder.Config{Dir: other, Sign: true, Sealed: told.sealed})
+		_, stop2 := start(t, recorder.Config{Dir: other, Sign: true, Sealed: told.sealed, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 		eventually(t, "the transcript is in its folder", func() bool {
 			names, _ := filepath.Glob(filepath.Join(other, "2026", "11", "23", "*_c", recorder.TranscriptName))
 			return len(names) == 1

@@ -50,6 +50,9 @@ func exampleCalls(t *testing.T, dir string) {
 		}
 		if len(offsets) > 0 {
 			r.Write(b)
+			r.AwaitWords()
+			r.Hear(recorder.Line{FromSamples: 8000, Samples: 8000, Role: "customer", Consumer: "asr", Text: "where is my parcel"})
+			r.EndWords()
 		}
 		r.End(cause)
 		<-r.Sealed()

@@ -70,6 +70,10 @@ func (v *Vault) compareDay(root *os.Root, day string) error {
 		if _, err := root.Lstat(path.Join(day, n, recorder.ManifestName)); errors.Is(err, fs.ErrNotExist) {
 			continue // no recording of ours
 		}
+		if recorder.TranscriptPending(root, path.Join(day, n)) { // its engines are still at it, or a crash came: it is sealed, and not complete
+			v.again.Store(true)
+			continue
+		}
 		v.enqueue(n)
 	}
 	return nil

@@ -82,9 +82,19 @@ func (r *record) read() error {
 		return fmt.Errorf("%s names %d files", recorder.ManifestName, len(r.files))
 	}
 	for _, f := range r.files {
-		if f.name != path.Base(f.name) || f.name == "." || f.name == ".." || f.name == recorder.ManifestName || f.name == recorder.SignatureName {
+		if f.name != path.Base(f.name) || f.name == "." || f.name == ".." || f.name == recorder.ManifestName || f.name == recorder.SignatureName || strings.HasPrefix(f.name, recorder.TranscriptName) {
 			return fmt.Errorf("%s names %q, which is no file of a recording", recorder.ManifestName, f.name)
 		}
+	}
+	for _, name := range []string{recorder.TranscriptName, recorder.TranscriptName + recorder.EncryptedSuffix} { // came after the manifest; the evidence log names it
+		b, err := r.small(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.files = append(r.files, part{name, sumOf(b), int64(len(b))})
 	}
 	sig, err := r.small(recorder.SignatureName)
 	switch {

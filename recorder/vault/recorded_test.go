@@ -36,6 +36,8 @@ func TestWhatTheRecorderSealsIsVaulted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			rec.AwaitWords()
+			rec.Hear(recorder.Line{Samples: 4000, Role: "mix", Consumer: "asr", Text: "hello"})
 			rec.Write(&media.Batch{
 				Frames: []media.Frame{{Track: 1, Kind: media.KindReceived, Samples: 4000, PCM: make([]int16, 4000)}},
 				Tracks: []media.TrackState{{ID: 1, Placed: true, OffsetMethod: media.OffsetArrival, Length: 4000}},
@@ -50,10 +52,17 @@ func TestWhatTheRecorderSealsIsVaulted(t *testing.T) {
 				t.Fatal(err)
 			}
 			folder = filepath.ToSlash(folder)
+			rec.EndWords() // the transcript comes after the seal, and goes along
 			eventually(t, 20*time.Second, "it is in the vault", func() bool { return v.told.folders()[folder] == 1 })
 			g.whole(t, dir, folder)
-			if _, err := os.Stat(filepath.Join(dir, folder, recorder.SignatureName)); err != nil {
-				t.Error(err)
+			transcript := recorder.TranscriptName
+			if to != nil {
+				transcript += recorder.EncryptedSuffix
+			}
+			for _, name := range []string{recorder.SignatureName, transcript} {
+				if _, err := os.Stat(filepath.Join(dir, folder, name)); err != nil {
+					t.Error(err)
+				}
 			}
 			for key := range g.versions(t, "keys") {
 				t.Errorf("a key in the vault: %s", key)
