@@ -307,7 +307,7 @@ func TestAConsumerThatCrawlsHasAllOfTheCallInItsTime(t *testing.T) {
 	}
 }
 
-// TestTheExampleOfTheDocsHasEachSampleOnce: the program of docs/streaming.md is killed 20 times.
+// TestTheExampleOfTheDocsHasEachSampleOnce: the program of docs/streaming.md is killed up to 20 times.
 func TestTheExampleOfTheDocsHasEachSampleOnce(t *testing.T) {
 	t.Parallel()
 	page := string(read(t, "../docs/streaming.md"))
@@ -323,8 +323,8 @@ func TestTheExampleOfTheDocsHasEachSampleOnce(t *testing.T) {
 	shifted(t, stream.Consumer{
 		Command: sh(killer + command), Per: stream.PerCall, Env: map[string]string{"OUT": filepath.Join(dir, "starts")}, MaxRestarts: 2 * kills,
 	}, func() bool { return true }, 1)
-	if n := len(read(t, filepath.Join(dir, "starts"))); n <= kills {
-		t.Errorf("%d processes, want more than %d", n, kills)
+	if n := len(read(t, filepath.Join(dir, "starts"))); n < 3 { // one that has all may end before its killer wakes
+		t.Errorf("%d processes: it was not killed", n)
 	}
 	if got := read(t, filepath.Join(dir, "call.raw")); !bytes.Equal(got, wanted(minePackets*ptime, 2, 1)) {
 		t.Errorf("%d octets that are not the call's %d", len(got), 4*minePackets*ptime)
