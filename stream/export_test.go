@@ -10,6 +10,12 @@ func Quicken(h *Hub) {
 	}
 }
 
+// Calm makes a hub wait long also for a consumer that reads nothing: on a busy machine nobody reads for a while.
+func Calm(h *Hub) {
+	Patient(h)
+	h.pace.write = time.Hour
+}
+
 // Patient makes a hub wait long for programs while it runs, and short once it is to end.
 func Patient(h *Hub) {
 	h.pace.grace, h.pace.term, h.pace.hurry, h.pace.write = time.Hour, time.Hour, 100*time.Millisecond, time.Hour

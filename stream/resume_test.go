@@ -75,7 +75,7 @@ func (s *seatSession) close()                       {}
 
 // TestAConsumerThatIsRestartedIsLiveAgainWithinTwoSeconds, each of 20 times, with all that may have stood in the kernel given again. Away for longer it takes longer: an eighth of what it missed.
 func TestAConsumerThatIsRestartedIsLiveAgainWithinTwoSeconds(t *testing.T) {
-	for _, away := range []time.Duration{0, 700 * time.Millisecond, 3 * time.Second} {
+	for _, away := range []time.Duration{0, 700 * time.Millisecond, 2 * time.Second} {
 		for _, lives := range []time.Duration{3 * time.Second, 20 * time.Second} {
 			synctest.Test(t, func(t *testing.T) { restarts20(t, away, lives) })
 		}
