@@ -170,9 +170,8 @@ func (u *unsealed) digest() (*Audio, []SealedSegment, error) {
 			return nil, nil, err
 		}
 		all.Write(b)
-		sum := sha256.Sum256(b)
 		s := u.describe(n)
-		s.SHA256 = hex.EncodeToString(sum[:])
+		s.SHA256 = sumOf(b)
 		out = append(out, s)
 	}
 	a := u.layout.joined(u.data / u.layout.block())
@@ -293,7 +292,7 @@ func (v *verifier) decrypted(folder string, m *Manifest, u *unsealed) {
 		if n <= len(m.Encryption.Segments) {
 			want = m.Encryption.Segments[n-1].SHA256
 		}
-		if sum := sha256.Sum256(b); want != "" && hex.EncodeToString(sum[:]) != want {
+		if want != "" && sumOf(b) != want {
 			v.find(evidence.Changed, path.Join(folder, u.name(n)), "with the identity: it decrypts to other octets than those that were sealed")
 		}
 	}

@@ -2,8 +2,6 @@ package recorder
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -282,8 +280,8 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 		v.find(kind, name, "there is no manifest")
 		return nil, nil
 	}
-	sum := sha256.Sum256(b)
-	named := slices.Contains(k.manifests, hex.EncodeToString(sum[:]))
+	sum := sumOf(b)
+	named := slices.Contains(k.manifests, sum)
 	sig, ok := v.read(path.Join(folder, SignatureName), 1<<10)
 	if !ok {
 		return nil, nil
@@ -296,7 +294,7 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 	case len(k.manifests) > 0:
 		v.find(evidence.Changed, name, "it is not the manifest that the log names")
 	case signed && v.unnamed != nil: // it was sealed, maybe, after the log was read
-		v.unnamed[folder] = hex.EncodeToString(sum[:])
+		v.unnamed[folder] = sum
 	case signed:
 		v.find(evidence.Added, folder, "it is signed, and the log does not name it")
 	default:
