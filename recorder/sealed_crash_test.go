@@ -1,7 +1,6 @@
 package recorder_test
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -33,14 +32,7 @@ const (
 
 // sealedChild records encrypted calls until somebody kills it, and says how far it has come.
 func sealedChild() {
-	s, err := recorder.New(recorder.Config{Dir: os.Getenv(childEnv), Recipients: []string{os.Getenv(recipientEnv)}, Sync: sealedSync, Sign: true})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	go s.Run(ctx)
+	s, ctx := childStore(recorder.Config{Recipients: []string{os.Getenv(recipientEnv)}, Sync: sealedSync, Sign: true})
 	type live struct {
 		r *recorder.Recording
 		k []*talker
