@@ -120,7 +120,7 @@ func (s *Store) eraseHere(i *intent) error {
 	if err := s.did("keys"); err != nil {
 		return err
 	}
-	if err := s.root.RemoveAll(i.Folder + erasingSuffix); err != nil {
+	if err := errors.Join(s.root.RemoveAll(i.Folder+erasingSuffix), s.root.RemoveAll(fetchingName(i.Folder))); err != nil {
 		return err
 	}
 	if err := s.did("folder"); err != nil {
@@ -185,6 +185,9 @@ func (s *Store) eraseElsewhere(ctx context.Context, i *intent) {
 		if u := until(nil); errors.As(err, &u) && u.Until().After(i.Next) {
 			i.Next = u.Until()
 		}
+	}
+	if i.Vault != "" && len(s.cfg.Erasers) == 0 {
+		i.Pending = append(i.Pending, "its audio was moved to the vault ("+i.Vault+"), and none is configured: configure that one")
 	}
 	if len(i.Pending) == 0 {
 		return

@@ -213,9 +213,12 @@ type Store struct {
 
 	// care is held while a recording is held, freed or erased: one at a time.
 	care sync.Mutex
-	// copies is guarded by care.
+	// copies and empty are guarded by care: empty has days, and recordings of other days, of which no audio is here that might be moved.
 	copies copyKeepers
-	// step is told what an erasure has done, and may stop it there; tests only.
+	empty  map[string]bool
+	// fetching is held while audio is fetched: one recording at a time.
+	fetching sync.Mutex
+	// step is told what an erasure, a move or a fetch has done, and may stop it there; tests only.
 	step func(done string) error
 
 	// acting guards noActs: acts is closed.
@@ -254,6 +257,7 @@ func New(cfg Config) (*Store, error) {
 		cfg: cfg, root: root, log: cfg.Log, queue: make(chan *Recording, queueLength), looks: make(chan struct{}, 1), leftovers: leftoversEvery, acts: make(chan act, maxActs), begun: make(chan *Recording, queueLength),
 		to:            to,
 		open:          make(map[*Recording]struct{}),
+		empty:         make(map[string]bool),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2

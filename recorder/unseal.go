@@ -249,8 +249,8 @@ func (e *Encryption) where(file string) string {
 	return fmt.Sprintf("; in it, from %d:%02d to %d:%02d", from/60, from%60, to/60, to%60)
 }
 
-// encrypted checks that the key is there, and with an identity what it decrypts.
-func (v *verifier) encrypted(folder string, m *Manifest) {
+// encrypted checks that the key is there, and with an identity what it decrypts, unless that is elsewhere.
+func (v *verifier) encrypted(folder string, m *Manifest, away bool) {
 	if m.Audio == nil {
 		return
 	}
@@ -264,7 +264,7 @@ func (v *verifier) encrypted(folder string, m *Manifest) {
 		return
 	}
 	defer f.Close()
-	if len(v.cfg.Identities) == 0 {
+	if len(v.cfg.Identities) == 0 || away {
 		return
 	}
 	id, err := openKey(f, v.cfg.Identities)

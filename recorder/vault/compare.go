@@ -70,6 +70,9 @@ func (v *Vault) compareDay(root *os.Root, day string) error {
 		if _, err := root.Lstat(path.Join(day, n, recorder.ManifestName)); errors.Is(err, fs.ErrNotExist) {
 			continue // no recording of ours
 		}
+		if _, err := root.Lstat(path.Join(day, n, recorder.MovedName)); err == nil {
+			continue // its audio is in the vault, and no more here
+		}
 		v.enqueue(n)
 	}
 	return nil

@@ -31,6 +31,9 @@ type Config struct {
 	// Lock is the mode of Object Lock: LockGovernance, LockCompliance, or empty: none. For is how long after the recording's end.
 	Lock string
 	For  Period
+	// KeepLocal is how long after a recording's end its audio stays on this disk once the vault has it, zero not at all; nil: for ever. Who keeps the recordings sees to
+	// that, see recorder.Store.MoveOut.
+	KeepLocal *Period
 	// LegalHold puts one on each object.
 	LegalHold bool
 	// Encryption at the server: EncryptS3, EncryptKMS (with KMSKey, or the account's), or empty: as the bucket has it.
