@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"time"
 )
 
 // exportSamples is how much is made at a time, per channel.
@@ -71,10 +70,7 @@ func openAudioFile(dir string, m *Manifest, ids []Identity) (audioFile, int64, e
 	if err != nil {
 		return nil, 0, err
 	}
-	if away, err := m.awayIn(root, "."); away != nil || err != nil {
-		if away != nil {
-			err = fmt.Errorf("%w (%s, at %s)", ErrMoved, away, away.Time.UTC().Format(time.RFC3339))
-		}
+	if err := m.here(root); err != nil {
 		return nil, 0, errors.Join(err, root.Close())
 	}
 	if m.Encryption != nil {

@@ -120,16 +120,16 @@ func (m *Manifest) audioFiles() []File {
 	})
 }
 
-// awayIn tells where audio is that a folder lacks; nil: it lacks none that was moved.
-func (m *Manifest) awayIn(root *os.Root, folder string) (*Moved, error) {
-	away, err := readMoved(root, folder)
+// here is nil where a folder has its recording's audio, and ErrMoved, with where that is, where it was moved.
+func (m *Manifest) here(root *os.Root) error {
+	away, err := readMoved(root, ".")
 	if away == nil || err != nil {
-		return nil, err
+		return err
 	}
 	for _, f := range m.audioFiles() {
-		if _, err := root.Lstat(path.Join(folder, f.File)); errors.Is(err, fs.ErrNotExist) {
-			return away, nil
+		if _, err := root.Lstat(f.File); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w (%s) at %s", ErrMoved, away, away.Time.UTC().Format(time.RFC3339))
 		}
 	}
-	return nil, nil
+	return nil
 }

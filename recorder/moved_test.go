@@ -170,6 +170,9 @@ func TestAudioGoesToTheVaultAndComesBack(t *testing.T) {
 	if !errors.Is(err, ErrMoved) || !strings.Contains(err.Error(), "bucket calls") {
 		t.Errorf("export: %v, want ErrMoved, and where to", err)
 	}
+	if err := WriteVCon(io.Discard, filepath.Join(k.dir, filepath.FromSlash(old)), VConConfig{}); !errors.Is(err, ErrMoved) {
+		t.Errorf("vcon: %v, want ErrMoved", err)
+	}
 	asked := k.v.asked
 	if n, err := k.s.MoveOut(t.Context(), k.policy()); n != 0 || err != nil || k.v.asked != asked+1 { // for what waits
 		t.Errorf("again: %d, %v, the vault was asked %d times", n, err, k.v.asked-asked)
@@ -382,7 +385,9 @@ func TestVerifyTellsMovedFromRemoved(t *testing.T) {
 		vault bool
 	}{
 		{"moved.json is gone", func() { succeed(t, os.Remove(moved)) }, "removed audio.wav", false},
-		{"moved.json is changed", func() { succeed(t, os.WriteFile(moved, bytes.Replace(good, []byte("calls"), []byte("mine!"), 1), 0o600)) }, "changed moved.json, removed audio.wav", false},
+		{"moved.json is changed", func() {
+			succeed(t, os.WriteFile(moved, bytes.Replace(good, []byte("calls"), []byte("mine!"), 1), 0o600))
+		}, "changed moved.json, removed audio.wav", false},
 		{"moved.json is none", func() { succeed(t, os.WriteFile(moved, []byte("{}"), 0o600)) }, "changed moved.json, removed audio.wav", false},
 		{"audio is removed", func() { succeed(t, os.Remove(audio)) }, "removed audio.wav", false},
 		{"audio is removed, and a move made up", func() {
