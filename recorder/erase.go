@@ -86,6 +86,7 @@ func (s *Store) finishErasure(ctx context.Context, i *intent) error {
 		}
 	}
 	s.eraseElsewhere(ctx, i)
+	s.owe(i)
 	if err := s.did("elsewhere"); err != nil {
 		return err
 	}

@@ -171,9 +171,11 @@ func (s *Store) FinishErasures(ctx context.Context) error {
 	now, failed := time.Now(), 0
 	for _, i := range list {
 		if ctx.Err() != nil || failed >= maxRetryFail {
-			break
+			s.owe(i)
+			continue
 		}
 		if i.Local && i.Next.After(now) && i.Next.Before(now.Add(maxNext)) {
+			s.owe(i)
 			continue
 		}
 		if err := s.finishErasure(ctx, i); err != nil {

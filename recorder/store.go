@@ -230,6 +230,7 @@ type Store struct {
 	mu       sync.Mutex
 	lock     *os.File // nil: not ours
 	open     map[*Recording]struct{}
+	owed     map[string]owed // erasures, by folder
 	repaired []Result
 	ran      bool
 }
@@ -258,6 +259,7 @@ func New(cfg Config) (*Store, error) {
 		to:            to,
 		open:          make(map[*Recording]struct{}),
 		empty:         make(map[string]bool),
+		owed:          make(map[string]owed),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
