@@ -403,6 +403,8 @@ type osFile struct {
 	s *Store
 }
 
+func (f osFile) WriteAt(b []byte, off int64) (int, error) { return writeAt(f.File, b, off) }
+
 func (f osFile) Sync() error { return f.s.sync(f.File) }
 
 func (f osFile) Datasync() error { return f.s.datasync(f.File) }
