@@ -22,7 +22,7 @@ import (
 func checkLoss(t *testing.T, l loss) int {
 	t.Helper()
 	partials, _ := filepath.Glob(filepath.Join(l.dir, "2026/11/23/*.partial"))
-	cfg := l.config(l.dir)
+	cfg := l.of.config(l.dir)
 	cfg.Beneath(func(*os.File, func() error) error { return nil }, nil) // not what this is about
 	s, stop := start(t, cfg)
 	eventually(t, "all finished", func() bool { return len(s.Repaired()) == len(partials) })
@@ -53,9 +53,9 @@ func checkLoss(t *testing.T, l loss) int {
 		folder := strings.TrimSuffix(path.Base(path.Dir(name)), ".partial")
 		switch path.Base(name) {
 		case recorder.AudioName:
-			if l.laws && len(b) >= 94 {
+			if l.of.laws && len(b) >= 94 {
 				promised[folder] = max(promised[folder], int64(binary.LittleEndian.Uint32(b[90:]))/2)
-			} else if !l.laws && len(b) >= 80 {
+			} else if !l.of.laws && len(b) >= 80 {
 				promised[folder] = max(promised[folder], int64(binary.LittleEndian.Uint32(b[76:]))/4)
 			}
 		case "audio-1.wav", "audio-2.wav":
@@ -72,8 +72,8 @@ func checkLoss(t *testing.T, l loss) int {
 			continue
 		}
 		dir := filepath.Join(l.dir, "2026/11/23", folder)
-		checkAfterLoss(t, dir, samples, l.laws)
-		if l.laws {
+		checkAfterLoss(t, dir, samples, l.of.laws)
+		if l.of.laws {
 			checkOctetsAfterLoss(t, dir, octets[folder])
 		}
 	}

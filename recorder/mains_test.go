@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/powercut"
 	"github.com/earshot/earshot/media"
@@ -29,18 +31,26 @@ type loss struct {
 	dir    string
 	sure   map[string][]byte
 	sealed map[string]recorder.Result // by call, those that were told to be sealed before
-	laws   bool
-	err    error
+	// promised is how many samples of encrypted audio are sure, by folder.
+	promised map[string]int64
+	of       what
+	err      error
 }
 
-// config is of a store on what was left.
-func (l loss) config(dir string) recorder.Config { return powerConfig(dir, l.laws) }
+// what is recorded: with laws parties in two laws, of which each is kept bit for bit, and a vCon; with an identity encrypted to that.
+type what struct {
+	laws bool
+	to   *age.X25519Identity
+}
 
-// powerConfig is of a store whose power is cut; laws: parties in two laws, of which each is kept bit for bit, and a vCon.
-func powerConfig(dir string, laws bool) recorder.Config {
+// config is of a store whose power is cut, or on what was left.
+func (w what) config(dir string) recorder.Config {
 	cfg := recorder.Config{Dir: dir, Sign: true}
-	if laws {
+	if w.laws {
 		cfg.Format, cfg.VCon = recorder.FormatMulaw, true
+	}
+	if w.to != nil {
+		cfg.Recipients = []string{w.to.Recipient().String()}
 	}
 	return cfg
 }
@@ -55,7 +65,9 @@ type mains struct {
 	// spread is over how many syncs a cut may fall.
 	spread int64
 	cuts   chan loss
-	laws   bool // see powerConfig
+	of     what
+	// sure is what of encrypted audio is durable; nil: nobody asks.
+	sure *assurance
 
 	// Of talk: what its calls' ids begin with, and who is told of each that was sealed; nil: nobody.
 	prefix string
@@ -66,9 +78,12 @@ type mains struct {
 	sealed map[string]recorder.Result
 }
 
-func newMains(t *testing.T, r *rand.Rand, spread int64, laws bool) *mains {
-	m := &mains{t: t, spread: spread, cuts: make(chan loss, 1), r: r, sealed: map[string]recorder.Result{}, laws: laws}
-	cfg := powerConfig(t.TempDir(), laws)
+func newMains(t *testing.T, r *rand.Rand, spread int64, of what) *mains {
+	m := &mains{t: t, spread: spread, cuts: make(chan loss, 1), r: r, sealed: map[string]recorder.Result{}, of: of}
+	if of.to != nil {
+		m.sure = &assurance{calls: map[string]*assured{}}
+	}
+	cfg := of.config(t.TempDir())
 	cfg.Beneath(m.sync, nil)
 	var stop func()
 	m.store, stop = start(t, cfg)
@@ -93,18 +108,28 @@ func (m *mains) sync(f *os.File, _ func() error) error {
 	if filepath.Base(f.Name()) == ".lock" { // of the whole file system
 		return d.SyncAll()
 	}
-	return d.Sync(f)
+	done := m.sure.syncs(f.Name())
+	err := d.Sync(f)
+	done(err)
+	return err
 }
 
 func (m *mains) cut(d *powercut.Disk) {
 	m.mu.Lock()
-	l := loss{sealed: maps.Clone(m.sealed), dir: m.t.TempDir(), laws: m.laws}
+	l := loss{sealed: maps.Clone(m.sealed), dir: m.t.TempDir(), promised: m.sure.promised(), of: m.of}
 	l.sure, l.err = d.Cut(l.dir, m.r)
 	m.mu.Unlock()
 	select {
 	case m.cuts <- l:
 	default: // one more than was asked for
 	}
+}
+
+// chance gives a source of one's own: a cut that comes late still asks ours.
+func (m *mains) chance() *rand.Rand {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return rand.New(rand.NewPCG(m.r.Uint64(), 5)) //nolint:gosec // a test's
 }
 
 // next has the power cut at one of the next syncs.
@@ -125,6 +150,21 @@ func (m *mains) next() loss {
 			m.cutAt.Store(m.syncs.Load() + 5)
 		}
 	}
+}
+
+// pace is how many frames a step of the talk has, and least how many steps a call: of encrypted audio the newest seconds are not on the disk, so it must be long.
+func (m *mains) pace() int {
+	if m.of.to != nil {
+		return fast
+	}
+	return 1
+}
+
+func (m *mains) least() int {
+	if m.of.to != nil {
+		return 150
+	}
+	return 30
 }
 
 // talk has so many calls live at a time, each for some seconds, until stop is closed.
@@ -157,20 +197,25 @@ func (m *mains) talk(live int, stop <-chan struct{}) {
 				m.t.Error(err)
 				return
 			}
-			calls = append(calls, &one{rec, [2]*talker{newTalker(1, call.RoleCustomer, 0), newTalker(2, call.RoleAgent, apart)}, 30 + r.IntN(300)})
-			if m.laws {
+			calls = append(calls, &one{rec, [2]*talker{newTalker(1, call.RoleCustomer, 0), newTalker(2, call.RoleAgent, apart)}, m.least() + r.IntN(300)})
+			if m.of.laws {
 				calls[len(calls)-1].k[1].Law = media.LawPCMA
 			}
 		}
 		for i := 0; i < len(calls); i++ {
 			c := calls[i]
+			if m.of.to != nil && c.left%(50/fast) == 0 && !c.r.Taken() { // faster than life, but no faster than the machine: the buffer holds eight seconds
+				continue
+			}
 			var frames []media.Frame
-			for _, k := range c.k {
-				kind := media.KindReceived
-				if len(k.kinds)/160%loseEvery == 7 {
-					kind = media.KindLost
+			for range m.pace() {
+				for _, k := range c.k {
+					kind := media.KindReceived
+					if len(k.kinds)/160%loseEvery == 7 {
+						kind = media.KindLost
+					}
+					frames = append(frames, k.frame(kind, 160))
 				}
-				frames = append(frames, k.frame(kind, 160))
 			}
 			c.left--
 			for _, k := range c.k {
@@ -179,6 +224,7 @@ func (m *mains) talk(live int, stop <-chan struct{}) {
 			b := batch(time.Minute+time.Duration(len(c.k[0].kinds))*time.Second/8000, frames, c.k[0], c.k[1])
 			b.Events = []call.Event{{Time: morning, Type: call.EventDTMF, Track: 1, Facts: map[string]any{"digit": "5", "text": strings.Repeat("x", 300)}}}
 			c.r.Write(b)
+			m.sure.wrote(c.r, int64(len(c.k[0].kinds)))
 			if c.left > 0 {
 				continue
 			}

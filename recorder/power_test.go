@@ -28,7 +28,7 @@ func TestAPowerLossTakesNothingThatWasDurable(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				for done := 0; done < n/4; done += sessionCuts {
-					t.Run("", func(t *testing.T) { cutSession(t, live, min(sessionCuts, n/4-done), laws) })
+					t.Run("", func(t *testing.T) { cutSession(t, live, min(sessionCuts, n/4-done), what{laws: laws}) })
 				}
 			})
 		}
@@ -38,8 +38,8 @@ func TestAPowerLossTakesNothingThatWasDurable(t *testing.T) {
 // sessionCuts is how often the power of one store is cut: all that it made stays open.
 const sessionCuts = 10
 
-func cutSession(t *testing.T, live, cuts int, laws bool) {
-	m := newMains(t, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), int64(2400/live), laws) //nolint:gosec // a test's
+func cutSession(t *testing.T, live, cuts int, of what) {
+	m := newMains(t, rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), int64(2400/live), of) //nolint:gosec // a test's
 	stop := make(chan struct{})
 	var talking sync.WaitGroup
 	talking.Go(func() { m.talk(live, stop) })
@@ -51,7 +51,7 @@ func cutSession(t *testing.T, live, cuts int, laws bool) {
 			t.Fatal(l.err)
 		}
 		if i%3 == 2 {
-			again := lossWhileFinishing(t, l, m.r)
+			again := lossWhileFinishing(t, l, m.chance())
 			checkLoss(t, again)
 			if err := os.RemoveAll(again.dir); err != nil {
 				t.Fatal(err)
@@ -92,9 +92,9 @@ func lossWhileFinishing(t *testing.T, l loss, r *rand.Rand) loss {
 		t.Fatal(err)
 	}
 	defer d.Close() //nolint:errcheck // files of a test
-	again := loss{dir: t.TempDir(), sure: l.sure, sealed: l.sealed, laws: l.laws}
+	again := loss{dir: t.TempDir(), sure: l.sure, sealed: l.sealed, promised: l.promised, of: l.of}
 	at, syncs := 1+r.IntN(100), 0
-	cfg := l.config(work)
+	cfg := l.of.config(work)
 	cut := make(chan struct{})
 	cfg.Beneath(func(f *os.File, _ func() error) error { // one at a time: repair is
 		if syncs++; syncs == at {

@@ -187,12 +187,13 @@ func checkSealedRepair(t *testing.T, dir string, res recorder.Result, least int6
 			if pos >= 0 && pos/160%50 != 7 {
 				want = k.linear(voice(k.ID, pos))
 			}
-			if pcm[i] != want {
+			ended := pcm[i] == 0 && i >= len(pcm)-apart // one party's audio ends before the other's, if the crash came behind both
+			if pcm[i] != want && !ended {
 				t.Fatalf("channel %d: sample %d of %d: got %d, want %d", ch, i, len(pcm), pcm[i], want)
 			}
 		}
 		tr := m.Tracks[ch]
-		if tr.OffsetSamples+tr.Samples != m.Samples {
+		if short := m.Samples - tr.OffsetSamples - tr.Samples; short != 0 && (!tr.Ended || short < 0 || short > apart) {
 			t.Errorf("track %d: ends at %d, want %d", tr.ID, tr.OffsetSamples+tr.Samples, m.Samples)
 		}
 	}
