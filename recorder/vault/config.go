@@ -46,7 +46,7 @@ type Config struct {
 	// PartBytes is the size from which a file goes up in parts, and that of each; default 16 MiB, at least 5 MiB.
 	PartBytes int64
 	// Vaulted is called when a recording is whole in the vault, and verified; Failed when one can't be, or when the vault takes nothing: once for
-	// each trouble. Both may be called again after a crash. Neither may block for long. nil: nobody.
+	// each trouble. Both may be called again after a crash, or while another process takes over. Neither may block for long. nil: nobody.
 	Vaulted func(Vaulted)
 	Failed  func(Failure)
 	// Log takes what goes wrong; nil discards.
