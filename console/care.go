@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // What may be done with recordings.
@@ -13,6 +14,7 @@ const (
 	CareUnhold = "unhold"
 	CareErase  = "erase"
 	CarePrune  = "prune"
+	CareFetch  = "fetch" // bring audio back from the vault
 )
 
 // CareRequest says what is to be done with recordings.
@@ -29,8 +31,8 @@ type CareRequest struct {
 
 func (r CareRequest) check() error {
 	switch {
-	case r.Act != CareHold && r.Act != CareUnhold && r.Act != CareErase && r.Act != CarePrune:
-		return fmt.Errorf("recordings: got %q, want hold, unhold, erase or prune", r.Act)
+	case !slices.Contains([]string{CareHold, CareUnhold, CareErase, CarePrune, CareFetch}, r.Act):
+		return fmt.Errorf("recordings: got %q, want hold, unhold, erase, prune or fetch", r.Act)
 	case (r.Act == CarePrune) != (r.Folder == ""):
 		return fmt.Errorf("recordings: %s: want a folder for all but prune", r.Act)
 	case r.Act != CarePrune && r.Why == "":
@@ -41,7 +43,7 @@ func (r CareRequest) check() error {
 	return nil
 }
 
-// Carer is a Backend that holds, frees, erases and prunes recordings. The context names who asks; the answer is fit for encoding/json.
+// Carer is a Backend that holds, frees, erases, prunes and fetches recordings. The context names who asks; the answer is fit for encoding/json.
 type Carer interface {
 	Care(ctx context.Context, req CareRequest) (any, error)
 }
@@ -62,8 +64,11 @@ func (c *Control) care(mux *http.ServeMux) {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		// Who asks may go away: what was begun is finished.
-		done, err := b.Care(context.WithoutCancel(r.Context()), req)
+		ctx := r.Context()
+		if req.Act != CareFetch { // who asks may go away: what was begun is finished, but for a download
+			ctx = context.WithoutCancel(ctx)
+		}
+		done, err := b.Care(ctx, req)
 		c.reply(w, done, err)
 	})
 }

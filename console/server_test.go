@@ -94,8 +94,11 @@ earshot_media_tracks_quality{quality="poor"} 1
 earshot_recorder_disk_fault 1
 earshot_recorder_disk_free_bytes 1e+09
 earshot_recorder_disk_level 1
+earshot_recorder_erasures_oldest_seconds 3600
+earshot_recorder_erasures_waiting 1
 earshot_recorder_errors_total 2
 earshot_recorder_lost_lines_total 2
+earshot_recorder_moved_total 2
 earshot_recorder_open_recordings 3
 earshot_recorder_repaired_total 5
 earshot_recorder_sync_seconds 0.25
@@ -133,7 +136,7 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		SweepAge: 20 * time.Millisecond, Registered: 1, Accounts: 2, Calls: map[string]int64{"live": 3, "held": 1},
 		CallsEnded: map[string]int64{"hangup": 7, "no_media": 1}, SIP: map[string]int64{"register_sent": 12},
 		MediaSamples: map[string]int64{"received": 800000, "lost": 160}, MediaDrops: map[string]int64{"stray": 4}, Tracks: 6, MediaQuality: map[string]int64{"best": 5, "poor": 1},
-		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, DiskLevel: 1, DiskFault: true, UnwrittenSamples: 80, LastSync: 250 * time.Millisecond, Repaired: 5,
+		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, DiskLevel: 1, DiskFault: true, UnwrittenSamples: 80, LastSync: 250 * time.Millisecond, Repaired: 5, Moved: 2, ErasuresWaiting: 1, ErasuresOldest: time.Hour,
 		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamRevokedSamples: 80, CallsMasked: map[string]int64{"pci": 1}, Masks: map[string]int64{"pci": 3}, Unmasks: map[string]int64{"pci": 2}, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
 		StreamAnswers: map[string]int64{"final": 12, "malformed": 1}, LostLines: 2,
 		VaultQueued: 3, VaultOldest: 90 * time.Second, VaultRecordings: 7, VaultSentBytes: 5000, VaultFailures: map[string]int64{"denied": 4}, VaultTrouble: true,

@@ -57,6 +57,10 @@ type Snapshot struct {
 	LastSync         time.Duration
 	Recordings       int64 // open now
 	Repaired         int64 // recordings finished after a crash
+	Moved            int64 // recordings whose audio left for the vault, since start
+	// ErasuresWaiting are those of which copies elsewhere are still to go, ErasuresOldest is since the oldest was decided.
+	ErasuresWaiting int64
+	ErasuresOldest  time.Duration
 
 	VaultQueued     int64            // recordings that are not in the vault yet
 	VaultOldest     time.Duration    // since the oldest of them began

@@ -141,6 +141,9 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	run("stream", e.hub.Run)
 	if e.store != nil {
 		run("recorder", e.store.Run)
+		if cfg, ok := e.keep.moving(); ok {
+			run("vault", func(ctx context.Context) error { return e.store.MoveOutAlways(ctx, cfg) })
+		}
 	}
 
 	up, stopEars := context.WithCancelCause(ctx)

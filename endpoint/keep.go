@@ -38,6 +38,8 @@ type keeper struct {
 	vault *vault.Vault   // nil: none
 	hooks *webhook.Hooks // nil: none
 	told  *outbox.Ledger // what services were told of; nil: no hooks
+	// keepLocal is how long audio stays here that the vault has; nil: for ever.
+	keepLocal *vault.Period
 
 	sealed chan recorder.Result
 	again  atomic.Bool // folders must be compared with what was told
@@ -67,6 +69,7 @@ func newKeeper(cfg Config) (*keeper, error) {
 		return k, nil
 	}
 	c := *cfg.Vault
+	k.keepLocal = c.KeepLocal
 	c.Dir, c.Log, c.Vaulted, c.Failed = k.dir, cfg.Log, k.vaulted, k.failed
 	var err error
 	if k.vault, err = vault.New(c); err != nil {
@@ -103,6 +106,14 @@ func (k *keeper) close() error {
 		errs = errors.Join(errs, k.hooks.Close(), k.told.Close())
 	}
 	return errs
+}
+
+// moving says which recordings' audio leaves this disk; false: none does.
+func (k *keeper) moving() (recorder.MoveConfig, bool) {
+	if k == nil || k.vault == nil || k.keepLocal == nil {
+		return recorder.MoveConfig{}, false
+	}
+	return recorder.MoveConfig{Vault: k.vault, Leaves: k.keepLocal.After}, true
 }
 
 // take takes a recording that was sealed; it never waits.

@@ -9,6 +9,7 @@ import (
 	"github.com/earshot/earshot/call"
 	"github.com/earshot/earshot/internal/webhook"
 	"github.com/earshot/earshot/media"
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/vault"
 	"github.com/earshot/earshot/sip"
 	"github.com/earshot/earshot/supervise"
@@ -34,6 +35,8 @@ type Status struct {
 	// Vault and Webhooks are what comes after recordings are sealed.
 	Vault    *vault.Status    `json:"vault,omitempty"`
 	Webhooks []webhook.Status `json:"webhooks,omitempty"`
+	// Owed are erasures of which copies elsewhere are still to go.
+	Owed *recorder.Owed `json:"owed,omitempty"`
 	// Older is the process that this one took over from, while it still has calls.
 	Older *OlderStatus `json:"older,omitempty"`
 }
@@ -186,6 +189,9 @@ func (e *Endpoint) Status() Status {
 	e.mu.Unlock()
 	if e.store != nil {
 		s.Checks = append(s.Checks, e.diskCheck(s.Calls))
+		if owed := e.store.Owed(); owed.Erasures > 0 {
+			s.Owed = &owed
+		}
 	}
 	e.keep.status(&s)
 	e.shiftStatus(&s)

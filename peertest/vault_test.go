@@ -187,6 +187,42 @@ console: {listen: "off"}
 		}
 	}
 	hooks.judge(t)
+	if err := os.WriteFile(file, []byte(strings.Replace(config, "lock: {", "keep_local: 0, lock: {", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := run()
+	folder := movedAway(t, recordings, hooks.told("recording.vaulted"))
+	for _, args := range [][]string{{"verify", "--vault", filepath.Base(folder)}, {"fetch", filepath.Base(folder), "--why", "a look"}, {"verify", filepath.Base(folder)}} {
+		cmd := exec.CommandContext(t.Context(), earshotBinary(), append([]string{"-c", file, "recordings"}, args...)...)
+		cmd.Env = env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("earshot recordings %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	sameInVault(t, client, filepath.Join(recordings, folder), folder)
+	if err := m.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := m.wait(t, 15*time.Second); code != 0 || strings.Contains(m.log.String(), s3Secret) {
+		t.Errorf("earshot ended with %d, or its log has a secret", code)
+	}
+}
+
+// movedAway waits until all audio of recordings that the vault had has left the disk, and names one of them.
+func movedAway(t *testing.T, recordings string, vaulted map[string]int) (folder string) {
+	t.Helper()
+	eventually(t, 60*time.Second, "the audio has left the disk", func() bool {
+		for f := range vaulted {
+			if _, err := os.Stat(filepath.Join(recordings, f, recorder.AudioName)); err == nil {
+				return false
+			}
+			if isFile(filepath.Join(recordings, f, recorder.MovedName)) {
+				folder = f
+			}
+		}
+		return folder != ""
+	})
+	return folder
 }
 
 // sameInVault compares a folder with the vault: the same files with the same octets, one version each, all locked.

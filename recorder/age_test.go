@@ -13,19 +13,6 @@ import (
 	"github.com/earshot/earshot/recorder/evidence"
 )
 
-// needs tells of programs that are missing.
-func needs(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%s is missing", tool)
-			}
-			t.Skipf("%s is missing", tool)
-		}
-	}
-}
-
 // scriptOf gives the first shell script of a page.
 func scriptOf(t *testing.T, page string) string {
 	t.Helper()
@@ -51,7 +38,7 @@ func shell(script string, args ...string) (out []byte, errs string, err error) {
 // TestAgeAndCatGiveTheAudioBack runs the scripts of docs/encryption.md, docs/keys.md and docs/evidence.md with other people's programs.
 func TestAgeAndCatGiveTheAudioBack(t *testing.T) {
 	t.Parallel()
-	needs(t, "age", "sox", "openssl", "sha256sum", "base64", "xxd")
+	recorder.Needs(t, "age", "sox", "openssl", "sha256sum", "base64", "xxd")
 	dir, id, next := filepath.Join(t.TempDir(), "recordings"), newIdentity(t), newIdentity(t)
 	mine, theirs, to := filepath.Join(t.TempDir(), "me"), filepath.Join(t.TempDir(), "they"), filepath.Join(t.TempDir(), "to")
 	must(t, os.WriteFile(mine, []byte(id.String()+"\n"), 0o600))

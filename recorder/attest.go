@@ -31,6 +31,12 @@ type Segments struct {
 	SHA256 []string `json:"sha256"`
 }
 
+// sumOf is the SHA-256 of octets, hex.
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
 // digester hashes a file as a whole and in pieces.
 type digester struct {
 	left   int // of the piece
@@ -121,8 +127,7 @@ func (s *Store) testify(final string, m *Manifest, again bool, before ...evidenc
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(b)
-	leaf := evidence.Leaf{Type: evidence.LeafRecording, Folder: path.Clean(final), Call: m.Call.ID, Part: m.Part, Manifest: hex.EncodeToString(sum[:]), Unannounced: m.Unannounced}
+	leaf := evidence.Leaf{Type: evidence.LeafRecording, Folder: path.Clean(final), Call: m.Call.ID, Part: m.Part, Manifest: sumOf(b), Unannounced: m.Unannounced}
 	if m.Ended != nil {
 		leaf.Ended = m.Ended.UTC()
 	}

@@ -37,6 +37,8 @@ type Listed struct {
 	Class string    `json:"class,omitempty"`
 	Until time.Time `json:"until,omitzero"`
 	Held  bool      `json:"held,omitempty"`
+	// Vault is where its audio is, if that was moved there.
+	Vault string `json:"vault,omitempty"`
 	// Error says why the manifest can't be read; then only what the folder's name says is known.
 	Error string `json:"error,omitempty"`
 }
@@ -158,7 +160,7 @@ func (c *Catalog) look(folder string) (Listed, bool) {
 		l.Live, l.Folder = false, strings.TrimSuffix(folder, partialSuffix)
 		m, err = readManifest(c.root, path.Join(l.Folder, ManifestName))
 	}
-	l.Held = c.Held(l.Folder)
+	l.Held, l.Vault = c.Held(l.Folder), c.Vault(l.Folder)
 	if err != nil {
 		if fi, e := c.root.Stat(l.Folder); e != nil || !fi.IsDir() {
 			return l, false
@@ -178,6 +180,18 @@ func (c *Catalog) look(folder string) (Listed, bool) {
 		}
 	}
 	return l, true
+}
+
+// Vault tells where a recording's audio is, if that was moved to the vault; empty: it is here.
+func (c *Catalog) Vault(folder string) string {
+	away, err := readMoved(c.root, folder)
+	switch {
+	case err != nil:
+		return err.Error()
+	case away == nil:
+		return ""
+	}
+	return away.String()
 }
 
 // Held tells whether a recording is on legal hold, or may be.

@@ -23,8 +23,8 @@ type Counters struct {
 	Open, Recorded, Partial, NoMedia int64
 	// Repaired recordings of earlier processes.
 	Repaired int64
-	// Erased recordings, on purpose.
-	Erased int64
+	// Erased recordings, on purpose; Moved are recordings whose audio left for the vault.
+	Erased, Moved int64
 	// LostLines of transcripts came too late, or were too many.
 	LostLines int64
 }
@@ -35,7 +35,7 @@ type counters struct {
 	strange, events, droppedEvents, errors     atomic.Int64
 	syncs, syncNS, lastNS                      atomic.Int64
 	recorded, partial, noMedia, repairedFolder atomic.Int64
-	erased, lostLines                          atomic.Int64
+	erased, moved, lostLines                   atomic.Int64
 }
 
 func (c *counters) synced(d time.Duration) {
@@ -68,6 +68,6 @@ func (s *Store) Counters() Counters {
 		Events: c.events.Load(), DroppedEvents: c.droppedEvents.Load(), Syncs: c.syncs.Load(),
 		SyncTime: time.Duration(c.syncNS.Load()), LastSync: time.Duration(c.lastNS.Load()), Errors: c.errors.Load(), Open: open,
 		Recorded: c.recorded.Load(), Partial: c.partial.Load(), NoMedia: c.noMedia.Load(), Repaired: c.repairedFolder.Load(),
-		Erased: c.erased.Load(), LostLines: c.lostLines.Load(),
+		Erased: c.erased.Load(), Moved: c.moved.Load(), LostLines: c.lostLines.Load(),
 	}
 }

@@ -2,8 +2,6 @@ package recorder
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -114,8 +112,7 @@ func (r *recipients) add(text string) error {
 	r.list = append(r.list, rs[0])
 	name := text
 	if _, classic := rs[0].(*age.X25519Recipient); !classic {
-		sum := sha256.Sum256([]byte(text))
-		name = "sha256:" + hex.EncodeToString(sum[:])
+		name = "sha256:" + sumOf([]byte(text))
 	}
 	r.names = append(r.names, name)
 	return nil

@@ -86,6 +86,7 @@ func (s *Store) finishErasure(ctx context.Context, i *intent) error {
 		}
 	}
 	s.eraseElsewhere(ctx, i)
+	s.owe(i)
 	if err := s.did("elsewhere"); err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (s *Store) eraseHere(i *intent) error {
 	if err := s.did("keys"); err != nil {
 		return err
 	}
-	if err := s.root.RemoveAll(i.Folder + erasingSuffix); err != nil {
+	if err := errors.Join(s.root.RemoveAll(i.Folder+erasingSuffix), s.root.RemoveAll(fetchingName(i.Folder))); err != nil {
 		return err
 	}
 	if err := s.did("folder"); err != nil {
@@ -188,6 +189,9 @@ func (s *Store) eraseElsewhere(ctx context.Context, i *intent) {
 		if u := until(nil); errors.As(err, &u) && u.Until().After(i.Next) {
 			i.Next = u.Until()
 		}
+	}
+	if i.Vault != "" && len(s.cfg.Erasers) == 0 {
+		i.Pending = append(i.Pending, "its audio was moved to the vault ("+i.Vault+"), and none is configured: configure that one")
 	}
 	if len(i.Pending) == 0 {
 		return

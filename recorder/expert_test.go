@@ -7,26 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // TestTheExpertsShellAgrees runs the script of docs/evidence.md on what we recorded, and on what somebody changed.
 func TestTheExpertsShellAgrees(t *testing.T) {
-	for _, tool := range []string{"openssl", "sha256sum", "base64", "xxd"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%s is missing", tool)
-			}
-			t.Skipf("%s is missing", tool)
-		}
-	}
-	page, err := os.ReadFile("../docs/evidence.md")
-	must(t, err)
-	_, rest, _ := strings.Cut(string(page), "```sh\n")
-	script, _, ok := strings.Cut(rest, "```")
-	if !ok {
-		t.Fatal("docs/evidence.md has no script")
-	}
+	recorder.Needs(t, "openssl", "sha256sum", "base64", "xxd")
+	script := scriptOf(t, "../docs/evidence.md")
 	if n := strings.Count(script, "\n"); n > 32 {
 		t.Errorf("%d lines, want about 30", n)
 	}

@@ -70,6 +70,9 @@ func openAudioFile(dir string, m *Manifest, ids []Identity) (audioFile, int64, e
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := m.here(root); err != nil {
+		return nil, 0, errors.Join(err, root.Close())
+	}
 	if m.Encryption != nil {
 		f, err := unsealFolder(root, dir, m, ids)
 		if err != nil {

@@ -174,19 +174,6 @@ func TestTagsStandBehindTheSamplesAndNameNobodyUnasked(t *testing.T) {
 	}
 }
 
-// ffmpeg skips the test where there is none, and fails it in CI.
-func ffmpeg(t *testing.T) string {
-	t.Helper()
-	p, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("ffmpeg is missing")
-		}
-		t.Skip("ffmpeg is missing")
-	}
-	return p
-}
-
 func encode(t *testing.T, dir string, cfg ExportConfig, format, name string) error {
 	t.Helper()
 	e, err := OpenExport(dir, cfg)
@@ -198,13 +185,13 @@ func encode(t *testing.T, dir string, cfg ExportConfig, format, name string) err
 }
 
 func TestFLACDecodesToTheSameSamples(t *testing.T) {
-	program := ffmpeg(t)
+	Needs(t, "ffmpeg")
 	dir, left, right := twoParties(t)
 	file := filepath.Join(t.TempDir(), "-out:1.flac") // a name that could be an option, or an address
 	if err := encode(t, dir, ExportConfig{Tags: TagsCall}, EncodeFLAC, file); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-nostdin", "-loglevel", "error", "-i", "file:"+file, "-f", "s16le", "pipe:1")
+	cmd := exec.Command("ffmpeg", "-nostdin", "-loglevel", "error", "-i", "file:"+file, "-f", "s16le", "pipe:1")
 	raw, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +208,7 @@ func TestFLACDecodesToTheSameSamples(t *testing.T) {
 }
 
 func TestOpusHasTheLengthAndTheTone(t *testing.T) {
-	program := ffmpeg(t)
+	Needs(t, "ffmpeg")
 	tone := make([]int16, 16000)
 	for i := range tone {
 		tone[i] = int16(12000 * math.Sin(2*math.Pi*float64(i)*440/rate))
@@ -231,7 +218,7 @@ func TestOpusHasTheLengthAndTheTone(t *testing.T) {
 	if err := encode(t, dir, ExportConfig{}, EncodeOpus, file); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := exec.Command(program, "-nostdin", "-loglevel", "error", "-i", file, "-ar", "8000", "-f", "s16le", "pipe:1").Output()
+	raw, err := exec.Command("ffmpeg", "-nostdin", "-loglevel", "error", "-i", file, "-ar", "8000", "-f", "s16le", "pipe:1").Output()
 	if err != nil || len(raw) < 2*15800 || len(raw) > 2*16200 {
 		t.Fatalf("got %d octets, %v, want about 32000", len(raw), err)
 	}

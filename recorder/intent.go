@@ -33,6 +33,7 @@ type intent struct {
 	Erasure
 	Keys  []string `json:"keys,omitempty"`  // files of the recording's keys
 	Local bool     `json:"local,omitempty"` // nothing is left here
+	Vault string   `json:"vault,omitempty"` // where its audio was that had been moved
 	Tries int      `json:"tries,omitempty"`
 }
 
@@ -59,7 +60,7 @@ func (s *Store) intend(folder, who, why string, known map[string][]Exported) (*i
 	if i.Call, i.Part, err = s.identify(folder); err != nil {
 		return nil, err
 	}
-	i.Keys = s.keysOf(folder)
+	i.Keys, i.Vault = s.keysOf(folder), (&Catalog{s.root, s.cfg.Dir}).Vault(folder)
 	if known == nil { // else the log was asked for all
 		all, err := saidOf(s.cfg.Dir, map[string]bool{folder: true})
 		if err == nil {
@@ -170,9 +171,11 @@ func (s *Store) FinishErasures(ctx context.Context) error {
 	now, failed := time.Now(), 0
 	for _, i := range list {
 		if ctx.Err() != nil || failed >= maxRetryFail {
-			break
+			s.owe(i)
+			continue
 		}
 		if i.Local && i.Next.After(now) && i.Next.Before(now.Add(maxNext)) {
+			s.owe(i)
 			continue
 		}
 		if err := s.finishErasure(ctx, i); err != nil {

@@ -1,16 +1,12 @@
 package recorder_test
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,14 +19,7 @@ const talkEnv = "EARSHOT_RECORDER_TALKS"
 
 // babbler is that child. It says a line when it is ready, and one for each recording that is sealed.
 func babbler() {
-	s, err := recorder.New(recorder.Config{Dir: os.Getenv(childEnv), Sign: true, Sync: 100 * time.Millisecond})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	go s.Run(ctx)
+	s, ctx := childStore(recorder.Config{Sign: true, Sync: 100 * time.Millisecond})
 	m := &mains{store: s, prefix: "-" + os.Getenv(talkEnv), sealed: map[string]recorder.Result{}}
 	m.told = func(r recorder.Result) { fmt.Println(r.CallID, filepath.Base(r.Dir), r.SHA256) }
 	fmt.Println("ready")
@@ -41,29 +30,11 @@ func babbler() {
 // killedWhileTalking kills the child some time after it began, and gives what it had told to be sealed.
 func killedWhileTalking(t *testing.T, dir, round string, after time.Duration) map[string]recorder.Result {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), childEnv+"="+dir, talkEnv+"="+round)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var killed atomic.Bool
 	sealed := map[string]recorder.Result{}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if lines.Text() == "ready" {
-			time.AfterFunc(after, func() { killed.Store(true); _ = cmd.Process.Kill() })
-			continue
-		}
-		if f := strings.Fields(lines.Text()); len(f) == 3 {
+	for _, line := range killedChild(t, dir, talkEnv+"="+round, 1, after) {
+		if f := strings.Fields(line); len(f) == 3 {
 			sealed[f[0]] = recorder.Result{CallID: f[0], Dir: f[1], SHA256: f[2]}
 		}
-	}
-	_ = cmd.Wait() // it was killed
-	if !killed.Load() {
-		t.Fatalf("round %s: the child ended by itself", round)
 	}
 	return sealed
 }

@@ -337,6 +337,9 @@ func TestCopiesElsewhereAreTriedAgainAndNamed(t *testing.T) {
 	delete(k.there, folder)
 	k.erased[folder] = true
 	k.check("pending")
+	if o := k.s.Owed(); o.Erasures != 1 || !o.Oldest.Equal(e.Time) || !o.Next.Equal(e.Next) || !strings.Contains(o.Text, "no route") {
+		t.Errorf("owed: %+v", o)
+	}
 	succeed(t, k.s.FinishErasures(t.Context()))
 	if len(vault.asked) != 1 {
 		t.Errorf("asked %d times within the hour, want once", len(vault.asked))
@@ -357,12 +360,20 @@ func TestCopiesElsewhereAreTriedAgainAndNamed(t *testing.T) {
 	if list := k.erasing(); len(list) != 1 || !list[0].Next.Equal(lock.until) || len(vault.asked) != 2 {
 		t.Fatalf("got %+v after %d, want one try and then none before the lock ends", list, len(vault.asked))
 	}
+	k.stop()
+	k.begin() // also after a restart
+	if o := k.s.Owed(); o.Erasures != 1 || !o.Next.Equal(lock.until) {
+		t.Errorf("owed after a restart: %+v", o)
+	}
 	vault.err = nil
 	k.due(folder)
 	k.stop()
-	k.begin() // also after a restart
+	k.begin()
 	if list := k.erasing(); len(list) != 0 || len(vault.asked) != 3 {
 		t.Errorf("got %+v after %d, want it done", list, len(vault.asked))
+	}
+	if o := k.s.Owed(); o != (Owed{}) {
+		t.Errorf("owed when it is done: %+v", o)
 	}
 	k.check("done")
 }

@@ -1,14 +1,11 @@
 package recorder
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/earshot/earshot/call"
@@ -229,14 +226,9 @@ func ReadManifest(dir string) (*Manifest, error) {
 }
 
 func readManifest(root *os.Root, name string) (*Manifest, error) {
-	f, err := openFile(root, name)
+	b, err := manifestOctets(root, name)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxManifestBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read manifest: %s: %w", name, err)
 	}
 	m, err := ParseManifest(b)
 	if err != nil {
@@ -247,12 +239,34 @@ func readManifest(root *os.Root, name string) (*Manifest, error) {
 
 // ManifestHash is the SHA-256 of a folder's recording.json, hex: what the evidence log names.
 func ManifestHash(dir string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", fmt.Errorf("manifest: %w", err)
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	defer root.Close()
+	return manifestHash(root, ".")
+}
+
+func manifestHash(root *os.Root, folder string) (string, error) {
+	b, err := manifestOctets(root, inDay(folder, ManifestName))
+	if err != nil {
+		return "", fmt.Errorf("manifest: %w", err)
+	}
+	return sumOf(b), nil
+}
+
+// manifestOctets reads a file that may be a manifest; of one that is too large to be one, enough to tell.
+func manifestOctets(root *os.Root, name string) ([]byte, error) {
+	f, err := openFile(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxManifestBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b, nil
 }
 
 // ParseManifest reads the octets of a recording.json of any version that we know. Numbers that count samples are never

@@ -1,13 +1,9 @@
 package recorder
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"path"
 	"slices"
 
 	"github.com/earshot/earshot/recorder/evidence"
@@ -33,7 +29,7 @@ func (p *pruner) asSealed(items []PrunedItem) []PrunedItem {
 			bad = said[i.Folder].held(i.Folder)
 		}
 		if list := said[i.Folder].manifests; bad == nil && len(list) > 0 {
-			sum, e := p.c.manifestHash(i.Folder)
+			sum, e := manifestHash(p.c.root, i.Folder)
 			if bad = e; e == nil && !slices.Contains(list, sum) {
 				bad = errChanged
 			}
@@ -86,17 +82,4 @@ func saidOf(dir string, folders map[string]bool) (map[string]said, error) {
 		return nil, fmt.Errorf("the evidence log can't be read: %w", err)
 	}
 	return out, nil
-}
-
-func (c *Catalog) manifestHash(folder string) (string, error) {
-	f, err := openFile(c.root, path.Join(folder, ManifestName))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(f, maxManifestBytes+1)); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -1,8 +1,6 @@
 package recorder
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -82,8 +80,7 @@ func (s *Store) sameManifest(folder string, m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(b)
-	if s.manifestHash(folder) == hex.EncodeToString(sum[:]) {
+	if s.manifestHash(folder) == sumOf(b) {
 		return nil
 	}
 	return s.putManifest(folder, m, true)

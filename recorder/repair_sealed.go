@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +52,8 @@ func (s *Store) completeSegments(folder string, m *Manifest) (l wavLayout, sampl
 // octetsLeft is how many octets of samples the segments hold without a hole.
 func (u *unsealed) octetsLeft() (octets int64, err error) {
 	for n := 1; ; n++ {
-		got, err := u.octetsOf(n)
+		_, err := u.root.Lstat(path.Join(u.folder, u.name(n+1)))
+		got, err := u.octetsOf(n, err != nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			return octets, nil
 		}
@@ -64,8 +66,8 @@ func (u *unsealed) octetsLeft() (octets int64, err error) {
 	}
 }
 
-// octetsOf is how many octets can be decrypted of a segment that may be cut off, or is being written.
-func (u *unsealed) octetsOf(n int) (int64, error) {
+// octetsOf is how many octets can be decrypted of a segment. The last one may be cut off, or is being written; the others were durable before the next was begun.
+func (u *unsealed) octetsOf(n int, last bool) (int64, error) {
 	f, err := openFile(u.root, path.Join(u.folder, u.name(n)))
 	if err != nil {
 		return 0, err
@@ -80,11 +82,36 @@ func (u *unsealed) octetsOf(n int) (int64, error) {
 		return 0, nil //nolint:nilerr // there is nothing to be had
 	}
 	const nonce = 16
-	payload := st.Size() - int64(len(head)) - nonce
+	size := st.Size()
+	if last {
+		if size, err = intact(f, size); err != nil {
+			return 0, err
+		}
+	}
+	payload := size - int64(len(head)) - nonce
 	if payload >= ciphertextBytes(u.per) {
 		return u.per, nil
 	}
 	return max(0, payload/chunkBytes) * feedBytes, nil
+}
+
+// intact is up to where a file of ciphertext has what was written to it. A power loss may leave holes in what was not durable, as zeros, with good sectors behind them; nobody here can
+// decrypt what would tell, but ciphertext has leastHole of them in a row by chance in one of 2^64 sectors.
+func intact(f io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, chunkBytes/sectorBytes*sectorBytes)
+	for at := int64(0); at < size; at += int64(len(buf)) {
+		b := buf[:min(int64(len(buf)), size-at)]
+		if err := readFull(f, b, at); err != nil {
+			return 0, err
+		}
+		for from := 0; from < len(b); from += sectorBytes {
+			sector := b[from:min(from+sectorBytes, len(b))]
+			if there := len(bytes.TrimRight(sector, "\x00")); len(sector)-there >= min(leastHole, len(sector)) {
+				return at + int64(from+there), nil
+			}
+		}
+	}
+	return size, nil
 }
 
 // writerAt is octets in memory that are written over.

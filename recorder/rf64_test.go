@@ -134,12 +134,7 @@ func checkRF64(t *testing.T, name string, samples int64) {
 // output runs a program that others wrote. One that is missing fails the test in CI.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("%s is not installed", name)
-	}
+	Needs(t, name)
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s: %v", name, err)

@@ -1,8 +1,6 @@
 package recorder
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -181,12 +179,11 @@ func (s *Store) digest(name, format string) (*Audio, error) {
 
 // manifestHash is the SHA-256 of a sealed part's manifest, empty if there is none yet.
 func (s *Store) manifestHash(folder string) string {
-	b, err := s.root.ReadFile(inDay(folder, ManifestName))
+	sum, err := manifestHash(s.root, folder)
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return sum
 }
 
 // sealed takes a finished recording off the list, and tells of it.

@@ -1,7 +1,6 @@
 package recorder_test
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -33,14 +32,7 @@ const (
 
 // sealedChild records encrypted calls until somebody kills it, and says how far it has come.
 func sealedChild() {
-	s, err := recorder.New(recorder.Config{Dir: os.Getenv(childEnv), Recipients: []string{os.Getenv(recipientEnv)}, Sync: sealedSync, Sign: true})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	go s.Run(ctx)
+	s, ctx := childStore(recorder.Config{Recipients: []string{os.Getenv(recipientEnv)}, Sync: sealedSync, Sign: true})
 	type live struct {
 		r *recorder.Recording
 		k []*talker
@@ -195,12 +187,13 @@ func checkSealedRepair(t *testing.T, dir string, res recorder.Result, least int6
 			if pos >= 0 && pos/160%50 != 7 {
 				want = k.linear(voice(k.ID, pos))
 			}
-			if pcm[i] != want {
+			ended := pcm[i] == 0 && i >= len(pcm)-apart // one party's audio ends before the other's, if the crash came behind both
+			if pcm[i] != want && !ended {
 				t.Fatalf("channel %d: sample %d of %d: got %d, want %d", ch, i, len(pcm), pcm[i], want)
 			}
 		}
 		tr := m.Tracks[ch]
-		if tr.OffsetSamples+tr.Samples != m.Samples {
+		if short := m.Samples - tr.OffsetSamples - tr.Samples; short != 0 && (!tr.Ended || short < 0 || short > apart) {
 			t.Errorf("track %d: ends at %d, want %d", tr.ID, tr.OffsetSamples+tr.Samples, m.Samples)
 		}
 	}

@@ -1,12 +1,9 @@
 package recorder_test
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,14 +20,7 @@ const sealEnv = "EARSHOT_RECORDER_SEALS"
 
 // sealer is a child that says a line for each recording that it opens, until somebody kills it.
 func sealer() {
-	s, err := recorder.New(recorder.Config{Dir: os.Getenv(childEnv), Sign: true, Sync: 100 * time.Millisecond})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	go s.Run(ctx)
+	s, ctx := childStore(recorder.Config{Sign: true, Sync: 100 * time.Millisecond})
 	var live []*recorder.Recording
 	for i := 0; ctx.Err() == nil; i++ {
 		info := stereoInfo(fmt.Sprintf("round-%s-%d", os.Getenv(sealEnv), i))
@@ -52,31 +42,6 @@ func sealer() {
 	}
 }
 
-// killedWhileSealing kills the child some time after it began to seal, and gives the calls that it told of.
-func killedWhileSealing(t *testing.T, dir, round string, after time.Duration) (calls []string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), childEnv+"="+dir, sealEnv+"="+round)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if calls = append(calls, lines.Text()); len(calls) == 20 {
-			time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-		}
-	}
-	_ = cmd.Wait() // it was killed
-	if len(calls) < 20 {
-		t.Fatalf("round %s: the child came to %d calls", round, len(calls))
-	}
-	return calls
-}
-
 // TestWhatAKilledDaemonSealedVerifies kills it at random moments of sealing, over and over, in one directory.
 func TestWhatAKilledDaemonSealedVerifies(t *testing.T) {
 	n := 4
@@ -86,7 +51,7 @@ func TestWhatAKilledDaemonSealedVerifies(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "recordings")
 	calls, repaired := 0, 0
 	for round := range n {
-		told := killedWhileSealing(t, dir, strconv.Itoa(round), rand.N(400*time.Millisecond))
+		told := killedChild(t, dir, sealEnv+"="+strconv.Itoa(round), 20, rand.N(400*time.Millisecond))
 		calls += len(told)
 		partials, _ := filepath.Glob(filepath.Join(dir, "2026/11/23/*.partial"))
 		s, stop := start(t, recorder.Config{Dir: dir, Sign: true})

@@ -213,9 +213,12 @@ type Store struct {
 
 	// care is held while a recording is held, freed or erased: one at a time.
 	care sync.Mutex
-	// copies is guarded by care.
+	// copies and empty are guarded by care: empty has days, and recordings of other days, of which no audio is here that might be moved.
 	copies copyKeepers
-	// step is told what an erasure has done, and may stop it there; tests only.
+	empty  map[string]bool
+	// fetching is held while audio is fetched: one recording at a time.
+	fetching sync.Mutex
+	// step is told what an erasure, a move or a fetch has done, and may stop it there; tests only.
 	step func(done string) error
 
 	// acting guards noActs: acts is closed.
@@ -228,6 +231,7 @@ type Store struct {
 	lock     *os.File // nil: not ours
 	open     map[*Recording]struct{}
 	heard    map[*Recording]*scribe // those with a transcript that is not finished; what is in it belongs to writeTranscripts
+	owed     map[string]owed        // erasures, by folder
 	repaired []Result
 	ran      bool
 }
@@ -256,6 +260,8 @@ func New(cfg Config) (*Store, error) {
 		to:            to,
 		open:          make(map[*Recording]struct{}),
 		heard:         make(map[*Recording]*scribe),
+		empty:         make(map[string]bool),
+		owed:          make(map[string]owed),
 		bufferSamples: int64(cfg.Buffer) * rate / int64(time.Second),
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
@@ -398,6 +404,8 @@ type osFile struct {
 	*os.File
 	s *Store
 }
+
+func (f osFile) WriteAt(b []byte, off int64) (int, error) { return writeAt(f.File, b, off) }
 
 func (f osFile) Sync() error { return f.s.sync(f.File) }
 

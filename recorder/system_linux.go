@@ -3,6 +3,7 @@ package recorder
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,31 @@ func datasync(f *os.File) error {
 		return err
 	}
 	return serr
+}
+
+// writeAt is f.WriteAt, but that it gives how much was written before an error: os.File leaves out what the kernel took in the call before the one that failed. On a disk
+// that is nearly full that is audio which is there, and would be named as lost.
+func writeAt(f *os.File, b []byte, off int64) (n int, err error) {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var werr error
+	if err := c.Control(func(fd uintptr) {
+		for n < len(b) && werr == nil {
+			m, e := unix.Pwrite(int(fd), b[n:], off+int64(n))
+			n += max(m, 0)
+			switch {
+			case e != nil && !errors.Is(e, unix.EINTR):
+				werr = &os.PathError{Op: "write", Path: f.Name(), Err: e}
+			case e == nil && m == 0:
+				werr = &os.PathError{Op: "write", Path: f.Name(), Err: io.ErrShortWrite}
+			}
+		}
+	}); err != nil {
+		return n, err
+	}
+	return n, werr
 }
 
 // syncfs makes everything durable that was written to the file system of f.

@@ -11,6 +11,9 @@ import (
 // datasync makes a file durable.
 func datasync(f *os.File) error { return f.Sync() }
 
+// writeAt is os.File's.
+func writeAt(f *os.File, b []byte, off int64) (int, error) { return f.WriteAt(b, off) }
+
 // syncfs is Linux's.
 func syncfs(*os.File) error { return errors.ErrUnsupported }
 

@@ -35,6 +35,9 @@ func WriteVCon(w io.Writer, dir string, cfg VConConfig) error {
 	}
 	defer root.Close()
 	m, err := readManifest(root, ManifestName)
+	if err == nil {
+		err = m.here(root) // its hash is to be told
+	}
 	if err != nil {
 		return fmt.Errorf("vcon: %w", err)
 	}

@@ -2,13 +2,10 @@ package recorder
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"slices"
@@ -31,6 +28,8 @@ type VerifyConfig struct {
 	Only, Names []string
 	// Identities are the private halves of recipients: with them encrypted audio is decrypted and compared too.
 	Identities []Identity
+	// Vault, if not nil, is where audio is read, and compared with what was sealed, that was moved there. It is downloaded for that.
+	Vault Fetcher
 	// Progress is told how many recordings were looked at; nil: nobody.
 	Progress func(recordings int)
 }
@@ -46,6 +45,10 @@ type Verified struct {
 	Erasures []Erasure `json:"erasures,omitempty"`
 	// Erasing are erasures that were decided and are not finished here: the daemon does it at its next start at the latest.
 	Erasing int `json:"erasing,omitempty"`
+	// Moved, of the good ones, have their audio in the vault, as the log says; Read are those of which it was read there and is as it was sealed. Away names them.
+	Moved int    `json:"moved"`
+	Read  int    `json:"read_in_vault,omitempty"`
+	Away  []Away `json:"away,omitempty"`
 	// Unannounced, of the good ones, were finished after a crash, and the log does not say that they were begun: what is in them may be
 	// somebody else's.
 	Unannounced int `json:"unannounced"`
@@ -63,7 +66,8 @@ type known struct {
 	call      string
 	// transcript is what its newest leaf says of it; empty: there is none.
 	transcript File
-	opened     time.Time // that it was begun; zero: it does not say
+	moved      map[string]evidence.Elsewhere // by the hash of moved.json
+	opened     time.Time                     // that it was begun; zero: it does not say
 	// unannounced: its leaf says that it was finished, and that nothing says that it was begun.
 	unannounced bool
 }
@@ -79,6 +83,8 @@ type verifier struct {
 	reread *verifier
 	// unnamed are the manifests' hashes of folders that are signed and were not in the log when it was read; nil: nothing is to be noted there.
 	unnamed map[string]string
+	// unsaid are the moves of which the log had nothing when it was read.
+	unsaid []unsaid
 }
 
 // Verify tells whether all recordings are as they were sealed. It only reads; what is wrong is in the result, the error is of reading. The log is held in memory: some 200
@@ -89,7 +95,7 @@ func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, erro
 		return v.out, fmt.Errorf("verify: %w", err)
 	}
 	for _, folder := range cfg.Only {
-		if err := v.folder(folder); err != nil {
+		if err := v.folder(ctx, folder); err != nil {
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
 	}
@@ -98,7 +104,7 @@ func (c *Catalog) Verify(ctx context.Context, cfg VerifyConfig) (*Verified, erro
 		if err := v.all(ctx); err != nil {
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
-		if err := v.missing(); err != nil {
+		if err := v.missing(ctx); err != nil {
 			return v.out, fmt.Errorf("verify: %w", err)
 		}
 		if err := v.holdsThere(); err != nil {
@@ -132,7 +138,7 @@ func (v *verifier) all(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := v.folder(path.Join(day, name)); err != nil {
+			if err := v.folder(ctx, path.Join(day, name)); err != nil {
 				return err
 			}
 			if v.cfg.Progress != nil {
@@ -144,7 +150,7 @@ func (v *verifier) all(ctx context.Context) error {
 }
 
 // missing names what the log knows, and the disk does not.
-func (v *verifier) missing() error {
+func (v *verifier) missing(ctx context.Context) error {
 	var gone []string
 	for folder, k := range v.log {
 		if k.erased {
@@ -157,7 +163,7 @@ func (v *verifier) missing() error {
 	slices.SortFunc(v.out.Erasures, func(a, b Erasure) int { return strings.Compare(a.Folder, b.Folder) })
 	for _, folder := range gone {
 		if fi, err := v.c.root.Lstat(folder); err == nil && fi.IsDir() { // it got its name while its day was listed
-			if err := v.folder(folder); err != nil {
+			if err := v.folder(ctx, folder); err != nil {
 				return err
 			}
 			continue
@@ -182,9 +188,9 @@ func (v *verifier) missing() error {
 }
 
 // folder checks one folder, and strikes it off the log's list.
-func (v *verifier) folder(folder string) error {
+func (v *verifier) folder(ctx context.Context, folder string) error {
 	if final, live := strings.CutSuffix(folder, partialSuffix); live {
-		return v.partial(folder, final)
+		return v.partial(ctx, folder, final)
 	}
 	if final, going := strings.CutSuffix(folder, erasingSuffix); going && v.log[final].erased {
 		v.out.Erasing++ // cut short; that it was erased is counted with the log
@@ -199,7 +205,7 @@ func (v *verifier) folder(folder string) error {
 		return nil
 	}
 	before := len(v.out.Findings)
-	if err := v.sealed(folder, k); err != nil {
+	if err := v.sealed(ctx, folder, k); err != nil {
 		return err
 	}
 	if v.went(folder, k) {
@@ -216,7 +222,7 @@ func (v *verifier) folder(folder string) error {
 }
 
 // partial looks at a folder that is being written, unless the log names it: then it is sealed but for its name, and must be what was signed.
-func (v *verifier) partial(folder, final string) error {
+func (v *verifier) partial(ctx context.Context, folder, final string) error {
 	k, before := v.log[final], len(v.out.Findings)
 	if len(k.manifests) == 0 && !k.erased {
 		delete(v.log, final)
@@ -227,12 +233,12 @@ func (v *verifier) partial(folder, final string) error {
 	beside := err == nil
 	if beside {
 		v.find(evidence.Added, folder, "it lies beside the recording that the log names")
-	} else if err := v.sealed(folder, k); err != nil {
+	} else if err := v.sealed(ctx, folder, k); err != nil {
 		return err
 	}
 	if _, err := v.c.root.Lstat(folder); errors.Is(err, fs.ErrNotExist) { // it got its name while we looked
 		v.out.Findings = v.out.Findings[:before]
-		return v.folder(final)
+		return v.folder(ctx, final)
 	}
 	if !beside {
 		delete(v.log, final)
@@ -244,7 +250,7 @@ func (v *verifier) partial(folder, final string) error {
 }
 
 // sealed checks a folder that has been sealed.
-func (v *verifier) sealed(folder string, k known) error {
+func (v *verifier) sealed(ctx context.Context, folder string, k known) error {
 	fi, err := v.c.root.Lstat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -266,7 +272,7 @@ func (v *verifier) sealed(folder string, k known) error {
 	if err != nil || m == nil {
 		return err
 	}
-	return v.files(folder, m, k)
+	return v.files(ctx, folder, m, k)
 }
 
 // manifest checks recording.json and its signature. nil: nothing can be said of the other files.
@@ -284,8 +290,8 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 		v.find(kind, name, "there is no manifest")
 		return nil, nil
 	}
-	sum := sha256.Sum256(b)
-	named := slices.Contains(k.manifests, hex.EncodeToString(sum[:]))
+	sum := sumOf(b)
+	named := slices.Contains(k.manifests, sum)
 	sig, ok := v.read(path.Join(folder, SignatureName), 1<<10)
 	if !ok {
 		return nil, nil
@@ -298,7 +304,7 @@ func (v *verifier) manifest(folder string, k known) (*Manifest, error) {
 	case len(k.manifests) > 0:
 		v.find(evidence.Changed, name, "it is not the manifest that the log names")
 	case signed && v.unnamed != nil: // it was sealed, maybe, after the log was read
-		v.unnamed[folder] = hex.EncodeToString(sum[:])
+		v.unnamed[folder] = sum
 	case signed:
 		v.find(evidence.Added, folder, "it is signed, and the log does not name it")
 	default:
@@ -354,90 +360,4 @@ func (v *verifier) unreadable(name string, err error) {
 		return
 	}
 	v.find(evidence.Unreadable, name, "%v", err)
-}
-
-// files checks all that lies in the folder against the manifest.
-func (v *verifier) files(folder string, m *Manifest, k known) error {
-	names, err := dirNames(v.c.root, folder)
-	if err != nil {
-		return err
-	}
-	there := map[string]bool{}
-	for _, n := range names {
-		there[n] = true
-	}
-	delete(there, ManifestName)
-	delete(there, SignatureName)
-	for _, f := range m.OnDisk() {
-		name := path.Join(folder, path.Base(f.File))
-		if !there[f.File] {
-			v.find(evidence.Removed, name, "the manifest names this file, and it is not there")
-			continue
-		}
-		delete(there, f.File)
-		v.file(name, f, m)
-	}
-	if err := v.transcript(folder, k.transcript, there); err != nil {
-		return err
-	}
-	for _, n := range slices.Sorted(maps.Keys(there)) {
-		v.find(evidence.Added, path.Join(folder, n), "the manifest does not name this file")
-	}
-	if m.Encryption != nil {
-		v.encrypted(folder, m)
-	}
-	return nil
-}
-
-// file checks one file by its hash.
-func (v *verifier) file(name string, want File, m *Manifest) {
-	f, err := v.open(name)
-	if err != nil {
-		v.unreadable(name, err)
-		return
-	}
-	defer f.Close()
-	var d digester
-	sum, err := d.read(f)
-	if err != nil {
-		v.unreadable(name, err)
-		return
-	}
-	if sum == want.SHA256 && d.n == want.Bytes {
-		return
-	}
-	text := "its octets are not those that were sealed"
-	if d.n != want.Bytes {
-		text = fmt.Sprintf("it has %d octets, %d were sealed", d.n, want.Bytes)
-	}
-	if m.Audio != nil && path.Base(name) == m.Audio.File {
-		text += where(m, d.pieces)
-	}
-	text += m.Encryption.where(path.Base(name))
-	v.find(evidence.Changed, name, "%s", text)
-}
-
-// where says which minutes of the audio are not as they were sealed.
-func where(m *Manifest, now []string) string {
-	s := m.Audio.Segments
-	if s == nil || s.Bytes <= 0 || m.Samples <= 0 {
-		return ""
-	}
-	var at []string
-	for i, sum := range s.SHA256 {
-		if i < len(now) && now[i] == sum {
-			continue
-		}
-		if len(at) == 10 {
-			at = append(at, "...")
-			break
-		}
-		perSecond := max(1, (m.Audio.Bytes-1)*rate/m.Samples)
-		from := int64(i) * s.Bytes / perSecond
-		at = append(at, fmt.Sprintf("%d:%02d to %d:%02d", from/60, from%60, (from+s.Bytes/perSecond)/60, (from+s.Bytes/perSecond)%60))
-	}
-	if len(at) == 0 {
-		return ""
-	}
-	return "; in it, from " + strings.Join(at, ", ")
 }

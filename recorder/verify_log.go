@@ -123,6 +123,13 @@ func (v *verifier) leaf(_ int64, b []byte) {
 		k.transcript = File{File: path.Base(l.File), SHA256: l.SHA256}
 	case evidence.LeafOpened:
 		k.opened = l.Time
+	case evidence.LeafMoved:
+		if l.To != nil {
+			if k.moved == nil {
+				k.moved = map[string]evidence.Elsewhere{}
+			}
+			k.moved[l.To.SHA256] = *l.To
+		}
 	case evidence.LeafErased:
 		k.erased = true
 		k.erasure = &Erasure{Folder: l.Folder, Call: l.Call, Part: l.Part, Who: l.Who, Why: l.Why, Time: l.Time, Manifest: l.Manifest}
@@ -133,7 +140,7 @@ func (v *verifier) leaf(_ int64, b []byte) {
 
 // late names what is signed and not in the log, unless it was sealed after that was read.
 func (v *verifier) late() error {
-	if len(v.unnamed) == 0 {
+	if len(v.unnamed)+len(v.unsaid) == 0 {
 		return nil
 	}
 	again, err := v.again()
@@ -146,6 +153,12 @@ func (v *verifier) late() error {
 			continue
 		}
 		v.find(evidence.Added, folder, "it is signed, and the log does not name it")
+	}
+	for _, u := range v.unsaid {
+		if _, ok := again.log[u.folder].moved[u.sum]; !ok {
+			v.find(u.kind, path.Join(u.folder, MovedName), "the log does not say that audio was moved as it says")
+			v.out.Findings = append(v.out.Findings, u.lacks...)
+		}
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 # program=package
 programs=(
   sipp=sip-tester kamailio=kamailio baresip=baresip-core sox=sox ffmpeg=ffmpeg ip=iproute2 iptables=iptables openssl=openssl
-  tshark=tshark xxd=xxd curl=curl python3=python3 node=nodejs npm=npm gcc=gcc age=age
+  tshark=tshark xxd=xxd curl=curl python3=python3 node=nodejs npm=npm gcc=gcc age=age mkfs.ext4=e2fsprogs mount=mount
 )
 
 missing() {

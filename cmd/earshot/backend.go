@@ -49,7 +49,7 @@ func (s source) Snapshot() console.Snapshot {
 		SIP: st.SIP, SIPAnswers: st.Answers, MediaSamples: st.Samples, MediaDrops: st.Drops, Tracks: n.Tracks,
 		MediaQuality: st.Quality,
 		DiskLevel:    diskLevels[n.Disk.Level], DiskFault: n.Disk.Fault != "", UnwrittenSamples: n.Recorder.DiskSamples, LastSync: n.Recorder.LastSync,
-		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired,
+		DiskFreeBytes: n.DiskFreeBytes, RecorderErrors: n.Recorder.Errors, Recordings: n.Recorder.Open, Repaired: n.Recorder.Repaired, Moved: n.Recorder.Moved,
 		StreamDroppedSamples: n.Stream.DroppedSamples, StreamLateSamples: n.Stream.LateSamples, StreamPrograms: n.Stream.Running,
 		Masks: n.Masks, Unmasks: n.Unmasks, CallsMasked: map[string]int64{}, StreamRevokedSamples: n.Stream.RevokedSamples,
 		StreamRestarts: n.Stream.Restarts, StreamGivenUp: n.Stream.GivenUp, StreamRefused: n.Stream.Refused,
@@ -103,6 +103,9 @@ func answersSnapshot(a stream.Answers) map[string]int64 {
 // keptSnapshot says what becomes of sealed recordings.
 func keptSnapshot(out *console.Snapshot, st endpoint.Status) {
 	out.VaultFailures, out.WebhooksFailed = map[string]int64{}, map[string]int64{}
+	if o := st.Owed; o != nil {
+		out.ErasuresWaiting, out.ErasuresOldest = int64(o.Erasures), max(0, time.Since(o.Oldest))
+	}
 	if v := st.Vault; v != nil {
 		out.VaultQueued, out.VaultRecordings, out.VaultSentBytes, out.VaultTrouble = int64(v.Queued), v.Vaulted, v.SentBytes, v.Trouble != ""
 		if v.Queued > 0 && !v.Oldest.IsZero() {

@@ -24,7 +24,7 @@ type Held struct {
 }
 
 // careOf does something with a directory's recordings, in the name of whom the context tells.
-func careOf(ctx context.Context, s *recorder.Store, dir string, policy recorder.Retention, req console.CareRequest) (any, error) {
+func careOf(ctx context.Context, s *recorder.Store, dir string, policy recorder.Retention, vault recorder.Fetcher, req console.CareRequest) (any, error) {
 	name := who.From(ctx)
 	switch req.Act {
 	case console.CareHold:
@@ -34,6 +34,11 @@ func careOf(ctx context.Context, s *recorder.Store, dir string, policy recorder.
 		return Held{req.Folder, left}, err
 	case console.CareErase:
 		return s.Erase(ctx, req.Folder, name, req.Why)
+	case console.CareFetch:
+		if vault == nil {
+			return nil, errNoVault
+		}
+		return s.Fetch(ctx, vault, req.Folder, name, req.Why)
 	}
 	cfg := recorder.PruneConfig{Who: name, Why: "retention", Most: req.Most, ClockIsRight: req.ClockIsRight, Due: dueOf(ctx, dir, time.Now())}
 	if req.Why != "" {
@@ -69,7 +74,11 @@ func (b backend) Care(ctx context.Context, req console.CareRequest) (any, error)
 	if s == nil {
 		return nil, errors.New("this daemon records nothing")
 	}
-	return careOf(ctx, s, b.record.Dir, b.record.Retention.Policy(), req)
+	var from recorder.Fetcher
+	if v := b.ep.Vault(); v != nil {
+		from = v
+	}
+	return careOf(ctx, s, b.record.Dir, b.record.Retention.Policy(), from, req)
 }
 
 // lives keeps what a daemon has of its recordings besides themselves: the list of them, and the erasure of what is past its time.
@@ -130,8 +139,10 @@ func (c *cli) care(ctx context.Context, p *process, dir string, reqs []console.C
 	if err := s.FinishErasures(ctx); err != nil {
 		fmt.Fprintln(p.err, "earshot: warning:", err)
 	}
+	from, endReading := c.vaultOf(p, dir)
+	defer endReading()
 	for _, req := range reqs {
-		done, err := careOf(ctx, s, dir, record.Retention.Policy(), req)
+		done, err := careOf(ctx, s, dir, record.Retention.Policy(), from, req)
 		if err := each(req, done, err); err != nil {
 			return errors.Join(err, s.Close())
 		}

@@ -24,7 +24,8 @@ func vaultFindings(ctx context.Context, c config.Config, st *endpoint.Status) []
 	if err != nil {
 		return []supervise.Finding{{Mark: supervise.MarkFail, What: what, Found: err.Error(), Do: "docs/vault.md"}}
 	}
-	out := lockFindings(*cfg, c.Record.Retention.Policy(), time.Now())
+	out := keepFindings(*cfg)
+	out = append(out, lockFindings(*cfg, c.Record.Retention.Policy(), time.Now())...)
 	for _, f := range found {
 		out = append(out, supervise.Finding{Mark: marks[f.Mark], What: what, Found: f.Found, Do: f.Do})
 	}
@@ -37,6 +38,17 @@ func vaultFindings(ctx context.Context, c config.Config, st *endpoint.Status) []
 		out = append(out, f)
 	}
 	return out
+}
+
+// keepFindings names what leaves a recording's audio in one place, where somebody may remove it.
+func keepFindings(v vault.Config) []supervise.Finding {
+	if v.KeepLocal == nil || v.Lock != "" || v.LegalHold {
+		return nil
+	}
+	return []supervise.Finding{{
+		Mark: supervise.MarkWarn, What: "vault", Found: "record.vault.keep_local leaves the vault's copy the only one, and no lock keeps that from being removed",
+		Do: "set record.vault.lock, or keep audio on this disk: keep_local: forever (docs/vault.md)",
+	}}
 }
 
 // lockFindings names where the vault keeps what record.retention says must go: once it is uploaded nobody can take that back.

@@ -22,6 +22,7 @@ type recordedCmd struct {
 	Schema schemaCmd `cmd:"" help:"the JSON Schema of recording.json, or of a line of events.jsonl"`
 	Verify verifyCmd `cmd:"" help:"whether the recordings are as they were signed, and none is missing"`
 
+	Fetch  fetchCmd  `cmd:"" help:"bring audio back that was moved to the vault"`
 	Hold   holdCmd   `cmd:"" help:"keep a recording from being erased, whatever its time (legal hold)"`
 	Unhold unholdCmd `cmd:"" help:"end a legal hold"`
 	Erase  eraseCmd  `cmd:"" help:"erase a recording and every copy of it that is known; for good"`

@@ -55,9 +55,9 @@ func (k exportCmd) export(ctx context.Context, c *cli, p *process) error {
 	}
 	if k.format() == formatVCon {
 		k.note(ctx, c, p, dir)
-		return deliver(k.Out, p.out, func(w io.Writer) error {
+		return hintMoved(dir, deliver(k.Out, p.out, func(w io.Writer) error {
 			return recorder.WriteVCon(w, dir, recorder.VConConfig{URL: k.URL, Inline: k.Inline})
-		})
+		}))
 	}
 	if cfg.Identities, err = identities(k.Identity); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (k exportCmd) export(ctx context.Context, c *cli, p *process) error {
 		return &hinted{err, "earshot recordings show says why"}
 	}
 	if err != nil {
-		return err
+		return hintMoved(dir, err)
 	}
 	defer e.Close() //nolint:errcheck // it was only read
 	if e.Cut > 0 {

@@ -139,6 +139,14 @@ func search(ctx context.Context, cat *recorder.Catalog, q recorder.Query) ([]rec
 }
 
 func stateOf(l recorder.Listed) string {
+	state := stateWord(l)
+	if l.Vault != "" {
+		state += ", in the vault"
+	}
+	return state
+}
+
+func stateWord(l recorder.Listed) string {
 	switch {
 	case l.Error != "":
 		return "UNREADABLE"

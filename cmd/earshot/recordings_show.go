@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,7 +36,7 @@ func (k showCmd) Run(c *cli, p *process) error {
 		if err := tell(p.out, dirs[i], m); err != nil {
 			return err
 		}
-		if err := tellHolds(p.out, dirs[i]); err != nil {
+		if err := tellPlace(p.out, dirs[i]); err != nil {
 			return err
 		}
 	}
@@ -95,14 +96,19 @@ func tell(out io.Writer, dir string, m *recorder.Manifest) error {
 	return w.Flush()
 }
 
-// tellHolds says who holds a recording, and why.
-func tellHolds(out io.Writer, folder string) error {
+// tellPlace says where a recording's audio is, if not here, who holds the recording, and why.
+func tellPlace(out io.Writer, folder string) error {
 	dir, name := home(folder)
 	cat, err := recorder.OpenCatalog(dir)
 	if err != nil {
 		return nil //nolint:nilerr // a folder that was copied from where it lay has no holds
 	}
 	defer cat.Close() //nolint:errcheck // it was only read
+	if away := cat.Vault(name); away != "" {
+		if _, err := fmt.Fprintln(out, "IN THE VAULT", plain(away)+"; earshot recordings fetch", plain(path.Base(name)), "--why TEXT brings the audio back"); err != nil {
+			return err
+		}
+	}
 	holds, err := cat.Holds(strings.TrimSuffix(name, ".partial"))
 	if err != nil {
 		_, err = fmt.Fprintln(out, "HELD", plain(err.Error()))

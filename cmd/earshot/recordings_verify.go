@@ -18,6 +18,7 @@ type verifyCmd struct {
 	Key        []string `placeholder:"FILE|KEY" help:"the public key that was kept, then those of before a rotation; default those beside the recordings, which prove less"`
 	Checkpoint []string `placeholder:"FILE" help:"a checkpoint of the log that was kept elsewhere; any number of them"`
 	Identity   string   `placeholder:"FILE" help:"age identities: encrypted audio is decrypted and compared too"`
+	Vault      bool     `help:"read audio that was moved to the vault there, all of it, and compare it, too"`
 	JSON       bool     `help:"as JSON"`
 	Recording  []string `arg:"" optional:"" help:"recordings' folders, names, or calls' ids; default all, and that none is missing"`
 }
@@ -38,6 +39,14 @@ func (k verifyCmd) Run(ctx context.Context, c *cli, p *process) error {
 	cfg, err := k.config(cat)
 	if err != nil {
 		return err
+	}
+	if k.Vault {
+		from, end := c.vaultOf(p, cat.Dir(""))
+		defer end()
+		if from == nil {
+			return &usageError{err: fmt.Errorf("recordings verify: --vault: %w", errNoVault)}
+		}
+		cfg.Vault = from
 	}
 	v, err := cat.Verify(ctx, cfg)
 	if err != nil {
@@ -117,6 +126,23 @@ func (k verifyCmd) config(cat *recorder.Catalog) (cfg recorder.VerifyConfig, err
 	return cfg, nil
 }
 
+// tellMoved says whose audio is in the vault.
+func (k verifyCmd) tellMoved(p *process, v *recorder.Verified) {
+	if v.Moved == 0 {
+		return
+	}
+	if len(k.Recording) > 0 {
+		for _, a := range v.Away {
+			fmt.Fprintf(p.out, "moved       %s: audio since %s in bucket %s at %s, %s\n", plain(a.Folder), a.Since.UTC().Format(time.DateTime), plain(a.Bucket), plain(a.Endpoint), plain(a.Prefix))
+		}
+	}
+	read := "not read there: --vault does"
+	if k.Vault {
+		read = fmt.Sprintf("read there, and as it was sealed: that of %d", v.Read)
+	}
+	fmt.Fprintf(p.out, "audio moved to the vault, as the log says: that of %d recordings; %s\n", v.Moved, read)
+}
+
 // tell says in words what was found.
 func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyConfig) {
 	for _, f := range v.Findings {
@@ -130,6 +156,7 @@ func (k verifyCmd) tell(p *process, v *recorder.Verified, cfg recorder.VerifyCon
 		e := v.Erasures[len(v.Erasures)-1]
 		fmt.Fprintf(p.out, "erased on purpose, the last of %d: %s, %s by %s: %s; --json names all\n", len(v.Erasures), plain(e.Folder), e.Time.UTC().Format(time.DateTime), plain(e.Who), plain(e.Why))
 	}
+	k.tellMoved(p, v)
 	if v.Erasing > 0 {
 		fmt.Fprintf(p.out, "being erased: %d; the daemon finishes it, at the latest when it starts\n", v.Erasing)
 	}

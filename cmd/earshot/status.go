@@ -107,6 +107,9 @@ func printKept(w io.Writer, st endpoint.Status) {
 			fmt.Fprintf(w, "  IT TAKES NOTHING\tsince %s: %s: %s\n  hint\t%s\n", v.Since.UTC().Format(time.RFC3339), v.Trouble, plain(v.Text), v.Hint)
 		}
 	}
+	if o := st.Owed; o != nil {
+		fmt.Fprintf(w, "\n%d erasures wait for copies elsewhere, the oldest since %s\n  why\t%s\n  next try\t%s\n", o.Erasures, o.Oldest.UTC().Format(time.RFC3339), plain(o.Text), o.Next.UTC().Format(time.RFC3339))
+	}
 	for _, h := range st.Webhooks {
 		fmt.Fprintf(w, "webhook %s: %d wait, %d delivered, %d given up", h.Host, h.Waiting, h.Delivered, h.GivenUp)
 		switch {

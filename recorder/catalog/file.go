@@ -104,7 +104,7 @@ type execer interface {
 
 // put adds a recording to a table.
 func put(ctx context.Context, to execer, table, day string, l *recorder.Listed) error {
-	l.Held = false // holds are not the catalog's business
+	l.Held, l.Vault = false, "" // holds, and where audio is, are not the catalog's business
 	doc, err := json.Marshal(l)
 	if err != nil {
 		return err

@@ -148,7 +148,7 @@ func (r *Reader) Search(ctx context.Context, q recorder.Query) (list []recorder.
 		if err := json.Unmarshal(doc, &l); err != nil {
 			return list, fmt.Errorf("catalog: %w", err)
 		}
-		l.Held = r.cat.Held(l.Folder)
+		l.Held, l.Vault = r.cat.Held(l.Folder), r.cat.Vault(l.Folder)
 		if q.Match(&l) {
 			list = append(list, l)
 		}

@@ -17,6 +17,7 @@ const (
 	LeafOpened     = "opened"     // a part was begun: its folder is there
 	LeafRecording  = "recording"  // a part was sealed
 	LeafErased     = "erased"     // a part was erased on purpose
+	LeafMoved      = "moved"      // a part's audio is in a vault, and goes from here
 	LeafTranscript = "transcript" // what was heard in a part was written down, after it was sealed
 	LeafAct        = "act"        // somebody did something: listen, export, verify, release, ...
 	LeafLog        = "log"        // this log goes on from another one
@@ -48,8 +49,20 @@ type Leaf struct {
 	Why string `json:"why,omitempty"`
 	// Matter names a legal hold, of which a recording may have several.
 	Matter string `json:"matter,omitempty"`
+	// To is where the audio is that was moved.
+	To *Elsewhere `json:"to,omitempty"`
 	// Previous is the log that this one goes on from.
 	Previous *PreviousLog `json:"previous,omitempty"`
+}
+
+// Elsewhere names where a recording's audio was moved to: below a prefix of a bucket. SHA256, hex, is of the file in the recording's folder that names each object, with its hash.
+type Elsewhere struct {
+	Endpoint string `json:"endpoint"`
+	Bucket   string `json:"bucket"`
+	Prefix   string `json:"prefix"`
+	Files    int    `json:"files"`
+	Bytes    int64  `json:"bytes"`
+	SHA256   string `json:"sha256"`
 }
 
 // PreviousLog names a log that has ended.

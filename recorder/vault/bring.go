@@ -57,7 +57,7 @@ func (v *Vault) object(ctx context.Context, e entry, p part, f *os.File) (Object
 	if local.whole != p.sum || local.size != p.size {
 		return o, trouble(CauseLocal, "%s/%s is not as it was sealed", e.Folder, p.name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, v.within(p.size))
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.within(p.size))
 	defer cancel()
 	info, err := v.stat(ctx, o.Key, "")
 	there := err == nil
@@ -101,12 +101,12 @@ func (v *Vault) object(ctx context.Context, e entry, p part, f *os.File) (Object
 }
 
 // within is how long a file may take, all in all: a server that crawls holds its worker for so long, and nothing else.
-func (v *Vault) within(size int64) time.Duration {
+func (c *Config) within(size int64) time.Duration {
 	least := int64(leastBytesInSec)
-	if b := v.cfg.BytesPerSecond; b > 0 {
-		least = min(least, b/int64(2*v.cfg.Workers))
+	if b := c.BytesPerSecond; b > 0 {
+		least = min(least, b/int64(2*c.Workers))
 	}
-	return v.cfg.limits.grace + time.Duration(2*size/max(1, least))*time.Second
+	return c.limits.grace + time.Duration(2*size/max(1, least))*time.Second
 }
 
 // hashed is a file's hash: whole, of its parts, and as S3 makes one of those.

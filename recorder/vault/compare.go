@@ -74,6 +74,9 @@ func (v *Vault) compareDay(root *os.Root, day string) error {
 			v.again.Store(true)
 			continue
 		}
+		if _, err := root.Lstat(path.Join(day, n, recorder.MovedName)); err == nil {
+			continue // its audio is in the vault, and no more here
+		}
 		v.enqueue(n)
 	}
 	return nil

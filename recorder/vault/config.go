@@ -31,6 +31,9 @@ type Config struct {
 	// Lock is the mode of Object Lock: LockGovernance, LockCompliance, or empty: none. For is how long after the recording's end.
 	Lock string
 	For  Period
+	// KeepLocal is how long after a recording's end its audio stays on this disk once the vault has it, zero not at all; nil: for ever. Who keeps the recordings sees to
+	// that, see recorder.Store.MoveOut.
+	KeepLocal *Period
 	// LegalHold puts one on each object.
 	LegalHold bool
 	// Encryption at the server: EncryptS3, EncryptKMS (with KMSKey, or the account's), or empty: as the bucket has it.
@@ -43,7 +46,7 @@ type Config struct {
 	// PartBytes is the size from which a file goes up in parts, and that of each; default 16 MiB, at least 5 MiB.
 	PartBytes int64
 	// Vaulted is called when a recording is whole in the vault, and verified; Failed when one can't be, or when the vault takes nothing: once for
-	// each trouble. Both may be called again after a crash. Neither may block for long. nil: nobody.
+	// each trouble. Both may be called again after a crash, or while another process takes over. Neither may block for long. nil: nobody.
 	Vaulted func(Vaulted)
 	Failed  func(Failure)
 	// Log takes what goes wrong; nil discards.

@@ -4,7 +4,8 @@
 // goes up with the hash that was sealed, the manifest last, so a recording is whole in the vault once its recording.json is there.
 //
 // [Vault.Sealed] takes a recording's name; it goes into a queue on the disk (package outbox), from there [Vault.Run] uploads it, makes sure of what the server has,
-// and notes it in DIR/vault/done. [Vault.Erase] removes all versions. [Probe] tells whether all that needs works.
+// and notes it in DIR/vault/done. [Vault.Erase] removes all versions. [Vault.Placed] makes sure that a recording is there, so that its audio
+// may leave this disk, and [Vault.Open], or a [Reader] without a queue, reads it back. [Probe] tells whether all that needs works.
 //
 // # Usage
 //

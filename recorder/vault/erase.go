@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,9 +41,9 @@ const eraseWithin = 10 * time.Minute
 // Erase takes a recording out of the vault, with all versions, and keeps it from going there. A *LockedError: the vault holds it, and nothing of it was
 // removed. It may be called again. Folder is below the folder of recordings.
 func (v *Vault) Erase(ctx context.Context, folder string) error {
-	name := path.Base(folder)
-	if !folderName.MatchString(name) || folderOf(name) != path.Clean(folder) {
-		return fmt.Errorf("vault: erase %.80q: want a recording's folder, such as 2026/11/23/20261123T101500Z_call", folder)
+	name, err := nameOf(folder)
+	if err != nil {
+		return fmt.Errorf("vault: erase %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, eraseWithin)
 	defer cancel()
@@ -107,9 +106,8 @@ func (v *Vault) erase(ctx context.Context, name string, last entry) error {
 	if last.Prefix != "" {
 		prefix = last.Prefix // it was brought under another template
 	}
-	if last.Bucket != "" && last.Bucket != v.cfg.Bucket || last.Endpoint != "" && last.Endpoint != v.cfg.Endpoint {
-		return fmt.Errorf("vault: erase %s: it lies in bucket %s at %s, and the configuration names %s at %s: erase it there, or configure that one",
-			folderOf(name), last.Bucket, last.Endpoint, v.cfg.Bucket, v.cfg.Endpoint)
+	if err := v.cfg.sameBucket(last.Endpoint, last.Bucket); err != nil {
+		return fmt.Errorf("vault: erase %s: %w: erase it there, or configure that one", folderOf(name), err)
 	}
 	list, err := v.versions(ctx, prefix+"/")
 	if err != nil {

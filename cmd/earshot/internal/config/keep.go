@@ -23,12 +23,16 @@ type Vault struct {
 	SessionToken secret.Text `key:"session_token" env:"AWS_SESSION_TOKEN" help:"of temporary credentials"`
 	CAFile       string      `key:"ca_file" help:"PEM file of the authorities to trust instead of the system's"`
 	Lock         VaultLock   `key:"lock"`
+	KeepLocal    string      `key:"keep_local" default:"forever" help:"how long after its end a recording's audio stays on this disk once the vault has it: forever, a time such as 30d, or 0, not at all (docs/vault.md)"`
 	LegalHold    bool        `key:"legal_hold" default:"false" help:"put a legal hold on each object"`
 	Encryption   string      `key:"encryption" default:"bucket" oneof:"bucket,s3,kms" help:"encryption at the server: as the bucket has it, SSE-S3, or SSE-KMS"`
 	KMSKey       string      `key:"kms_key" help:"key for kms; default the account's"`
 	Workers      int         `key:"workers" default:"2" min:"1" max:"32" help:"uploads at a time"`
 	Bandwidth    string      `key:"bandwidth" help:"most that all uploads send in a second, such as 10MiB; default no limit"`
 }
+
+// keepForever is the default of Vault.KeepLocal.
+const keepForever = "forever"
 
 // VaultLock is S3's Object Lock.
 type VaultLock struct {
@@ -63,6 +67,13 @@ func (c Config) VaultConfig() (*vault.Config, error) {
 			return nil, fmt.Errorf("lock.for: %w", err)
 		}
 	}
+	if v.KeepLocal != keepForever {
+		keep, err := vault.ParsePeriod(v.KeepLocal)
+		if err != nil {
+			return nil, fmt.Errorf("keep_local: %w", err)
+		}
+		out.KeepLocal = &keep
+	}
 	if v.Bandwidth != "" {
 		if out.BytesPerSecond, err = parseBytes(v.Bandwidth); err != nil {
 			return nil, fmt.Errorf("bandwidth: %w", err)
@@ -87,7 +98,7 @@ func (l *Loaded) checkKeep(fail func(string, string, ...any), need func(string, 
 		need("record.vault.access_key", v.AccessKey, "set it, or AWS_ACCESS_KEY_ID")
 		need("record.vault.secret_key", v.SecretKey.Reveal(), "set it, or record.vault.secret_key_file, or AWS_SECRET_ACCESS_KEY")
 		l.checkVault(fail)
-	} else if v.Endpoint != "" || v.Lock.Mode != "none" || v.LegalHold {
+	} else if v.Endpoint != "" || v.Lock.Mode != "none" || v.LegalHold || v.KeepLocal != keepForever {
 		fail("record.vault.bucket", "missing: without a bucket there is no vault")
 	}
 	if len(c.Webhooks) > webhook.MaxHooks {
@@ -123,6 +134,11 @@ func (l *Loaded) checkVault(fail func(string, string, ...any)) {
 		}
 	} else if v.Lock.For != "" {
 		fail("record.vault.lock.mode", "none, and record.vault.lock.for is %s: want governance or compliance", v.Lock.For)
+	}
+	if v.KeepLocal != keepForever {
+		if _, err := vault.ParsePeriod(v.KeepLocal); err != nil {
+			fail("record.vault.keep_local", "%v, or %s", err, keepForever)
+		}
 	}
 	if v.Bandwidth != "" {
 		if n, err := parseBytes(v.Bandwidth); err != nil {
