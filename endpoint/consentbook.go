@@ -100,7 +100,7 @@ func (b *consentBook) page(id string) (p consentPage, err error) {
 	return p, nil
 }
 
-// sweep removes what is older than any call.
+// sweep removes what is older than any call, and what a process that was killed did not finish.
 func (b *consentBook) sweep(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +108,7 @@ func (b *consentBook) sweep(now time.Time) {
 		return
 	}
 	b.swept = now
-	names, err := filepath.Glob(filepath.Join(b.dir, "*.json"))
+	names, err := filepath.Glob(filepath.Join(b.dir, "*"))
 	if err != nil || b.dir == "" {
 		return
 	}

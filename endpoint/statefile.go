@@ -15,7 +15,7 @@ func writeDurably(dir, name string, text []byte) error {
 	if err := makeDurably(dir); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a name of ours
+	f, err := os.CreateTemp(dir, filepath.Base(name)+".*.tmp") // another process may write the same
 	if err != nil {
 		return err
 	}
@@ -23,11 +23,11 @@ func writeDurably(dir, name string, text []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
 	}
-	if err := os.Rename(name+".tmp", name); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return syncFolder(dir)
 }

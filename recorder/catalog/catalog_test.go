@@ -492,6 +492,8 @@ func TestWhatWasErasedIsInNoOctetOfTheCatalog(t *testing.T) {
 		succeed(t, os.RemoveAll(filepath.Join(dir, filepath.FromSlash(folder))))
 		db.Changed(folder)
 	}
+	// Not sooner: what goes from the log to the file meanwhile is seen in neither.
+	eventually(t, "they are in no row", func() bool { return rows(t, dir) == 30 })
 	eventually(t, "they are in no octet", func() bool { return len(left()) == 0 })
 	stop()
 	if found := left(); len(found) > 0 {
