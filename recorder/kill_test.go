@@ -31,7 +31,7 @@ func babbler() {
 func killedWhileTalking(t *testing.T, dir, round string, after time.Duration) map[string]recorder.Result {
 	t.Helper()
 	sealed := map[string]recorder.Result{}
-	for _, line := range killedChild(t, dir, talkEnv+"="+round, 1, after) {
+	for _, line := range killedChild(t, dir, talkEnv+"="+round, lines(1), after) {
 		if f := strings.Fields(line); len(f) == 3 {
 			sealed[f[0]] = recorder.Result{CallID: f[0], Dir: f[1], SHA256: f[2]}
 		}

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,12 +23,12 @@ const (
 	// fast is how much faster than life the child's clock goes, and with it how much more audio a group sync has.
 	fast       = 4
 	sealedSync = 100 * time.Millisecond
-	// sealedBound is what a kill may cost of stereo PCM: what is not final (2 s), what a new track may lie earlier (0.5 s), two
-	// group syncs of a second as they are in life, and a chunk of 64 KiB.
-	sealedBound = 2*time.Second + 500*time.Millisecond + 2*time.Second + (64<<10)*time.Second/(8000*4)
+	// sealedBound is what a kill may cost of stereo PCM beside what no group sync had yet: what is not final (2 s), what a new track may lie earlier (0.5 s), and
+	// a chunk of 64 KiB.
+	sealedBound = 2*time.Second + 500*time.Millisecond + (64<<10)*time.Second/(8000*4)
 )
 
-// sealedChild records encrypted calls until somebody kills it, and says how far it has come.
+// sealedChild records encrypted calls until somebody kills it, and says how much a group sync has had.
 func sealedChild() {
 	s, ctx := childStore(recorder.Config{Recipients: []string{os.Getenv(recipientEnv)}, Sync: sealedSync, Sign: true})
 	type live struct {
@@ -47,6 +45,7 @@ func sealedChild() {
 		calls = append(calls, live{r, pair()})
 	}
 	begun := time.Now()
+	var safe durable
 	tick := time.NewTicker(childStep)
 	for n := 0; ctx.Err() == nil; n++ {
 		<-tick.C
@@ -64,7 +63,7 @@ func sealedChild() {
 			}
 			c.r.Write(batch(now, frames, c.k...))
 		}
-		fmt.Println(int64(now))
+		fmt.Println(int64(safe.note(s, now)))
 	}
 	os.Exit(0)
 }
@@ -86,43 +85,31 @@ func words() (list [][]byte) {
 	return list
 }
 
-// killedSealed runs the child for a while, looks for sounds on the disk meanwhile, kills it, and gives how far it had come at least.
-func killedSealed(t *testing.T, dir string, to age.Recipient, after time.Duration) time.Duration {
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), childEnv+"="+dir, recipientEnv+"="+fmt.Sprint(to))
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		t.Error(err)
-		return 0
-	}
-	timer := time.NewTimer(after)
-	look := time.NewTicker(300 * time.Millisecond)
-	defer look.Stop()
-	for alive := true; alive; {
-		select {
-		case <-look.C:
+// killedSealed runs the child until so much is on the disk, and a while longer, looks for sounds there meanwhile, kills it, and gives how much was on the disk at least.
+func killedSealed(t *testing.T, dir string, to age.Recipient, upTo, after time.Duration) time.Duration {
+	var looks sync.WaitGroup
+	dead := make(chan struct{})
+	looks.Go(func() {
+		look := time.NewTicker(300 * time.Millisecond)
+		defer look.Stop()
+		for {
+			select {
+			case <-look.C:
+			case <-dead:
+				return
+			}
 			for _, f := range grep(t, dir, words()) {
 				t.Errorf("while it records: sound in %s", f)
 			}
-		case <-timer.C:
-			alive = false
 		}
-	}
-	if err := cmd.Process.Kill(); err != nil {
+	})
+	said, err := runKilled(t.Context(), dir, recipientEnv+"="+fmt.Sprint(to), onDisk(upTo), after)
+	close(dead)
+	looks.Wait()
+	if err != nil {
 		t.Error(err)
 	}
-	_ = cmd.Wait()
-	lines := strings.Fields(out.String())
-	if len(lines) < 2 {
-		t.Errorf("child came to nothing: %s", errs.String())
-		return 0
-	}
-	var ns int64
-	if _, err := fmt.Sscan(lines[len(lines)-2], &ns); err != nil {
-		t.Error(err)
-	}
-	return time.Duration(ns)
+	return lastSaid(said)
 }
 
 func TestKilledEncryptedRecordingsLoseTheOpenWindowAndAChunkAtMost(t *testing.T) {
@@ -133,13 +120,13 @@ func TestKilledEncryptedRecordingsLoseTheOpenWindowAndAChunkAtMost(t *testing.T)
 	}
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	id := newIdentity(t)
-	dirs, came := make([]string, kills), make([]time.Duration, kills)
+	dirs, safe := make([]string, kills), make([]time.Duration, kills)
 	for first := 0; first < kills; first += 5 {
 		var wg sync.WaitGroup
 		for i := first; i < min(first+5, kills); i++ {
 			dirs[i] = filepath.Join(t.TempDir(), "recordings")
-			after := 2300*time.Millisecond + time.Duration(random.Int64N(int64(900*time.Millisecond)))
-			wg.Go(func() { came[i] = killedSealed(t, dirs[i], id.Recipient(), after) })
+			after := time.Duration(random.Int64N(int64(900 * time.Millisecond)))
+			wg.Go(func() { safe[i] = killedSealed(t, dirs[i], id.Recipient(), sealedBound+time.Second, after) })
 		}
 		wg.Wait()
 	}
@@ -147,7 +134,7 @@ func TestKilledEncryptedRecordingsLoseTheOpenWindowAndAChunkAtMost(t *testing.T)
 		return
 	}
 	for i, dir := range dirs {
-		least := int64(came[i]-sealedBound) * 8000 / int64(time.Second)
+		least := int64(safe[i]-sealedBound) * 8000 / int64(time.Second)
 		s, stop := start(t, recorder.Config{Dir: dir, Recipients: []string{id.Recipient().String()}, Sign: true})
 		eventually(t, "all repaired", func() bool { return len(s.Repaired()) == sealedCalls })
 		for _, res := range s.Repaired() {

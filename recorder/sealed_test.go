@@ -300,7 +300,7 @@ func TestACallWithoutMediaHasNoKey(t *testing.T) {
 func TestAnEncryptedFolderWithoutAManifestIsFinished(t *testing.T) {
 	t.Parallel()
 	dir, id := filepath.Join(t.TempDir(), "recordings"), newIdentity(t)
-	killedSealed(t, dir, id.Recipient(), 2*time.Second)
+	killedSealed(t, dir, id.Recipient(), sealedBound, 0)
 	partials, _ := filepath.Glob(filepath.Join(dir, "2026", "11", "23", "*.partial"))
 	if len(partials) != sealedCalls {
 		t.Fatalf("folders: got %v, want %d", partials, sealedCalls)

@@ -51,7 +51,7 @@ func TestWhatAKilledDaemonSealedVerifies(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "recordings")
 	calls, repaired := 0, 0
 	for round := range n {
-		told := killedChild(t, dir, sealEnv+"="+strconv.Itoa(round), 20, rand.N(400*time.Millisecond))
+		told := killedChild(t, dir, sealEnv+"="+strconv.Itoa(round), lines(20), rand.N(400*time.Millisecond))
 		calls += len(told)
 		partials, _ := filepath.Glob(filepath.Join(dir, "2026/11/23/*.partial"))
 		s, stop := start(t, recorder.Config{Dir: dir, Sign: true})
