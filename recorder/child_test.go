@@ -34,7 +34,14 @@ func childStore(cfg recorder.Config) (*recorder.Store, context.Context) {
 }
 
 // durable knows how much of what a child gave a store is on the disk for certain, however busy the machine is: of two group syncs that ended since it was given, one began after.
-type durable []struct {
+type durable struct {
+	marks []durableMark
+	last  durableMark   // the newest at which the count had changed
+	gap   time.Duration // the longest from one group sync to the next
+}
+
+// durableMark is how many group syncs had ended when all up to a time had been given.
+type durableMark struct {
 	syncs int64
 	came  time.Duration
 }
@@ -42,15 +49,17 @@ type durable []struct {
 // note is told that all up to now has been given, and tells up to when that is on the disk.
 func (d *durable) note(s *recorder.Store, now time.Duration) (upTo time.Duration) {
 	syncs := s.Counters().Syncs
-	for _, m := range *d {
+	for _, m := range d.marks {
 		if m.syncs+2 <= syncs {
 			upTo = m.came
 		}
 	}
-	*d = append(*d, struct {
-		syncs int64
-		came  time.Duration
-	}{syncs, now})
+	mark := durableMark{syncs, now}
+	d.marks = append(d.marks, mark)
+	d.gap = max(d.gap, now-d.last.came)
+	if syncs != d.last.syncs {
+		d.last = mark
+	}
 	return upTo
 }
 
