@@ -41,7 +41,7 @@ func (k replayCmd) config(c *cli, p *process) (cfg endpoint.ReplayConfig, err er
 		err = one.Check()
 	}
 	if err != nil {
-		return cfg, &usageError{err: fmt.Errorf("replay: --to: %w", err), hint: "stdout, wss://host/path, tcp://host:port or unix:///path"}
+		return cfg, &usageError{err: fmt.Errorf("replay: --to: %w", err), hint: "stdout, wss://host/path, tcp://host:port or unix:///path; a service that wants a secret is a consumer of earshot.yaml: --consumer NAME"}
 	}
 	cfg.Consumers = []stream.Consumer{one}
 	cfg.Log = newLog(config.Log{Level: "warn", Format: "text"}, p.err)
