@@ -8,17 +8,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/internal/needs"
 )
 
 // TestTheKeeperOfTheManualPutsAudioAtItsPlace runs the program of docs/streaming.md that keeps what it catches up with, for a stereo call and for a mixed one: with per: call
 // a stream may be either.
 func TestTheKeeperOfTheManualPutsAudioAtItsPlace(t *testing.T) {
-	if _, err := exec.LookPath("dd"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("dd is missing")
-		}
-		t.Skip("dd is missing")
-	}
+	needs.Programs(t, "dd")
 	page, err := os.ReadFile("../docs/streaming.md")
 	if err != nil {
 		t.Fatal(err)
