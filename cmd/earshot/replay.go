@@ -74,6 +74,9 @@ func (k replayCmd) Run(ctx context.Context, c *cli, p *process) error {
 		}
 	}
 	done, err := endpoint.Replay(ctx, parts, cfg)
+	if ctx.Err() != nil {
+		err = errStopped
+	}
 	return errors.Join(err, k.tell(p, done))
 }
 
@@ -116,6 +119,9 @@ func (k replayCmd) because(to []stream.Consumer) string {
 	}
 	return text
 }
+
+// errStopped is why a replay that somebody stopped fails.
+var errStopped = errors.New("replay: stopped before its end")
 
 // errLost is why a replay that came to its end fails.
 var errLost = errors.New("replay: not all of it was taken")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"os"
@@ -106,6 +107,16 @@ func TestAReplayReachesConfiguredConsumersAndOthers(t *testing.T) {
 	}
 	if a, b := <-got, <-got; a != 800 || b != 800 {
 		t.Errorf("got %d and %d octets, want 800 of each part", a, b)
+	}
+}
+
+func TestAReplayThatIsStoppedSaysSo(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var o, e bytes.Buffer
+	code := run(ctx, process{args: []string{"replay", "--dir", shelf(t), "--to", "stdout", "s-1"}, out: &o, err: &e})
+	if code != exitFailed || !strings.Contains(e.String(), "earshot: replay: stopped before its end\n") || strings.Contains(e.String(), "context canceled") {
+		t.Errorf("code %d, %q", code, e.String())
 	}
 }
 
