@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/earshot/earshot/internal/needs"
 )
 
 var (
@@ -97,12 +99,7 @@ func TestUnitIsOneThatSystemdTakes(t *testing.T) {
 			t.Errorf("deploy/earshot.service lacks %q", want)
 		}
 	}
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("systemd-analyze is not installed")
-		}
-		t.Skip("systemd-analyze is not installed")
-	}
+	needs.Programs(t, "systemd-analyze")
 	path := t.TempDir() + "/earshot.service"
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(unit), "/usr/local/bin/earshot", "/bin/true")), 0o600); err != nil {
 		t.Fatal(err)

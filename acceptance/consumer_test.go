@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 )
@@ -19,14 +20,8 @@ import (
 // player starts somebody else's program that hears a call over HTTP; what it makes of it lies in a file then.
 func player(t *testing.T, name string, args ...string) (wait func() error) {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is missing", name)
-		}
-		t.Skipf("%s is missing", name)
-	}
-	cmd := exec.CommandContext(t.Context(), path, args...)
+	needs.Programs(t, name)
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/internal/oracle"
 	"github.com/earshot/earshot/internal/ringsim"
 )
@@ -32,22 +33,9 @@ func pipes(t *testing.T) (commands []string, config string) {
 	return commands, config
 }
 
-// needPrograms skips the test, or fails it in CI, where one is missing.
-func needPrograms(t *testing.T, names ...string) {
-	t.Helper()
-	for _, n := range names {
-		if _, err := exec.LookPath(n); err != nil {
-			if ci() {
-				t.Fatalf("CI=true: %v", err)
-			}
-			t.Skip(err)
-		}
-	}
-}
-
 // TestTheLinesOfThePipesPageHearTheCall runs all of them, and looks at what is in the files that they make.
 func TestTheLinesOfThePipesPageHearTheCall(t *testing.T) {
-	needPrograms(t, "sox", "ffmpeg", "curl")
+	needs.Programs(t, "sox", "ffmpeg", "curl")
 	t.Parallel()
 	commands, config := pipes(t)
 	const token = "a-token-of-the-pipes-page-that-is-long"

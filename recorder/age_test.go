@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/recorder"
 	"github.com/earshot/earshot/recorder/evidence"
 )
@@ -38,7 +39,7 @@ func shell(script string, args ...string) (out []byte, errs string, err error) {
 // TestAgeAndCatGiveTheAudioBack runs the scripts of docs/encryption.md, docs/keys.md and docs/evidence.md with other people's programs.
 func TestAgeAndCatGiveTheAudioBack(t *testing.T) {
 	t.Parallel()
-	recorder.Needs(t, "age", "sox", "openssl", "sha256sum", "base64", "xxd")
+	needs.Programs(t, "age", "sox", "openssl", "sha256sum", "base64", "xxd")
 	dir, id, next := filepath.Join(t.TempDir(), "recordings"), newIdentity(t), newIdentity(t)
 	mine, theirs, to := filepath.Join(t.TempDir(), "me"), filepath.Join(t.TempDir(), "they"), filepath.Join(t.TempDir(), "to")
 	must(t, os.WriteFile(mine, []byte(id.String()+"\n"), 0o600))

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/earshot/earshot/recorder"
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/recorder/evidence"
 )
 
 // TestTheExpertsShellAgrees runs the script of docs/evidence.md on what we recorded, and on what somebody changed.
 func TestTheExpertsShellAgrees(t *testing.T) {
-	recorder.Needs(t, "openssl", "sha256sum", "base64", "xxd")
+	needs.Programs(t, "openssl", "sha256sum", "base64", "xxd")
 	script := scriptOf(t, "../docs/evidence.md")
 	if n := strings.Count(script, "\n"); n > 32 {
 		t.Errorf("%d lines, want about 30", n)

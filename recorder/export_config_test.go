@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/needs"
 )
 
 // wavOf gives an export's channels and the chunks behind its samples.
@@ -185,7 +186,7 @@ func encode(t *testing.T, dir string, cfg ExportConfig, format, name string) err
 }
 
 func TestFLACDecodesToTheSameSamples(t *testing.T) {
-	Needs(t, "ffmpeg")
+	needs.Programs(t, "ffmpeg")
 	dir, left, right := twoParties(t)
 	file := filepath.Join(t.TempDir(), "-out:1.flac") // a name that could be an option, or an address
 	if err := encode(t, dir, ExportConfig{Tags: TagsCall}, EncodeFLAC, file); err != nil {
@@ -208,7 +209,7 @@ func TestFLACDecodesToTheSameSamples(t *testing.T) {
 }
 
 func TestOpusHasTheLengthAndTheTone(t *testing.T) {
-	Needs(t, "ffmpeg")
+	needs.Programs(t, "ffmpeg")
 	tone := make([]int16, 16000)
 	for i := range tone {
 		tone[i] = int16(12000 * math.Sin(2*math.Pi*float64(i)*440/rate))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/media"
 )
 
@@ -134,7 +135,7 @@ func checkRF64(t *testing.T, name string, samples int64) {
 // output runs a program that others wrote. One that is missing fails the test in CI.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	Needs(t, name)
+	needs.Programs(t, name)
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s: %v", name, err)

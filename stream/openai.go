@@ -61,6 +61,9 @@ func (c *Consumer) checkOpenAI() error {
 	if c.KeepAlive != "" || c.Subprotocol != "" || c.Revoked != "" {
 		errs = append(errs, errors.New("keepalive, subprotocol, revoked: OpenAI's realtime API has none"))
 	}
+	if c.URL == openaiURL && len(c.Headers) == 0 {
+		errs = append(errs, errors.New("secret: got none: OpenAI wants a key"))
+	}
 	if c.Per != PerTrack {
 		errs = append(errs, errors.New("per: want track: OpenAI's realtime API hears one channel"))
 	}

@@ -298,7 +298,7 @@ func TestWrongDialectsAreToldAtOnce(t *testing.T) {
 		}
 	}
 	for _, c := range []stream.Consumer{
-		{Type: stream.TypeOpenAI, Secret: "x"}, {Type: stream.TypeOpenAI, Format: "s16le", Rate: 16000}, hook(func(*stream.Consumer) {}),
+		{Type: stream.TypeOpenAI, Secret: "x"}, {Type: stream.TypeOpenAI, URL: "ws://127.0.0.1:8000/v1/realtime", Format: "s16le", Rate: 16000}, hook(func(*stream.Consumer) {}),
 		hook(func(c *stream.Consumer) { c.Headers, c.Secret = []string{"X-API-KEY: {secret}"}, "no base64" }),
 	} {
 		if err := c.Check(); err != nil {

@@ -186,15 +186,20 @@ func TestProgramsGetEverySampleOfTheirTrack(t *testing.T) {
 
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
+	waitWithin(t, 30*time.Second, what, cond)
+}
+
+func waitWithin(t *testing.T, limit time.Duration, what string, cond func() bool) {
+	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	end := time.NewTimer(30 * time.Second)
+	end := time.NewTimer(limit)
 	defer end.Stop()
 	for !cond() {
 		select {
 		case <-tick.C:
 		case <-end.C:
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
 }

@@ -164,17 +164,7 @@ func shifted(t *testing.T, c stream.Consumer, killed func() bool, outlets int) {
 // eventuallyAll waits long: a catching up is bounded in its pace, and the machine may be busy.
 func eventuallyAll(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	end := time.NewTimer(4 * time.Minute)
-	defer end.Stop()
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-end.C:
-			t.Fatalf("not within 4 minutes: %s", what)
-		}
-	}
+	waitWithin(t, 4*time.Minute, what, cond)
 }
 
 // TestAProgramThatIsKilledTwentyTimesHasEverySample: it keeps what it reads at the position that it was told, kills itself in the midst of what it was given,

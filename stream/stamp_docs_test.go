@@ -10,18 +10,13 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/stream"
 )
 
 // TestTheReaderOfTheManualReadsHeaders runs the program of docs/streaming.md on a listener that lost something.
 func TestTheReaderOfTheManualReadsHeaders(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("python3 is missing")
-		}
-		t.Skip("python3 is missing")
-	}
+	needs.Programs(t, "python3")
 	page, err := os.ReadFile("../docs/streaming.md")
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +49,7 @@ func TestTheReaderOfTheManualReadsHeaders(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), python, "-c", program)
+	cmd := exec.CommandContext(t.Context(), "python3", "-c", program)
 	cmd.Stdin = &out
 	got, err := cmd.CombinedOutput()
 	if err != nil {

@@ -40,6 +40,9 @@ func (c *Consumer) checkWay() error {
 		types := []string{TypeExec, TypeUnix, TypeTCP, TypeFIFO, TypeWebSocket, TypeTwilio, TypeOpenAI, TypeAudioHook}
 		errs = append(errs, fmt.Errorf("type: got %q, want %s", c.Type, strings.Join(types, ", ")))
 	}
+	if c.TLS && slices.Contains([]string{TypeExec, TypeUnix, TypeFIFO}, c.Type) {
+		errs = append(errs, fmt.Errorf("tls: a consumer of type %s is on this machine: want type tcp", c.Type))
+	}
 	if c.Revoked != "" && slices.Contains([]string{TypeExec, TypeUnix, TypeTCP, TypeFIFO}, c.Type) {
 		errs = append(errs, errors.New("revoked: only a websocket can be told: the others get samples and nothing else"))
 	}
@@ -89,7 +92,18 @@ func (c *Consumer) checkURL() error {
 	if c.Secret != "" && u.Scheme != "wss" && !local(u.Hostname()) {
 		return errors.New("url: want wss://: the secret would go over the network in plain")
 	}
-	return checkTemplate("url", c.URL, true)
+	if err := checkTemplate("url", c.URL, true); err != nil {
+		return err
+	}
+	return c.checkSecret()
+}
+
+// checkSecret: a {secret} that is empty would be a log-in without a password, refused anew for as long as each call lives.
+func (c *Consumer) checkSecret() error {
+	if c.Secret == "" && strings.Contains(c.URL+strings.Join(c.Headers, ""), "{secret}") {
+		return errors.New("secret: got none, and {secret} stands in url or headers: want secret or secret_file")
+	}
+	return nil
 }
 
 // local tells whether a host is this machine.

@@ -18,7 +18,7 @@ type listenCmd struct {
 	Header bool   `help:"24 octets before each message: its length, its place in the call and when it was captured (docs/streaming.md); not with wav"`
 	Why    string `placeholder:"TEXT" help:"the reason, for the evidence log"`
 	Since  string `placeholder:"D" help:"begin so much before now, such as 30s, or with the call: start"`
-	Rate   int    `enum:"8000,16000" default:"8000" help:"samples a second"`
+	Rate   int    `enum:"8000,16000,24000" default:"8000" help:"samples a second"`
 }
 
 // Run writes a live call's audio to standard output until the call ends.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshot/earshot/call"
+	"github.com/earshot/earshot/internal/needs"
 	"github.com/earshot/earshot/media"
 	"github.com/earshot/earshot/recorder"
 )
@@ -72,12 +72,7 @@ func exampleCalls(t *testing.T, dir string) {
 
 // TestThePageOfRecordingsIsTrue runs each example of docs/recordings.md, and compares what it prints with what the page says: "..." stands for anything.
 func TestThePageOfRecordingsIsTrue(t *testing.T) {
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("ffmpeg is missing")
-		}
-		t.Skip("ffmpeg is missing")
-	}
+	needs.Programs(t, "ffmpeg")
 	page, err := os.ReadFile("../../docs/recordings.md")
 	if err != nil {
 		t.Fatal(err)

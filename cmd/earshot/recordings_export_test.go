@@ -2,11 +2,12 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/earshot/earshot/internal/needs"
 )
 
 func TestTimesInACallAreRead(t *testing.T) {
@@ -59,12 +60,7 @@ func TestWhatAnExportCantDoSaysWhatToDo(t *testing.T) {
 }
 
 func TestTheNameOfAnExportSaysItsFormat(t *testing.T) {
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("ffmpeg is missing")
-		}
-		t.Skip("ffmpeg is missing")
-	}
+	needs.Programs(t, "ffmpeg")
 	dir, to := shelf(t), t.TempDir()
 	part := "20261123T101500Z_s-1"
 	for name, begins := range map[string]string{"a.flac": "fLaC", "a.opus": "OggS", "a.wav": "RIFF", "a.bin": "RIFF"} {

@@ -22,9 +22,9 @@ type replayCmd struct {
 	To       string `placeholder:"stdout|URL" help:"instead: to standard output, as earshot listen, or to ws://, wss://, tcp://host:port or unix:///path"`
 	Preset   string `placeholder:"NAME" help:"with --to a WebSocket: as that service knows it (deepgram, vosk, ...)"`
 	Per      string `placeholder:"track|call" help:"with --to a URL: a stream per track (default), or one per call"`
-	Track    string `enum:"mix,agent,customer" default:"mix" help:"with --to stdout: whom to hear (mix, agent or customer)"`
+	Track    string `enum:",mix,agent,customer" default:"" placeholder:"TRACK" help:"with --to stdout: whom to hear (mix, the default, agent or customer)"`
 	Format   string `placeholder:"FORMAT" help:"with --to: s16le (default), mulaw, alaw, wav (stdout only) or f32le (URL only)"`
-	Rate     int    `placeholder:"HZ" help:"with --to: 8000 (default) or 16000"`
+	Rate     int    `placeholder:"HZ" help:"with --to: 8000 (default), 16000 or 24000"`
 	Header   bool   `help:"with --to: 24 octets before each message (docs/streaming.md)"`
 	Speed    string `default:"1" placeholder:"N|max" help:"times as fast as it was spoken; max: as fast as it is taken, and nothing is dropped"`
 	Identity string `placeholder:"FILE" help:"who may read it, of an encrypted recording: a file of age identities"`
@@ -74,6 +74,9 @@ func (k replayCmd) Run(ctx context.Context, c *cli, p *process) error {
 		}
 	}
 	done, err := endpoint.Replay(ctx, parts, cfg)
+	if ctx.Err() != nil {
+		err = errStopped
+	}
 	return errors.Join(err, k.tell(p, done))
 }
 
@@ -117,13 +120,16 @@ func (k replayCmd) because(to []stream.Consumer) string {
 	return text
 }
 
+// errStopped is why a replay that somebody stopped fails.
+var errStopped = errors.New("replay: stopped before its end")
+
 // errLost is why a replay that came to its end fails.
 var errLost = errors.New("replay: not all of it was taken")
 
 // tell says what was given and lost; an error: something was lost, or somebody failed.
 func (k replayCmd) tell(p *process, done endpoint.Replayed) error {
 	out := p.out
-	if k.To == toStdout || k.To == "-" {
+	if k.toStdout() {
 		out = p.err
 	}
 	sec := func(n int64) float64 { return float64(n) / media.SampleRate }

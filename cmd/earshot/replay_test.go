@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"os"
@@ -109,6 +110,16 @@ func TestAReplayReachesConfiguredConsumersAndOthers(t *testing.T) {
 	}
 }
 
+func TestAReplayThatIsStoppedSaysSo(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var o, e bytes.Buffer
+	code := run(ctx, process{args: []string{"replay", "--dir", shelf(t), "--to", "stdout", "s-1"}, out: &o, err: &e})
+	if code != exitFailed || !strings.Contains(e.String(), "earshot: replay: stopped before its end\n") || strings.Contains(e.String(), "context canceled") {
+		t.Errorf("code %d, %q", code, e.String())
+	}
+}
+
 func TestWhatAReplayCantDoSaysWhatToDo(t *testing.T) {
 	dir := shelf(t)
 	empty := filepath.Join(t.TempDir(), "e.yaml")
@@ -128,7 +139,16 @@ func TestWhatAReplayCantDoSaysWhatToDo(t *testing.T) {
 		{exitUsage, "preset: got \"hal\"", []string{"--to", "ws://127.0.0.1/", "--preset", "hal", "s-1"}},
 		{exitUsage, "want one of [s16le mulaw alaw wav]", []string{"--to", "stdout", "--format", "f32le", "s-1"}},
 		{exitUsage, "s-1 has 2 parts, and a WAV file one beginning", []string{"--to", "stdout", "--format", "wav", "s-1"}},
-		{exitUsage, "--consumer and --to", []string{"--to", "stdout", "--consumer", "x", "s-1"}},
+		{exitUsage, "--consumer goes with a replay without --to", []string{"--to", "stdout", "--consumer", "x", "s-1"}},
+		{exitUsage, "--track goes with --to stdout", []string{"--to", "tcp://127.0.0.1:1", "--track", "customer", "s-1"}},
+		{exitUsage, "--track goes with --to stdout", []string{"--track", "mix", "s-1"}},
+		{exitUsage, "--preset goes with --to URL", []string{"--to", "-", "--preset", "vosk", "s-1"}},
+		{exitUsage, "--per goes with --to URL", []string{"--to", "stdout", "--per", "call", "s-1"}},
+		{exitUsage, "--format goes with --to: a consumer of earshot.yaml has its own", []string{"--format", "alaw", "s-1"}},
+		{exitUsage, "--rate goes with --to", []string{"--rate", "16000", "s-1"}},
+		{exitUsage, "--header goes with --to", []string{"--header", "s-1"}},
+		{exitUsage, "--to: got \"unix://asr.sock/x\", want stdout or a URL", []string{"--to", "unix://asr.sock/x", "s-1"}},
+		{exitUsage, "--to: got \"tcp://127.0.0.1:1/x\", want stdout or a URL", []string{"--to", "tcp://127.0.0.1:1/x", "s-1"}},
 		{exitFailed, "the recording has no audio", []string{"--to", "stdout", "s-2"}},
 		{exitFailed, "is \"s-9\"", []string{"--to", "stdout", "s-9"}},
 	} {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { open } from './page.mjs';
@@ -61,6 +61,20 @@ test('the page shows who says what, and a suggestion for the word that it waits 
   const again = await fetch(new URL('events', server), { headers: { 'Last-Event-ID': 'b-7' } });
   assert.equal(asked.at(-1), '/events Bearer the-token b-7');
   await again.body.cancel();
+});
+
+test('a page of another name is shown nothing', async (t) => {
+  const { url, asked } = await earshot(t);
+  const server = await served(t, url);
+  for (const path of ['/events', '/']) {
+    const [answer] = await once(request(new URL(path, server), { headers: { Host: 'evil.example.com:8090' } }).end(), 'response');
+    assert.equal(answer.statusCode, 421);
+    answer.destroy();
+  }
+  assert.deepEqual(asked, []);
+  const [answer] = await once(request(server, { headers: { Host: 'localhost:8090' } }).end(), 'response');
+  assert.equal(answer.statusCode, 200);
+  answer.destroy();
 });
 
 test('what a mask takes back is taken off the page', async (t) => {

@@ -20,8 +20,13 @@ async function feed(request, response) {
   Readable.fromWeb(events.body).on('error', () => response.destroy()).pipe(response);
 }
 
+// A page of anybody's may have its own name point to 127.0.0.1, and would then read the calls in the browser of who has this one open (DNS
+// rebinding): its name stands in Host.
+const ours = (host = '') => ['127.0.0.1', 'localhost'].includes(host.replace(/:\d+$/, ''));
+
 const server = createServer(async (request, response) => {
   try {
+    if (!ours(request.headers.host)) return response.writeHead(421).end('this page is at http://127.0.0.1 only\n');
     if (request.url === '/events') return await feed(request, response);
     if (request.url !== '/') return response.writeHead(404).end();
     const page = await readFile(new URL('assist.html', import.meta.url));

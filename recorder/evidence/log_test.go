@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/earshot/earshot/internal/needs"
 )
 
 func testKey(t testing.TB) *Key {
@@ -261,12 +263,7 @@ func TestALeafIsWrittenOnce(t *testing.T) {
 }
 
 func TestOpensslAgreesWithOurSignatures(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("openssl is missing")
-		}
-		t.Skip("openssl is missing")
-	}
+	needs.Programs(t, "openssl")
 	dir, k := t.TempDir(), testKey(t)
 	path := func(name string) string { return filepath.Join(dir, name) }
 	if err := k.Save(path("key.pem")); err != nil {
