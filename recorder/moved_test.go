@@ -224,6 +224,27 @@ func TestAudioGoesToTheVaultAndComesBack(t *testing.T) {
 	}
 }
 
+// TestTheAudioOfALaterCallOfADayGoesToo: that all of a day has gone says nothing of what is recorded in it later.
+func TestTheAudioOfALaterCallOfADayGoesToo(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	now := time.Now().UTC()
+	at := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC) // both are of today, at any time of it
+	policy := k.policy()
+	policy.Leaves, policy.Now = func(ended time.Time) time.Time { return ended }, now.Add(time.Minute)
+	first := k.talk(now.Sub(at.Add(time.Second)))
+	for range 2 { // the second finds nothing left
+		_, err := k.s.MoveOut(t.Context(), policy)
+		succeed(t, err)
+	}
+	second := k.talk(now.Sub(at.Add(10 * time.Second)))
+	if path.Dir(first) != path.Dir(second) {
+		t.Fatalf("%s and %s are not of one day", first, second)
+	}
+	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(first))+len(k.audio(second)) != 0 {
+		t.Errorf("%d moved, %v; left of the first %v, of the second %v", n, err, k.audio(first), k.audio(second))
+	}
+}
+
 // moveSteps are those of a move and of a fetch at which a crash may come.
 var moveSteps, fetchSteps = []string{"leaf", "moved.json", "removed"}, []string{"downloaded", "put back", "fetched"}
 

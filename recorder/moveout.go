@@ -82,6 +82,12 @@ func (c MoveConfig) mayLeave(day string) bool {
 	return err == nil && !c.Leaves(began).After(c.Now)
 }
 
+// isPast tells whether no recording comes into a day any more: a folder lies in the day in which it began, and may come late where the disk did not take it.
+func (c MoveConfig) isPast(day string) bool {
+	began, err := time.Parse("2006/01/02", day)
+	return err == nil && began.AddDate(0, 0, 2).Before(c.Now)
+}
+
 // moveDay moves what may go of a day. A day of which all has gone is not looked into again before somebody fetches something back.
 func (s *Store) moveDay(ctx context.Context, c *Catalog, day string, cfg MoveConfig) (moved int, errs error) {
 	names, err := c.recordings(day)
@@ -113,7 +119,7 @@ func (s *Store) moveDay(ctx context.Context, c *Catalog, day string, cfg MoveCon
 			return moved, errs
 		}
 	}
-	if !left && moved == len(due) {
+	if !left && moved == len(due) && cfg.isPast(day) {
 		s.noteEmpty(day, append(gone, due...)...)
 	}
 	return moved, errs
