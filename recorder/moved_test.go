@@ -224,6 +224,21 @@ func TestAudioGoesToTheVaultAndComesBack(t *testing.T) {
 	}
 }
 
+// TestAudioThatIsReadHereStays until nobody reads it, whatever its time.
+func TestAudioThatIsReadHereStays(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	read, other := k.talk(72*time.Hour), k.talk(72*time.Hour)
+	policy, wanted := k.policy(), map[string]bool{"s-1": true}
+	policy.Wanted = func() map[string]bool { return wanted }
+	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(read)) != 2 || len(k.audio(other)) != 0 {
+		t.Fatalf("%d moved, %v; left %v of what is read, %v of the other", n, err, k.audio(read), k.audio(other))
+	}
+	wanted = nil
+	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(read)) != 0 {
+		t.Errorf("%d moved when nobody reads it, %v; left %v", n, err, k.audio(read))
+	}
+}
+
 // TestTheAudioOfALaterCallOfADayGoesToo: that all of a day has gone says nothing of what is recorded in it later.
 func TestTheAudioOfALaterCallOfADayGoesToo(t *testing.T) {
 	k := newMover(t, Config{Format: FormatMulaw})

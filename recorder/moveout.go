@@ -31,6 +31,8 @@ type MoveConfig struct {
 	Vault Placer
 	// Leaves gives when the audio of a recording that ended then may go, once the vault has it.
 	Leaves func(ended time.Time) time.Time
+	// Wanted gives the calls whose audio is still read here, whatever its time: they go on, or streams catch up from it. nil: none is.
+	Wanted func() map[string]bool
 	// Now is the time, default the clock's.
 	Now time.Time
 }
@@ -48,7 +50,7 @@ const (
 	maxToldMoves = 1000
 )
 
-// MoveOut removes the audio of recordings whose time has come, that are on no legal hold, and that the vault has whole: it is asked for each. What is left of such a recording is
+// MoveOut removes the audio of recordings whose time has come, that nobody reads here, that are on no legal hold, and that the vault has whole: it is asked for each. What is left of such a recording is
 // its manifest, events and signature, and moved.json, which names the objects. The evidence log says so before anything goes, and a crash at any moment leaves the audio here
 // or named there. It gives how many went, and with an error which could not; ErrAway ends the round.
 func (s *Store) MoveOut(ctx context.Context, cfg MoveConfig) (moved int, err error) {
@@ -197,9 +199,16 @@ func (s *Store) moveSome(ctx context.Context, folders []string, cfg MoveConfig) 
 	if err != nil {
 		return 0, err
 	}
+	var wanted map[string]bool
+	if cfg.Wanted != nil {
+		wanted = cfg.Wanted()
+	}
 	for _, folder := range folders {
 		if ctx.Err() != nil {
 			return moved, errs
+		}
+		if id, _, err := s.identify(folder); err != nil || wanted[id] {
+			continue // it was erased just now, or is read
 		}
 		place, err := cfg.Vault.Placed(ctx, folder)
 		if errors.Is(err, fs.ErrNotExist) {
