@@ -31,6 +31,38 @@ func (e *Endpoint) storedWithin() time.Duration {
 	return e.engine.ArchiveWindow() + e.store.StoredWithin() + archiveSlack
 }
 
+// wantsAudio gives the calls whose recordings somebody may read: they go on, consumers of theirs are not through with them (stream gives up on one minutes after the call's end), or
+// somebody listens from before.
+func (e *Endpoint) wantsAudio() map[string]bool {
+	out := map[string]bool{}
+	e.mu.Lock() // a call's consumers are there before the call ends: it is looked for first
+	for id := range e.calls {
+		out[id] = true
+	}
+	for id := range e.listeners {
+		out[id] = true
+	}
+	e.mu.Unlock()
+	for _, l := range e.hub.Live() {
+		out[l.Call] = true
+	}
+	return out
+}
+
+// listensBack notes that somebody may read what was said in a call, until done is called.
+func (e *Endpoint) listensBack(id string) (done func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.listeners[id]++
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.listeners[id]--; e.listeners[id] == 0 {
+			delete(e.listeners, id)
+		}
+	}
+}
+
 // partArchive is the recording of a part, for the part's streams.
 type partArchive struct {
 	c  *Call

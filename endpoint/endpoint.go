@@ -44,6 +44,8 @@ type Endpoint struct {
 	owed   []missedCall      // records of missed calls that the disk did not take yet
 	older  older             // the process that we took over from
 	past   []pastCall        // the newest calls that are over
+	// listeners counts, by call, those that may read what was said before they came.
+	listeners map[string]int
 
 	book *maskBook // set by New, then constant
 	// consents is set by New, then constant.
@@ -58,7 +60,7 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg, log: cfg.Log, fresh: make(chan *Call, newCalls), missed: make(chan missedCall, maxMissed), started: time.Now(),
-		calls: map[string]*Call{}, ended: map[call.Code]int64{}, states: map[string]int64{}, wanted: map[string]wanted{},
+		calls: map[string]*Call{}, ended: map[call.Code]int64{}, states: map[string]int64{}, wanted: map[string]wanted{}, listeners: map[string]int{},
 	}
 	e.joined = sync.NewCond(&e.mu)
 	e.shift.changed = make(chan struct{}, 1)
@@ -142,6 +144,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	if e.store != nil {
 		run("recorder", e.store.Run)
 		if cfg, ok := e.keep.moving(); ok {
+			cfg.Wanted = e.wantsAudio
 			run("vault", func(ctx context.Context) error { return e.store.MoveOutAlways(ctx, cfg) })
 		}
 	}

@@ -87,7 +87,7 @@ func soon(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for !cond() {
 		select {
 		case <-tick.C:
@@ -131,6 +131,54 @@ func TestEachSealedRecordingIsToldOnce(t *testing.T) {
 	}
 	if strings.Contains(all, "555") || !strings.Contains(all, `"type":"recording.sealed"`) || !strings.Contains(all, `"state":"no_media"`) {
 		t.Errorf("told: %s", all)
+	}
+}
+
+// TestARecordingIsNotToldOfBeforeItsTranscriptIsThere: after a crash that is still to come into the folder.
+func TestARecordingIsNotToldOfBeforeItsTranscriptIsThere(t *testing.T) {
+	dir := t.TempDir()
+	k, err := newKeeper(Config{Record: &recorder.Config{Dir: dir}, Webhooks: []Webhook{{URL: "http://127.0.0.1:1", Secret: hookSecret}}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.close() //nolint:errcheck // nothing was sent
+	if _, err := k.since(); err != nil {
+		t.Fatal(err)
+	}
+	at := sealedFolder(t, dir, 1)
+	folder, err := filepath.Rel(dir, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := filepath.Join(dir, recorder.TranscriptsName, folder+".jsonl")
+	if err := os.MkdirAll(filepath.Dir(pending), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(pending, []byte("{\"v\":1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Minute) // sealed after services were named, whatever the clock of files is
+	if err := os.Chtimes(filepath.Join(at, recorder.ManifestName), later, later); err != nil {
+		t.Fatal(err)
+	}
+	told := func() (n int) {
+		k.again.Store(false)
+		if err := k.compare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.told.Read(dayOf(filepath.ToSlash(folder)), func([]byte) { n++ }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := told(); n != 0 || !k.again.Load() {
+		t.Errorf("told of %d before its transcript is there, looked at again: %v", n, k.again.Load())
+	}
+	if err := os.Rename(pending, filepath.Join(at, recorder.TranscriptName)); err != nil {
+		t.Fatal(err)
+	}
+	if n := told(); n != 1 {
+		t.Errorf("told of %d when it is there, want it", n)
 	}
 }
 

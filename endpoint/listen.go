@@ -44,6 +44,9 @@ func (e *Endpoint) Listen(ctx context.Context, id, agent string, cfg stream.List
 		return err
 	}
 	heard.Store(c)
+	if cfg.Archive != nil {
+		defer e.listensBack(c.id)()
+	}
 	if err := c.has(cfg.Track); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type part struct {
 	windows []*window
 	over    bool       // it takes no leg any more
 	cause   call.Cause // of its newest leg that ended
+	hears   bool       // words may come
 }
 
 // seat gives the part that an INVITE's leg belongs to, and makes it where no part has a place for it. The caller holds the
@@ -102,6 +103,9 @@ func (c *Call) begin(info call.Info, from time.Duration, legs int) *part {
 // stream opens the part's streams.
 func (c *Call) stream(pt *part) {
 	live := newWindow(pt.n, pt.shift, nil)
+	c.mu.Lock()
+	pt.hears = true
+	c.mu.Unlock()
 	if rec, _ := c.recording(pt); rec != nil {
 		rec.AwaitWords()
 	}
@@ -255,9 +259,16 @@ func (c *Call) record(pt *part) {
 	info := c.describe(pt)
 	info.Masks = c.heldBack()
 	rec, err := c.e.store.Open(info, recorder.Anchor{Wall: info.Started, Mono: pt.zero})
+	if err == nil {
+		rec.AwaitWords() // before somebody knows it, who may say that none comes any more
+	}
 	c.mu.Lock()
 	pt.rec, pt.recErr = rec, err
+	hears := pt.hears
 	c.mu.Unlock()
+	if err == nil && !hears {
+		rec.EndWords()
+	}
 	if err != nil {
 		c.e.log.Error("call not recorded", attr.Call(c.id), attr.Err(err), "hint", diskHint)
 		return

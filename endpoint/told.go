@@ -134,6 +134,11 @@ func (k *keeper) since() (time.Time, error) {
 }
 
 func (k *keeper) compareDay(day string, since time.Time) error {
+	root, err := os.OpenRoot(k.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // it was only read
 	list, err := os.ReadDir(filepath.Join(k.dir, filepath.FromSlash(day)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -158,6 +163,10 @@ func (k *keeper) compareDay(day string, since time.Time) error {
 		}
 		fi, err := os.Stat(filepath.Join(k.dir, filepath.FromSlash(folder), recorder.ManifestName))
 		if err != nil || fi.ModTime().Before(since) {
+			continue
+		}
+		if recorder.TranscriptPending(root, folder) { // a crash came: it is told of when its transcript is there
+			k.again.Store(true)
 			continue
 		}
 		k.tellSealed(e.Name())

@@ -42,7 +42,11 @@ func (c *Call) unhear(pt *part, live *window, ev call.Event) call.Event {
 
 // endWords says that nothing is heard in a part any more.
 func (c *Call) endWords(pt *part) {
-	if rec, _ := c.recording(pt); rec != nil {
+	c.mu.Lock()
+	pt.hears = false
+	rec := pt.rec
+	c.mu.Unlock()
+	if rec != nil {
 		rec.EndWords()
 	}
 }

@@ -158,6 +158,47 @@ func TestWhatIsHeardIsToldLiveAndKept(t *testing.T) {
 	}
 }
 
+// TestWordsOfARecordingThatBeganLateAreKept: the disk did not take it when the call, and its engines, began.
+func TestWordsOfARecordingThatBeganLateAreKept(t *testing.T) {
+	dir, sim := t.TempDir(), unlimited(t, nil)
+	var o onlooker
+	var log syncLog
+	ep, stop := masking(t, dir, sim, answering(&o, &log))
+	var inTheWay []string // of the day's folder, today's or tomorrow's
+	for _, in := range []time.Duration{0, 24 * time.Hour} {
+		if name := filepath.Join(dir, time.Now().UTC().Add(in).Format("2006")); len(inTheWay) == 0 || inTheWay[0] != name {
+			inTheWay = append(inTheWay, name)
+		}
+	}
+	for _, name := range inTheWay {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _ := cardCall(t, sim, "108")
+	id := c.SessionID()
+	oracle.Eventually(t, 30*time.Second, "words while nothing is recorded", func() bool { return len(o.of(call.EventTranscript)) > 2 })
+	for _, name := range inTheWay {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	oracle.Eventually(t, time.Minute, "a recording", func() bool {
+		dirs, err := filepath.Glob(filepath.Join(dir, "2*", "*", "*", "*.partial"))
+		return err == nil && len(dirs) > 0
+	})
+	before := len(o.of(call.EventTranscript))
+	oracle.Eventually(t, 30*time.Second, "words while it is recorded", func() bool { return len(o.of(call.EventTranscript)) > before+2 })
+	c.Hangup()
+	<-c.Done()
+	oracle.Eventually(t, 30*time.Second, "no call left", func() bool { return len(ep.Status().Calls) == 0 })
+	stop()
+	lines, err := recorder.ReadTranscript(oracle.Parts(t, dir, id)[0].Dir, nil)
+	if err != nil || len(lines) == 0 {
+		t.Errorf("kept: %d lines, %v", len(lines), err)
+	}
+}
+
 func TestWordsOfWhatAMaskTakesBackAreTakenBack(t *testing.T) {
 	dir, sim := t.TempDir(), unlimited(t, nil)
 	var o onlooker

@@ -224,6 +224,42 @@ func TestAudioGoesToTheVaultAndComesBack(t *testing.T) {
 	}
 }
 
+// TestAudioThatIsReadHereStays until nobody reads it, whatever its time.
+func TestAudioThatIsReadHereStays(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	read, other := k.talk(72*time.Hour), k.talk(72*time.Hour)
+	policy, wanted := k.policy(), map[string]bool{"s-1": true}
+	policy.Wanted = func() map[string]bool { return wanted }
+	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(read)) != 2 || len(k.audio(other)) != 0 {
+		t.Fatalf("%d moved, %v; left %v of what is read, %v of the other", n, err, k.audio(read), k.audio(other))
+	}
+	wanted = nil
+	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(read)) != 0 {
+		t.Errorf("%d moved when nobody reads it, %v; left %v", n, err, k.audio(read))
+	}
+}
+
+// TestTheAudioOfALaterCallOfADayGoesToo: that all of a day has gone says nothing of what is recorded in it later.
+func TestTheAudioOfALaterCallOfADayGoesToo(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	now := time.Now().UTC()
+	at := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC) // both are of today, at any time of it
+	policy := k.policy()
+	policy.Leaves, policy.Now = func(ended time.Time) time.Time { return ended }, now.Add(time.Minute)
+	first := k.talk(now.Sub(at.Add(time.Second)))
+	for range 2 { // the second finds nothing left
+		_, err := k.s.MoveOut(t.Context(), policy)
+		succeed(t, err)
+	}
+	second := k.talk(now.Sub(at.Add(10 * time.Second)))
+	if path.Dir(first) != path.Dir(second) {
+		t.Fatalf("%s and %s are not of one day", first, second)
+	}
+	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(first))+len(k.audio(second)) != 0 {
+		t.Errorf("%d moved, %v; left of the first %v, of the second %v", n, err, k.audio(first), k.audio(second))
+	}
+}
+
 // moveSteps are those of a move and of a fetch at which a crash may come.
 var moveSteps, fetchSteps = []string{"leaf", "moved.json", "removed"}, []string{"downloaded", "put back", "fetched"}
 

@@ -31,6 +31,8 @@ type MoveConfig struct {
 	Vault Placer
 	// Leaves gives when the audio of a recording that ended then may go, once the vault has it.
 	Leaves func(ended time.Time) time.Time
+	// Wanted gives the calls whose audio is still read here, whatever its time: they go on, or streams catch up from it. nil: none is.
+	Wanted func() map[string]bool
 	// Now is the time, default the clock's.
 	Now time.Time
 }
@@ -48,7 +50,7 @@ const (
 	maxToldMoves = 1000
 )
 
-// MoveOut removes the audio of recordings whose time has come, that are on no legal hold, and that the vault has whole: it is asked for each. What is left of such a recording is
+// MoveOut removes the audio of recordings whose time has come, that nobody reads here, that are on no legal hold, and that the vault has whole: it is asked for each. What is left of such a recording is
 // its manifest, events and signature, and moved.json, which names the objects. The evidence log says so before anything goes, and a crash at any moment leaves the audio here
 // or named there. It gives how many went, and with an error which could not; ErrAway ends the round.
 func (s *Store) MoveOut(ctx context.Context, cfg MoveConfig) (moved int, err error) {
@@ -82,6 +84,12 @@ func (c MoveConfig) mayLeave(day string) bool {
 	return err == nil && !c.Leaves(began).After(c.Now)
 }
 
+// isPast tells whether no recording comes into a day any more: a folder lies in the day in which it began, and may come late where the disk did not take it.
+func (c MoveConfig) isPast(day string) bool {
+	began, err := time.Parse("2006/01/02", day)
+	return err == nil && began.AddDate(0, 0, 2).Before(c.Now)
+}
+
 // moveDay moves what may go of a day. A day of which all has gone is not looked into again before somebody fetches something back.
 func (s *Store) moveDay(ctx context.Context, c *Catalog, day string, cfg MoveConfig) (moved int, errs error) {
 	names, err := c.recordings(day)
@@ -113,7 +121,7 @@ func (s *Store) moveDay(ctx context.Context, c *Catalog, day string, cfg MoveCon
 			return moved, errs
 		}
 	}
-	if !left && moved == len(due) {
+	if !left && moved == len(due) && cfg.isPast(day) {
 		s.noteEmpty(day, append(gone, due...)...)
 	}
 	return moved, errs
@@ -191,9 +199,16 @@ func (s *Store) moveSome(ctx context.Context, folders []string, cfg MoveConfig) 
 	if err != nil {
 		return 0, err
 	}
+	var wanted map[string]bool
+	if cfg.Wanted != nil {
+		wanted = cfg.Wanted()
+	}
 	for _, folder := range folders {
 		if ctx.Err() != nil {
 			return moved, errs
+		}
+		if id, _, err := s.identify(folder); err != nil || wanted[id] {
+			continue // it was erased just now, or is read
 		}
 		place, err := cfg.Vault.Placed(ctx, folder)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -21,8 +21,9 @@ const (
 	// scribeEvery is how often it is looked what is to be written, and linesEvery how often a transcript that grows is, at most.
 	scribeEvery = 250 * time.Millisecond
 	linesEvery  = 5 * time.Second
-	// wordsWait is how long after its seal a recording's consumers may bring words: longer than a consumer has to end.
-	wordsWait = 15 * time.Second
+	// wordsWait is how long after its seal a recording's consumers may bring words: longer than a consumer has to end, which with catch_up is ten minutes. That they have ended is told
+	// by EndWords, so only what fails to is waited for so long.
+	wordsWait = 12 * time.Minute
 	// lastWords is how long they may when the store is to end.
 	lastWords = 3 * time.Second
 )

@@ -67,8 +67,8 @@ type words struct {
 	res  Result
 }
 
-// AwaitWords says that lines may come until EndWords, also after the recording is sealed: then it is told of (Config.Sealed) when the last one is there, some
-// seconds later at most.
+// AwaitWords says that lines may come until EndWords, also after the recording is sealed: then it is told of (Config.Sealed) when the last one is there:
+// seconds later, or minutes where a consumer catches up.
 func (r *Recording) AwaitWords() {
 	r.words.mu.Lock()
 	r.words.awaited = !r.words.over

@@ -48,10 +48,11 @@ func recording(t *testing.T, dir string, n int, audio int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{
-		recorder.AudioName: noise, "events.jsonl": []byte("{}\n"), recorder.ManifestName: raw, recorder.SignatureName: []byte("c2lnbmVk\n"),
-	} {
-		if err := os.WriteFile(filepath.Join(path, name), b, 0o600); err != nil {
+	for _, f := range []struct { // in the order of a seal: audio that is newer than its manifest was brought back
+		name string
+		b    []byte
+	}{{recorder.AudioName, noise}, {"events.jsonl", []byte("{}\n")}, {recorder.ManifestName, raw}, {recorder.SignatureName, []byte("c2lnbmVk\n")}} {
+		if err := os.WriteFile(filepath.Join(path, f.name), f.b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -181,7 +183,7 @@ func (v *Vault) deliver(ctx context.Context, it outbox.Item) outbox.Verdict {
 		return v.fail(ctx, it, trouble(CauseLocal, "%w", err))
 	case last.Erased != nil:
 		return outbox.Verdict{}
-	case last.Vaulted != nil: // a crash came before the item was taken away
+	case last.Vaulted != nil && v.covers(it.Key, last): // a crash came before the item was taken away
 		v.tell(last)
 		return outbox.Verdict{}
 	}
@@ -208,6 +210,21 @@ func (v *Vault) deliver(ctx context.Context, it outbox.Item) outbox.Verdict {
 	v.log.Info("recording vaulted", attr.Call(rec.manifest.Call.ID), slog.String("folder", it.Key), slog.String("bucket", v.cfg.Bucket))
 	v.tell(done)
 	return outbox.Verdict{}
+}
+
+// covers tells whether a recording has no file here that was not brought with it: its transcript comes after its seal, and may come after its upload.
+func (v *Vault) covers(name string, last entry) bool {
+	rec, err := v.load(name)
+	if err != nil {
+		return true // there is nothing to bring
+	}
+	defer rec.close()
+	for _, p := range rec.files {
+		if !slices.ContainsFunc(last.Objects, func(o Object) bool { return path.Base(o.Key) == p.name }) {
+			return len(last.Objects) == 0 // noted before objects were
+		}
+	}
+	return true
 }
 
 // tell tells that a recording is in the vault.
