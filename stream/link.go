@@ -131,6 +131,9 @@ func (l *link) run(ctx context.Context) {
 				l.encoder = l.makeEncoder()
 			}
 		}
+		if errors.Is(err, errHangs) { // the kernel took its audio for longer than it did
+			settled = max(settled, l.hub.pace.steady)
+		}
 		if time.Since(began) >= settled {
 			wait, away = 0, time.Now()
 			if renewed {
