@@ -189,12 +189,7 @@ func (l *link) once(ctx context.Context) error {
 	over := make(chan struct{})
 	go func() {
 		defer close(watched)
-		select {
-		case <-s.gone():
-			quit.Store(true)
-			l.ring.stir()
-		case <-over:
-		}
+		l.watch(ctx, s, over, func() { quit.Store(true); l.ring.stir() })
 	}()
 	defer func() { close(over); <-watched }()
 
@@ -226,6 +221,29 @@ func (l *link) once(ctx context.Context) error {
 		return failed
 	}
 	return s.ended(errLeft)
+}
+
+// watch calls quit once the far side is gone, and closes the session where everything is to end and it does not: a write that hangs, and who waits for its last words, must
+// not keep the process. It returns when over is closed.
+func (l *link) watch(ctx context.Context, s session, over <-chan struct{}, quit func()) {
+	gone, end := s.gone(), ctx.Done()
+	var late <-chan time.Time
+	for {
+		select {
+		case <-gone:
+			gone = nil
+			quit()
+		case <-end:
+			end = nil
+			t := time.NewTimer(2 * l.hub.pace.hurry) // as long as a program has
+			defer t.Stop()
+			late = t.C
+		case <-late:
+			s.close()
+		case <-over:
+			return
+		}
+	}
 }
 
 // graceFor is how long a consumer has after the call's end: less once everything is to end.
