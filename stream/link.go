@@ -111,7 +111,7 @@ func (l *link) run(ctx context.Context) {
 	away := time.Now() // when the consumer was there last
 	var over time.Time // since when the call has ended, and something is left for the consumer
 	for {
-		began, from := time.Now(), l.ring.position()
+		began, from := time.Now(), l.ring.position()-l.encoder.held() // that it holds back, this connection is given first
 		err := l.once(ctx)
 		if err == nil {
 			l.left(endedCall, nil, 0)
