@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 type deaf struct {
 	room  int
 	limit time.Duration // of a write
+	err   error         // after it; nil: errHangs
 	shut  chan struct{}
 	once  atomic.Bool
 }
@@ -27,6 +29,9 @@ func (d *deaf) write(_ int64, b []byte) error {
 	defer t.Stop()
 	select {
 	case <-t.C:
+		if d.err != nil {
+			return d.err
+		}
 		return hangs(d.limit)
 	case <-d.shut:
 		return errLeft
@@ -82,15 +87,18 @@ const chunkOf = 800
 
 // TestAConsumerThatHangsIsReachedEverMoreSeldom: also one that catches up, and though the kernel takes its first seconds each time.
 func TestAConsumerThatHangsIsReachedEverMoreSeldom(t *testing.T) {
-	for name, c := range map[string]Consumer{"live": {}, "catching up": {CatchUp: true}} {
+	for name, c := range map[string]struct {
+		Consumer
+		err error
+	}{"live": {}, "catching up": {Consumer: Consumer{CatchUp: true}}, "it answers no ping": {err: fmt.Errorf("audiohook: %w", errNoPong)}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var dials atomic.Int64
 				dial := func(context.Context, *link) (session, error) {
 					dials.Add(1)
-					return &deaf{room: sendBuffer, limit: defaultPace.write, shut: make(chan struct{})}, nil
+					return &deaf{room: sendBuffer, limit: defaultPace.write, err: c.err, shut: make(chan struct{})}, nil
 				}
-				_, sink, stop, ran := speaks(t, c, 10*time.Minute, dial, Options{Archive: quietArchive{}})
+				_, sink, stop, ran := speaks(t, c.Consumer, 10*time.Minute, dial, Options{Archive: quietArchive{}})
 				if n := dials.Load(); n < 10 || n > 35 {
 					t.Errorf("%d connections in 10 minutes, want 10 to 35: a back-off that does not grow makes 60", n)
 				}

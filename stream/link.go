@@ -131,7 +131,7 @@ func (l *link) run(ctx context.Context) {
 				l.encoder = l.makeEncoder()
 			}
 		}
-		if errors.Is(err, errHangs) { // the kernel took its audio for longer than it did
+		if errors.Is(err, errHangs) || errors.Is(err, errNoPong) { // it is seen seconds after it began: the kernel took the audio for longer
 			settled = max(settled, l.hub.pace.steady)
 		}
 		if time.Since(began) >= settled {
