@@ -59,7 +59,8 @@ type past struct {
 	since time.Time // since when what is asked for is not there yet
 
 	over atomic.Bool // nothing is read any more: what the ring does not have is lost
-	last *time.Timer // sets over, once the call has ended; the ring's mu guards it
+	last *time.Timer // sets over, once the call has ended; the ring's mu guards it, and left
+	left bool        // the reader has done with it, or never came
 }
 
 // take is the ring's read, where what is missing comes from the archive: by then of the ring's oldest, and never faster than catchUpRate. What nobody has is silence, told as

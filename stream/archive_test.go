@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/earshot/earshot/call"
 )
 
 // shelved is an archive that has, late, what was put into a ring, but for what is gone.
@@ -218,4 +220,24 @@ func TestNobodyIsWaitedForWhenEverythingEnds(t *testing.T) {
 		}
 		r.letGo()
 	})
+}
+
+// TestNothingIsKeptForAReaderWhoHasGone: nor for one who never came, as a call's consumer whose call has no media.
+func TestNothingIsKeptForAReaderWhoHasGone(t *testing.T) {
+	h, err := New(Config{Consumers: []Consumer{{Type: TypeTCP, Address: "engine:1", Per: PerCall, CatchUp: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := h.Open(call.Info{ID: "c"}, Options{Archive: quietArchive{}}).(*feed)
+	never := f.calls[0].ring
+	f.End(call.Cause{})
+	gone := newRing(time.Second, minMessage, 1, new(atomic.Int64))
+	gone.keep(&past{archive: quietArchive{}})
+	gone.letGo()
+	gone.end()
+	for name, r := range map[string]*ring{"never": never, "gone": gone} {
+		if r.past.last != nil && r.past.last.Stop() {
+			t.Errorf("%s: a timer has the ring for %v more", name, catchUpWithin)
+		}
+	}
 }

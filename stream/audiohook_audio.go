@@ -1,6 +1,12 @@
 package stream
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+var errNoPong = errors.New("no \"pong\" in the time between two \"ping\"")
 
 // hookGap says what of the audio is not given.
 type hookGap struct {
@@ -111,7 +117,8 @@ func (h *hook) look(now time.Duration) error {
 		return nil
 	}
 	if h.pinged != 0 {
-		return h.fatal(408, "no \"pong\" in the time between two \"ping\"")
+		_ = h.fatal(408, errNoPong.Error())
+		return fmt.Errorf("audiohook: %w", errNoPong)
 	}
 	var parameters struct {
 		RTT string `json:"rtt,omitempty"`

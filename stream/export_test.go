@@ -6,7 +6,7 @@ import "time"
 func Quicken(h *Hub) {
 	h.pace = pace{
 		grace: 300 * time.Millisecond, term: 200 * time.Millisecond, hurry: 300 * time.Millisecond, backoff: 10 * time.Millisecond, longest: 20 * time.Millisecond,
-		steady: time.Minute, settled: time.Minute, write: 200 * time.Millisecond, renew: time.Hour, pipeWait: 100 * time.Millisecond, rate: 100,
+		steady: time.Minute, settled: time.Minute, write: 200 * time.Millisecond, renew: time.Hour, pipeWait: time.Second, rate: 100,
 	}
 }
 

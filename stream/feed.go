@@ -213,6 +213,7 @@ func (f *feed) close(o *outlet) {
 	o.ring.end()
 	if !o.queued {
 		o.taker.ended()
+		o.ring.letGo()
 	}
 }
 

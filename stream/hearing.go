@@ -49,7 +49,9 @@ type hearing struct {
 	said  [maxChannels]time.Duration
 	guess [maxChannels]heard // the newest that is not final; no text: none
 	taken []stretch
-	early []heard // from before the track was placed; at most maxHeard
+	// known is up to where earlier connections told final words, toldTo up to where any did: one that catches up hears again what the one before had heard.
+	known, toldTo [maxChannels]int64
+	early         []heard // from before the track was placed; at most maxHeard
 }
 
 // newHearing is nil for a consumer that nobody listens to.
@@ -99,6 +101,7 @@ func (h *hearing) begin() {
 	h.clock, h.read, h.bad = clock{}, answersOf[h.outlook.consumer.Answers](), false
 	h.said, h.guess = [maxChannels]time.Duration{}, [maxChannels]heard{}
 	h.saved, h.at = answersSavedUp, time.Now()
+	h.known = h.toldTo
 }
 
 // give notes what the connection is about to be given: octets of the stream's form, which lie at pos.
@@ -244,12 +247,18 @@ func (h *hearing) tellLocked(x heard) {
 	if x.inCall {
 		pos, samples = h.clock.within(x.from, x.to)
 	}
+	if pos+samples/2 < h.known[x.channel] { // engines' times differ a little from one hearing to the next
+		h.guess[x.channel] = heard{}
+		o.hub.count.answersRepeated.Add(1)
+		return
+	}
 	if h.overlapsLocked(pos, samples) {
 		h.guess[x.channel] = heard{}
 		o.hub.count.answersRevoked.Add(1)
 		return
 	}
 	if x.final {
+		h.toldTo[x.channel] = max(h.toldTo[x.channel], pos+samples)
 		o.hub.count.answersFinal.Add(1)
 		o.hub.count.answersWords.Add(int64(len(strings.Fields(x.text))))
 	} else {
@@ -307,11 +316,13 @@ func (h *hearing) end() {
 	defer h.mu.Unlock()
 	h.placed.Store(true) // a track that ends before it is placed lies where it began
 	h.earlyLocked()
+	told := h.toldTo // guesses may lack an end, which the next connection is to tell
 	for _, x := range h.guess {
 		if x.text != "" {
 			x.final = true
 			h.tellLocked(x)
 		}
 	}
+	h.toldTo = told
 	h.guess = [maxChannels]heard{}
 }

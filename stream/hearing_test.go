@@ -166,7 +166,7 @@ func startLogged(t *testing.T, log *slog.Logger, c stream.Consumer) (*stream.Hub
 
 func TestAProgramsLinesAreItsAnswers(t *testing.T) {
 	var log strings.Builder
-	long := `{"text":"` + strings.Repeat("long ", 20000) + `"}`
+	long := `{"text":"` + strings.Repeat("long ", 13_200) + `"}`
 	told, n := runs(t, prints(t, 8000,
 		`{"text":"hel","final":false}`, `{"text":"hello","start":0.1,"end":0.3}`, `secret`, `{"text":"secret","channel":1}`, `{"text":"secret","start":9,"end":1}`, long,
 		`{"text":" and\nthen\u0007 "}`, `{"text":"  "}`, `{"text":"not yet","final":false}`,
@@ -191,11 +191,36 @@ func TestAProgramsLinesAreItsAnswers(t *testing.T) {
 }
 
 func TestAnEngineThatFloodsIsCut(t *testing.T) {
-	_, n := runs(t, stream.Consumer{
-		Command: sh(`seq 5000 | sed 's/.*/{"text":"again","final":false}/'; cat > /dev/null`), Answers: "json", Buffer: 10 * time.Second,
-	}, nil)
-	if n.Refused == 0 || n.Partial > 3000 || n.Partial+n.Refused != 5000 {
-		t.Errorf("counted %+v, want most refused", n)
+	h, err := stream.New(stream.Config{Consumers: []stream.Consumer{{
+		Command: sh(`seq 1500 | sed 's/.*/{"text":"again","final":false}/'; cat > /dev/null`), Answers: "json", Buffer: 10 * time.Second,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Patient(h) // a flood is read slowly
+	runHub(t, h)
+	ended := make(chan struct{})
+	s := h.Open(info(), stream.Options{Ended: func() { close(ended) }})
+	said(s, 0, 50, media.KindReceived)
+	s.End(call.Cause{Code: call.CodeHangup})
+	<-ended
+	if n := h.Totals().Answers; n.Refused == 0 || n.Partial > 1200 || n.Partial+n.Refused > 1500 {
+		t.Errorf("counted %+v, want many refused", n)
+	}
+}
+
+// TestAProgramThatFloodsIsReadSlowly: the more time passes the more may come, and no more.
+func TestAProgramThatFloodsIsReadSlowly(t *testing.T) {
+	h, _ := start(t, stream.Consumer{Command: sh(`yes '{"text":"again"}'`), Answers: "json"})
+	s := h.Open(info(), stream.Options{})
+	defer s.End(call.Cause{})
+	began := time.Now()
+	feed(s, 1, 0, 1)
+	lines := func() int64 { n := h.Totals().Answers; return n.Final + n.Refused }
+	waitFor(t, "some thousand lines", func() bool { return lines() > 8000 })
+	n, quarters := lines(), int64(time.Since(began)/(250*time.Millisecond))
+	if each := int64(32<<10/len("{\"text\":\"again\"}\n")) + 1; n > (quarters+3)*each {
+		t.Errorf("%d lines in %d quarters of a second, want %d in each at most", n, quarters, each)
 	}
 }
 

@@ -57,7 +57,7 @@ type Hub struct {
 type counters struct {
 	late, revoked, running, open, started, restarts, givenUp, refused atomic.Int64
 
-	answersPartial, answersFinal, answersWords, answersMalformed, answersRefused, answersRevoked atomic.Int64
+	answersPartial, answersFinal, answersWords, answersMalformed, answersRefused, answersRevoked, answersRepeated atomic.Int64
 }
 
 // Totals counts since start, for metrics.
@@ -81,6 +81,7 @@ type Answers struct {
 	Malformed      int64 // messages that could not be read
 	Refused        int64 // utterances beyond what an engine may tell in a second
 	Revoked        int64 // utterances that were not told, as a mask had taken back what they are about
+	Repeated       int64 // utterances that were not told again, by a connection that was given again what the one before had heard
 }
 
 // Options of one call's streams.
@@ -215,7 +216,7 @@ func (h *Hub) Totals() Totals {
 		Restarts: c.restarts.Load(), GivenUp: c.givenUp.Load(), Refused: c.refused.Load(),
 		Answers: Answers{
 			Partial: c.answersPartial.Load(), Final: c.answersFinal.Load(), Words: c.answersWords.Load(), Malformed: c.answersMalformed.Load(),
-			Refused: c.answersRefused.Load(), Revoked: c.answersRevoked.Load(),
+			Refused: c.answersRefused.Load(), Revoked: c.answersRevoked.Load(), Repeated: c.answersRepeated.Load(),
 		},
 	}
 }

@@ -124,6 +124,7 @@ func (r *ring) letGo() {
 	r.past.close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.past.left = true
 	if r.past.last != nil {
 		r.past.last.Stop()
 	}

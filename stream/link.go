@@ -111,7 +111,7 @@ func (l *link) run(ctx context.Context) {
 	away := time.Now() // when the consumer was there last
 	var over time.Time // since when the call has ended, and something is left for the consumer
 	for {
-		began, from := time.Now(), l.ring.position()
+		began, from := time.Now(), l.ring.position()-l.encoder.held() // that it holds back, this connection is given first
 		err := l.once(ctx)
 		if err == nil {
 			l.left(endedCall, nil, 0)
@@ -130,6 +130,9 @@ func (l *link) run(ctx context.Context) {
 				l.ring.rewind(l.consumer.overlapSamples(l.channels)+l.encoder.held(), from)
 				l.encoder = l.makeEncoder()
 			}
+		}
+		if errors.Is(err, errHangs) || errors.Is(err, errNoPong) { // it is seen seconds after it began: the kernel took the audio for longer
+			settled = max(settled, l.hub.pace.steady)
 		}
 		if time.Since(began) >= settled {
 			wait, away = 0, time.Now()
@@ -186,12 +189,7 @@ func (l *link) once(ctx context.Context) error {
 	over := make(chan struct{})
 	go func() {
 		defer close(watched)
-		select {
-		case <-s.gone():
-			quit.Store(true)
-			l.ring.stir()
-		case <-over:
-		}
+		l.watch(ctx, s, over, func() { quit.Store(true); l.ring.stir() })
 	}()
 	defer func() { close(over); <-watched }()
 
@@ -223,6 +221,29 @@ func (l *link) once(ctx context.Context) error {
 		return failed
 	}
 	return s.ended(errLeft)
+}
+
+// watch calls quit once the far side is gone, and closes the session where everything is to end and it does not: a write that hangs, and who waits for its last words, must
+// not keep the process. It returns when over is closed.
+func (l *link) watch(ctx context.Context, s session, over <-chan struct{}, quit func()) {
+	gone, end := s.gone(), ctx.Done()
+	var late <-chan time.Time
+	for {
+		select {
+		case <-gone:
+			gone = nil
+			quit()
+		case <-end:
+			end = nil
+			t := time.NewTimer(2 * l.hub.pace.hurry) // as long as a program has
+			defer t.Stop()
+			late = t.C
+		case <-late:
+			s.close()
+		case <-over:
+			return
+		}
+	}
 }
 
 // graceFor is how long a consumer has after the call's end: less once everything is to end.

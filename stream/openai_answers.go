@@ -11,10 +11,13 @@ import (
 // maxUtterances bounds what is kept of words that are not final: of more the oldest are forgotten.
 const maxUtterances = 32
 
+// maxItemID bounds their names, in octets: OpenAI's have 25.
+const maxItemID = 256
+
 var (
 	errNoEvent     = errors.New("openai: a message is no event")
 	errUnwritten   = errors.New("openai: an utterance was not transcribed")
-	errNoUtterance = errors.New("openai: times of an utterance that are none")
+	errNoUtterance = errors.New("openai: times or a name of an utterance that are none")
 )
 
 // utterance is what OpenAI calls an item: the audio from one commit to the next.
@@ -49,7 +52,7 @@ func (u *utterances) read(message []byte) ([]heard, error) {
 	if json.Unmarshal(message, &v) != nil {
 		return nil, errNoEvent
 	}
-	if v.AudioStartMS < 0 || v.AudioEndMS < 0 || v.AudioStartMS > maxMilliseconds || v.AudioEndMS > maxMilliseconds {
+	if len(v.ItemID) > maxItemID || v.AudioStartMS < 0 || v.AudioEndMS < 0 || v.AudioStartMS > maxMilliseconds || v.AudioEndMS > maxMilliseconds {
 		return nil, errNoUtterance
 	}
 	switch v.Type {

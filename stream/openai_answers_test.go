@@ -55,6 +55,7 @@ func TestOpenAIAnswersHaveTheTimesOfWhatWasSaid(t *testing.T) {
 		t.Errorf("vLLM's: got %+v", vllm)
 	}
 	for message, want := range map[string]error{
+		`{"type":"conversation.item.input_audio_transcription.delta","item_id":"` + strings.Repeat("x", maxItemID+1) + `","delta":"a"}`: errNoUtterance,
 		`{`: errNoEvent,
 		`{"type":"input_audio_buffer.speech_started","audio_start_ms":-1}`:                                         errNoUtterance,
 		`{"type":"conversation.item.input_audio_transcription.failed","item_id":"i","error":{"message":"Hello?"}}`: errUnwritten,

@@ -115,7 +115,7 @@ func (p *program) once(ctx context.Context) outcome {
 	errs := p.lines("stderr")
 	cmd := exec.CommandContext(life, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
 	cmd.Env = append(slices.Clone(p.env), "CALL_FROM_SAMPLES="+strconv.FormatInt(p.ring.position(), 10))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, slowly(out), slowly(errs)
 	cmd.WaitDelay = p.hub.pace.pipeWait
 	ownGroup(cmd)
 	err = cmd.Start()

@@ -9,7 +9,7 @@ type pace struct {
 	hurry    time.Duration // at most for each of the two once Run is to end
 	backoff  time.Duration // before the first restart; doubles
 	longest  time.Duration // back-off's bound
-	steady   time.Duration // a program that ran so long has not failed in a row
+	steady   time.Duration // a program that ran so long has not failed in a row, nor a connection that hangs then
 	settled  time.Duration // what held so long is made anew soon
 	prompt   time.Duration // the longest back-off of a connection that catches up, in the first promptly of an outage
 	promptly time.Duration

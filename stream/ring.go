@@ -202,7 +202,7 @@ func (r *ring) end() {
 	if !r.over {
 		r.over = true
 		close(r.ended)
-		if r.past != nil {
+		if r.past != nil && !r.past.left {
 			r.past.last = time.AfterFunc(catchUpWithin, r.hurry)
 		}
 		r.stir()

@@ -113,10 +113,10 @@ func (s *raw) write(_ int64, b []byte) error {
 	return nil
 }
 
-// hangs is why a session ends whose far side takes nothing.
-func hangs(limit time.Duration) error {
-	return fmt.Errorf("the consumer has read nothing for %v", limit)
-}
+// errHangs is why a session ends whose far side takes nothing.
+var errHangs = errors.New("the consumer has read nothing")
+
+func hangs(limit time.Duration) error { return fmt.Errorf("%w for %v", errHangs, limit) }
 
 func (s *raw) finish(context.Context) error {
 	var err error

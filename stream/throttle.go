@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -17,16 +19,30 @@ const (
 	receiveBuffer = 64 << 10
 )
 
+// debt is what of reading is not paid for by time yet.
+type debt struct {
+	// mu guards the fields below.
+	mu     sync.Mutex
+	octets int64
+	paid   time.Time
+}
+
+// owe adds to the debt, and gives how long it takes until more may be read.
+func (d *debt) owe(octets int64) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	d.octets = max(0, d.octets-int64(now.Sub(d.paid).Seconds()*answerRate)) + octets
+	d.paid = now
+	return time.Duration(max(0, d.octets-answerBurst)) * time.Second / answerRate
+}
+
 // throttled is a connection that is read at a bounded rate. One goroutine at a time calls Read; Close frees it.
 type throttled struct {
 	net.Conn
 	closed chan struct{}
 	once   sync.Once
-
-	// mu guards the fields below.
-	mu   sync.Mutex
-	debt int64 // octets that were read and are not paid for by time
-	paid time.Time
+	debt   debt
 }
 
 // throttle bounds how fast a connection is read, and what the kernel keeps of it.
@@ -34,31 +50,21 @@ func throttle(conn net.Conn) *throttled {
 	if b, ok := conn.(interface{ SetReadBuffer(n int) error }); ok {
 		_ = b.SetReadBuffer(receiveBuffer) // without it only more memory is used
 	}
-	return &throttled{Conn: conn, closed: make(chan struct{}), paid: time.Now()}
+	return &throttled{Conn: conn, closed: make(chan struct{}), debt: debt{paid: time.Now()}}
 }
 
 // Read reads when what was read before is paid for.
 func (t *throttled) Read(b []byte) (int, error) {
-	if over := t.owe(0) - answerBurst; over > 0 {
-		t.wait(time.Duration(over) * time.Second / answerRate)
+	if d := t.debt.owe(0); d > 0 {
+		t.wait(d)
 	}
 	n, err := t.Conn.Read(b[:min(len(b), answerBurst)])
-	t.owe(max(int64(n), answerLeast))
+	t.debt.owe(max(int64(n), answerLeast))
 	return n, err
 }
 
 // message counts one.
-func (t *throttled) message() { t.owe(answerLeast) }
-
-// owe adds to the debt, and gives what is left of it at this moment.
-func (t *throttled) owe(octets int64) int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	t.debt = max(0, t.debt-int64(now.Sub(t.paid).Seconds()*answerRate)) + octets
-	t.paid = now
-	return t.debt
-}
+func (t *throttled) message() { t.debt.owe(answerLeast) }
 
 func (t *throttled) wait(d time.Duration) {
 	timer := time.NewTimer(d)
@@ -73,4 +79,21 @@ func (t *throttled) wait(d time.Duration) {
 func (t *throttled) Close() error {
 	t.once.Do(func() { close(t.closed) })
 	return t.Conn.Close()
+}
+
+// paced passes a program's output on no faster than a connection is read: what is more waits in its pipe, and in the end the program does. Its line is what a connection's
+// message is. Write's caller, who reads the pipe, waits as long as it takes to send answerBurst, at most: the program's end must not wait for a flood to be paid for.
+type paced struct {
+	to   io.Writer
+	debt debt
+}
+
+func slowly(to io.Writer) *paced { return &paced{to: to, debt: debt{paid: time.Now()}} }
+
+// Write implements io.Writer.
+func (p *paced) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	cost := max(int64(len(b)), answerLeast*int64(bytes.Count(b, []byte("\n"))))
+	time.Sleep(p.debt.owe(min(cost, answerBurst)))
+	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,4 +79,37 @@ func TestCloseFreesAReadThatWaits(t *testing.T) {
 			t.Errorf("it took %v, want nothing", took)
 		}
 	})
+}
+
+// TestAProgramsFloodIsReadAtABoundedRate: one of lines no faster than such a one of octets, and nothing is owed for long: the end of the program waits for it.
+func TestAProgramsFloodIsReadAtABoundedRate(t *testing.T) {
+	for name, c := range map[string]struct {
+		of          string
+		writes      int
+		least, most time.Duration
+	}{
+		"answers":        {of: "{\"text\":\"a word\"}\n", writes: 200},
+		"one long line":  {of: strings.Repeat("x", 32<<10), writes: 128, least: 15 * time.Second, most: 16 * time.Second},
+		"lines":          {of: strings.Repeat("\n", 32<<10), writes: 41, least: 10 * time.Second, most: 10 * time.Second},
+		"a last outpour": {of: strings.Repeat("\n", 32<<10), writes: 3, least: 500 * time.Millisecond, most: 500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got bytes.Buffer
+				p := slowly(&got)
+				began := time.Now()
+				for range c.writes {
+					if n, err := io.WriteString(p, c.of); n != len(c.of) || err != nil {
+						t.Fatalf("Write: %d, %v", n, err)
+					}
+				}
+				if took := time.Since(began); took < c.least || took > c.most {
+					t.Errorf("it took %v, want %v to %v", took, c.least, c.most)
+				}
+				if want := strings.Repeat(c.of, c.writes); got.String() != want {
+					t.Errorf("%d octets came, want %d", got.Len(), len(want))
+				}
+			})
+		})
+	}
 }

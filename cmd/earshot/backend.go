@@ -97,7 +97,7 @@ func (s source) Snapshot() console.Snapshot {
 }
 
 func answersSnapshot(a stream.Answers) map[string]int64 {
-	return map[string]int64{"partial": a.Partial, "final": a.Final, "words": a.Words, "malformed": a.Malformed, "refused": a.Refused, "revoked": a.Revoked}
+	return map[string]int64{"partial": a.Partial, "final": a.Final, "words": a.Words, "malformed": a.Malformed, "refused": a.Refused, "revoked": a.Revoked, "repeated": a.Repeated}
 }
 
 // keptSnapshot says what becomes of sealed recordings.
