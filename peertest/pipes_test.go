@@ -132,14 +132,45 @@ func readCall(t *testing.T, folder string) (audio [][]int16, missing [2][]bool) 
 			continue
 		}
 		there := missing[k.Channel][k.OffsetSamples:]
-		clear(there[min(8000, k.Samples):k.Samples]) // until a track is placed its stream goes by its first packet
+		clear(there[:k.Samples])
 		for _, s := range k.Spans {
 			for i := s.Pos; i < s.Pos+s.Samples; i++ {
 				there[i] = true
 			}
 		}
 	}
+	tooLate(t, folder, &missing)
 	return audio, missing
+}
+
+// tooLate marks what a consumer was told that it did not get as the recording has it.
+func tooLate(t *testing.T, folder string, missing *[2][]bool) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(folder, "events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var e struct {
+			Type   string     `json:"type"`
+			Reason string     `json:"reason"`
+			Runs   [][2]int64 `json:"runs"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type != "stream_dropped" || e.Reason != "it came too late" {
+			continue
+		}
+		t.Logf("too late: %v", e.Runs)
+		for _, r := range e.Runs {
+			for c := range missing {
+				for i := r[0]; i < min(r[0]+r[1], int64(len(missing[c]))); i++ {
+					missing[c][i] = true
+				}
+			}
+		}
+	}
 }
 
 // sameCall compares what a program took with the recording.

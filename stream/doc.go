@@ -19,8 +19,8 @@
 // is sample n of the call (a [Hub]'s stream of a call begins with the recording's first sample, its stream of a track with
 // the track's Pos 0, a [Listener] with the moment it came). A frame that comes late is not put in; the recording has it.
 // A mask that reaches back silences what a ring still holds; what its reader has is told by the event revoked, with its range.
-// Nothing waits for the alignment of the tracks, which is known 500 ms after a track's first packet: until a track is placed,
-// the mix uses the arrival of its first packet, and moves it when the offset is known. When one side falls silent on the wire
+// The alignment of a track is known 500 ms after its first packet: a stream of the call waits for that, so that it is what the recording is;
+// a [Listener] does not, and moves the track when its offset is known. When one side falls silent on the wire
 // (hold, a stalled network) and another goes on, the stream waits for it ([Config].Wait, 100 ms), then goes on with silence in
 // its place; when all are silent, it waits 1 s, so that a short stall costs nothing. Where a consumer takes longer messages than 20 ms, it waits
 // as much longer. What comes for a place that is gone is

@@ -32,6 +32,7 @@ type outlet struct {
 	track media.TrackID
 	// hearing is nil where the consumer does not answer.
 	hearing *hearing
+	late    *lateness
 	// begun: the lane had a frame, so there is something to take.
 	begun  bool
 	queued bool
@@ -52,7 +53,7 @@ func newFeed(h *Hub, consumers []Consumer, info call.Info, o Options) *feed {
 			channels = 2
 		}
 		f.calls = append(f.calls, f.open(c, laneConfig{
-			channels: channels, expected: len(info.Expected), wait: waitFor(h.cfg.Wait, c.Message),
+			channels: channels, exact: true, expected: len(info.Expected), wait: waitFor(h.cfg.Wait, c.Message),
 		}, nil))
 	}
 	return f
@@ -70,9 +71,9 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 	r := newRing(length, c.Message, cfg.channels, &c.tally.dropped)
 	end := outlook{
 		hub: f.hub, consumer: c, ring: r, stamps: cfg.stamps, notify: f.opt.Notify, over: f.over, call: f.info.ID, track: cfg.track,
-		role: strings.Join(factsFor(c, f.info, track, cfg.channels).Channels, ","), channels: cfg.channels, progress: newProgress(),
+		role: strings.Join(factsFor(c, f.info, track, cfg.channels).Channels, ","), channels: cfg.channels, progress: newProgress(), late: &lateness{},
 	}
-	o := &outlet{ring: r, track: cfg.track}
+	o := &outlet{ring: r, track: cfg.track, late: end.late}
 	if end.hearing = newHearing(&end, f.info, track); end.hearing != nil {
 		f.over.left.Add(1)
 		o.hearing = end.hearing
@@ -133,6 +134,7 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 	if late := o.lane.late - o.told; late > 0 {
 		f.hub.count.late.Add(late)
 		o.told = o.lane.late
+		o.late.add(o.lane)
 	}
 	if !o.queued && o.begins(b) {
 		f.hub.count.open.Add(1)

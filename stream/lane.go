@@ -15,6 +15,8 @@ const (
 	defaultWait = 100 * time.Millisecond
 	// aloneWait is how long all sides may say nothing before time goes on without them.
 	aloneWait = time.Second
+	// placeWait bounds the wait for a track's place: media knows it 500 ms after the first packet.
+	placeWait = time.Second
 	// patience is how long a side may be late in all that comes before it is moved to the present.
 	patience = 2 * time.Second
 	// maxSkewSamples bounds what a lane keeps of one side while it waits for another. Two clocks 100 ppm apart need more
@@ -47,6 +49,8 @@ type laneConfig struct {
 	hasPast bool
 	// fromNow begins with the batch that comes first, not with the call.
 	fromNow bool
+	// exact: what comes of a track before media has placed it waits for that, placeWait at most, so that what goes out lies where the recording has it.
+	exact bool
 	// revoked is told what a mask took back of what the reader has, in call time; nil: nobody is. The shard calls it.
 	revoked func(from, samples int64)
 	// masked is told what a mask silences, in call time, before it goes out; nil: nobody is. The shard calls it.
@@ -61,8 +65,9 @@ type lane struct {
 	cfg laneConfig
 	out output
 
-	// late counts samples that came when their place was gone.
+	// late counts samples that came when their place was gone; lates has where, until somebody takes it.
 	late    int64
+	lates   revoked
 	started bool
 	// zero is where the call's timeline begins on media's clock.
 	zero time.Duration
@@ -82,6 +87,9 @@ type source struct {
 	placed bool
 	ended  bool
 	sides  uint8
+	// met is when its first frame came, first where that lay then, and from the lane's base.
+	met         time.Duration
+	first, from int64
 	// offset is where the track's Pos 0 lies.
 	offset int64
 	// was is where it lay for what is before moved, on the track; moved 0: it was never moved.
@@ -189,6 +197,9 @@ func (l *lane) look(b *media.Batch) {
 		s.ended = t.Ended
 		if l.cfg.track == 0 && t.Placed && !s.placed {
 			s.placed = true
+			if l.cfg.exact && s.seen && s.from == l.base {
+				l.shift(s, t.Offset-s.offset)
+			}
 			s.move(t.Offset)
 		}
 	}
@@ -238,11 +249,12 @@ func (l *lane) callTime(at time.Duration) int64 { return int64((at - l.zero) / s
 //earshot:hot
 func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 	if f.Kind == media.KindLate {
-		l.late += f.Samples
+		l.miss(s.offset+f.Pos, f.Samples)
 		return
 	}
 	if !s.seen {
 		l.meet(s, f)
+		s.met, s.first, s.from = now, s.offset+f.Pos, l.base
 	}
 	from := s.offset + f.Pos
 	end := from + f.Samples
@@ -319,7 +331,7 @@ func (l *lane) add(s *source, from int64, pcm []int16) {
 	at := max(from, s.end, l.base)
 	if skip := at - from; skip > 0 {
 		skip = min(skip, int64(len(pcm)))
-		l.late += skip
+		l.miss(from, skip)
 		pcm = pcm[skip:]
 	}
 	if len(pcm) == 0 {
@@ -354,6 +366,9 @@ func (l *lane) frontier(now time.Duration) int64 {
 		s := &l.sources[i]
 		if !s.taken || s.ended {
 			continue
+		}
+		if l.cfg.exact && s.seen && !s.placed && now-s.met <= placeWait {
+			return l.base
 		}
 		switch idle := now - s.at; {
 		case !s.seen:

@@ -41,6 +41,7 @@ type outlook struct {
 	role     string // whose audio
 	channels int
 	progress *progress
+	late     *lateness
 }
 
 func (p *outlook) rest(ctx context.Context) {
@@ -82,6 +83,7 @@ func (p *outlook) ringEnded() bool {
 
 // tellLost puts what the consumer lost since the last time into the call's record.
 func (p *outlook) tellLost() {
+	p.tellLate()
 	d := p.ring.takeLost()
 	if d.samples == 0 {
 		return
