@@ -125,7 +125,10 @@ func (c Consumer) Check() error { return c.check() }
 
 // check completes the consumer, and tells all that is wrong with it.
 func (c *Consumer) check() error {
-	errs := []error{c.preset()}
+	if err := c.preset(); err != nil {
+		return err // what it would have filled is not to be asked for
+	}
+	var errs []error
 	c.Type = or(c.Type, TypeExec)
 	c.Per = or(c.Per, PerTrack)
 	c.usual()

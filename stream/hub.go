@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,9 +121,13 @@ func New(cfg Config) (*Hub, error) {
 func checked(in []Consumer) ([]Consumer, error) {
 	out := make([]Consumer, len(in))
 	var errs []error
+	names := map[string]int{}
 	for i, c := range in {
 		if err := c.check(); err != nil {
 			errs = append(errs, fmt.Errorf("stream[%d]: %w", i, err))
+		}
+		if names[c.Name]++; names[c.Name] > 1 { // two of one program: status, metrics and events tell them apart
+			c.Name += "-" + strconv.Itoa(names[c.Name])
 		}
 		out[i] = c
 	}
@@ -182,7 +187,7 @@ func (h *Hub) keep(p taker, runs bool) {
 // tell puts what slow consumers lost into their calls' records.
 func (h *Hub) tell() {
 	for _, p := range h.takers() {
-		p.tellLost()
+		p.report()
 	}
 }
 

@@ -58,10 +58,10 @@ func (t *lateness) take() (ranges []stretch) {
 }
 
 // tellLate puts into the call's record where the recording has what the consumer has not: it came too late for it.
-func (p *outlook) tellLate() {
+func (p *outlook) tellLate() bool {
 	ranges := p.late.take()
 	if len(ranges) == 0 {
-		return
+		return false
 	}
 	samples, runs := int64(0), make([][2]int64, len(ranges))
 	for i, r := range ranges {
@@ -71,4 +71,5 @@ func (p *outlook) tellLate() {
 	p.eventAt(call.EventStreamDropped, ranges[0].from, map[string]any{
 		"consumer": p.consumer.Name, "samples": samples, "from_samples": ranges[0].from, "runs": runs, "reason": "it came too late",
 	})
+	return true
 }

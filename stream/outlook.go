@@ -14,8 +14,10 @@ import (
 type taker interface {
 	// run takes audio until the call ends, ctx does, or it gives up.
 	run(ctx context.Context)
-	// tellLost puts what was lost since the last time into the call's record.
-	tellLost()
+	// report is called each second, by one goroutine: it puts what was lost into the call's record, ever more seldom while it goes on.
+	report()
+	// tellLost puts what was lost since the last time into the call's record, and tells whether that was anything.
+	tellLost() bool
 	// tellRevoked notes what a mask took back that the consumer has: samples at 8000 Hz from a position in call time on. The shard calls it; it does not block.
 	tellRevoked(from, samples int64)
 	// ended is called once run has ended, or never will begin.
@@ -42,6 +44,25 @@ type outlook struct {
 	channels int
 	progress *progress
 	late     *lateness
+
+	// pause is how many seconds report waits after it told of something, left how many of them are to come. Owned by report.
+	pause, left int
+}
+
+// reportMost is the longest pause of report, in seconds: a consumer that hangs for a whole call fills no record.
+const reportMost = 60
+
+func (p *outlook) report() {
+	if p.left > 0 && p.ring.lostRuns() < maxRuns/2 {
+		p.left--
+		return
+	}
+	if !p.tellLost() {
+		p.pause, p.left = 0, 0
+		return
+	}
+	p.pause = min(2*p.pause+1, reportMost)
+	p.left = p.pause
 }
 
 func (p *outlook) rest(ctx context.Context) {
@@ -82,11 +103,11 @@ func (p *outlook) ringEnded() bool {
 }
 
 // tellLost puts what the consumer lost since the last time into the call's record.
-func (p *outlook) tellLost() {
-	p.tellLate()
+func (p *outlook) tellLost() bool {
+	late := p.tellLate()
 	d := p.ring.takeLost()
 	if d.samples == 0 {
-		return
+		return late
 	}
 	if p.ring.past != nil && p.ringEnded() { // its record may be sealed
 		p.hub.log.Warn("stream lost audio", attr.Call(p.call), attr.Track(p.track), attr.Sink(p.consumer.Name), "from_samples", d.from, "samples", d.samples)
@@ -100,6 +121,7 @@ func (p *outlook) tellLost() {
 		facts["runs"] = runs
 	}
 	p.eventAt(call.EventStreamDropped, d.from, facts)
+	return true
 }
 
 // tellRevoked puts into the call's record what a mask took back that the consumer has already.

@@ -284,6 +284,13 @@ func (r *ring) read(dst []int16) (pos int64, n int) {
 	return pos, n
 }
 
+// lostRuns is how many runs of samples were lost since takeLost.
+func (r *ring) lostRuns() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.lost.runs)
+}
+
 // takeLost gives what was lost since it was last asked, and in all.
 func (r *ring) takeLost() drops {
 	r.mu.Lock()
