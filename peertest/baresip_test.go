@@ -101,7 +101,7 @@ func TestBaresipCallIsRecorded(t *testing.T) {
 	} {
 		t.Run(tc.transport+"/"+tc.mediaenc, func(t *testing.T) {
 			t.Parallel()
-			e := startEarshot(t, kam, strconv.Itoa(230+i), tc.transport)
+			e := startEarshot(t, kam, strconv.Itoa(270+i), tc.transport)
 			said := ulaw.decode16(sequence(uint64(50+i), 200*samplesPerPacket))
 			baresipCall{as: strconv.Itoa(130 + i), user: e.user, transport: tc.transport, mediaenc: tc.mediaenc, samples: said}.run(t, kam)
 			r := e.recordings(t, 1)[0]

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,9 +29,15 @@ func startEarshot(t *testing.T, kam registrar, user, transport string, set ...st
 	return startEarshotWith(t, kam, user, transport, port, fmt.Sprintf("listen_ip: %s, ports: %d-%d", earshotIP, port, port+79), set...)
 }
 
+// users says which test has a user of the registrar: two at once would get each other's calls.
+var users sync.Map
+
 // startEarshotWith is startEarshot with media settings; ports from port+98 on are the daemon's own.
 func startEarshotWith(t *testing.T, kam registrar, user, transport string, port int, media string, set ...string) earshot {
 	t.Helper()
+	if other, taken := users.LoadOrStore(user, t.Name()); taken && other != t.Name() {
+		t.Fatalf("user %s is %s's, which runs at the same time", user, other)
+	}
 	dir := t.TempDir()
 	e := earshot{user: user, dir: filepath.Join(dir, "recordings"), console: fmt.Sprintf("127.0.0.1:%d", port+99)}
 	proxy, listen := kam.ip+":5060", ""
