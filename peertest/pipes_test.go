@@ -154,6 +154,8 @@ func tooLate(t *testing.T, folder string, missing *[2][]bool) {
 		var e struct {
 			Type   string     `json:"type"`
 			Reason string     `json:"reason"`
+			From   int64      `json:"from_samples"`
+			N      int64      `json:"samples"`
 			Runs   [][2]int64 `json:"runs"`
 		}
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
@@ -161,6 +163,9 @@ func tooLate(t *testing.T, folder string, missing *[2][]bool) {
 		}
 		if e.Type != "stream_dropped" || e.Reason != "it came too late" {
 			continue
+		}
+		if len(e.Runs) == 0 {
+			e.Runs = [][2]int64{{e.From, e.N}}
 		}
 		t.Logf("too late: %v", e.Runs)
 		for _, r := range e.Runs {

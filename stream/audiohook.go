@@ -303,9 +303,7 @@ func (a *audiohook) keepPast() {
 // tell puts into the call's record what the server did not want.
 func (a *audiohook) tell(d drops) {
 	if d.samples > 0 {
-		a.link.eventAt(call.EventStreamDropped, d.from, map[string]any{
-			"consumer": a.link.consumer.Name, "samples": d.samples, "from_samples": d.from, "reason": "the consumer paused it",
-		})
+		a.link.tellDropped([]stretch{{d.from, d.from + d.samples}}, d.samples, "the consumer paused it")
 	}
 }
 

@@ -1,10 +1,9 @@
 package stream
 
-import (
-	"sync"
+import "sync"
 
-	"github.com/earshot/earshot/call"
-)
+// tooLate is the reason of stream_dropped for what the recording has, and came when its place in a stream was gone.
+const tooLate = "it came too late"
 
 // shift moves all that is held of a source, of which nothing has gone out yet, to where media has placed it. What comes to lie before the lane's base is late. Where there is no
 // room it stays.
@@ -63,13 +62,10 @@ func (p *outlook) tellLate() bool {
 	if len(ranges) == 0 {
 		return false
 	}
-	samples, runs := int64(0), make([][2]int64, len(ranges))
-	for i, r := range ranges {
-		runs[i] = [2]int64{r.from, r.to - r.from}
+	samples := int64(0)
+	for _, r := range ranges {
 		samples += r.to - r.from
 	}
-	p.eventAt(call.EventStreamDropped, ranges[0].from, map[string]any{
-		"consumer": p.consumer.Name, "samples": samples, "from_samples": ranges[0].from, "runs": runs, "reason": "it came too late",
-	})
+	p.tellDropped(ranges, samples, tooLate)
 	return true
 }

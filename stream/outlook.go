@@ -112,16 +112,26 @@ func (p *outlook) tellLost() bool {
 	if p.ring.past != nil && p.ringEnded() { // its record may be sealed
 		p.hub.log.Warn("stream lost audio", attr.Call(p.call), attr.Track(p.track), attr.Sink(p.consumer.Name), "from_samples", d.from, "samples", d.samples)
 	}
-	facts := map[string]any{"consumer": p.consumer.Name, "samples": d.samples, "from_samples": d.from}
-	if len(d.runs) > 1 {
-		runs := make([][2]int64, len(d.runs))
-		for i, r := range d.runs {
-			runs[i] = [2]int64{r.from, r.to - r.from}
-		}
-		facts["runs"] = runs
-	}
-	p.eventAt(call.EventStreamDropped, d.from, facts)
+	p.tellDropped(d.runs, d.samples, "")
 	return true
+}
+
+// tellDropped puts into the call's record what the consumer has not got, and why, if not for being too slow. runs are not empty; samples may be fewer than they span, where
+// many were made one.
+func (p *outlook) tellDropped(runs []stretch, samples int64, reason string) {
+	from := runs[0].from
+	facts := map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from}
+	if len(runs) > 1 {
+		list := make([][2]int64, len(runs))
+		for i, r := range runs {
+			list[i] = [2]int64{r.from, r.to - r.from}
+		}
+		facts["runs"] = list
+	}
+	if reason != "" {
+		facts["reason"] = reason
+	}
+	p.eventAt(call.EventStreamDropped, from, facts)
 }
 
 // tellRevoked puts into the call's record what a mask took back that the consumer has already.

@@ -492,9 +492,7 @@ func TestWhatWasErasedIsInNoOctetOfTheCatalog(t *testing.T) {
 		succeed(t, os.RemoveAll(filepath.Join(dir, filepath.FromSlash(folder))))
 		db.Changed(folder)
 	}
-	// Not sooner: what goes from the log to the file meanwhile is seen in neither.
-	eventually(t, "they are in no row", func() bool { return rows(t, dir) == 30 })
-	eventually(t, "they are in no octet", func() bool { return len(left()) == 0 })
+	eventually(t, "they are in no octet", func() bool { return rows(t, dir) == 30 && len(left()) == 0 }) // what goes from log to file is seen in neither
 	stop()
 	if found := left(); len(found) > 0 {
 		t.Errorf("after the end: %v", found)
