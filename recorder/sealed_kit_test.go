@@ -1,5 +1,7 @@
 package recorder
 
+import "runtime"
+
 // Taken tells whether a worker has taken all that was written, and is through with it; it calls one.
 func (r *Recording) Taken() bool {
 	r.inbox.mu.Lock()
@@ -11,10 +13,20 @@ func (r *Recording) Taken() bool {
 	return taken
 }
 
-// EncryptedUpTo is the index before which all is encrypted, and how much plaintext memory holds. Nobody may be at work on the recording.
+// EncryptedUpTo is the index before which all is encrypted, and how much plaintext memory holds: between two turns of a worker, for a group sync may be at it.
 func (r *Recording) EncryptedUpTo() (samples int64, held int) {
-	f := r.w.img.sealed
-	return f.base / f.layout.block(), cap(f.tail)
+	x := &r.inbox
+	for {
+		x.mu.Lock()
+		if !x.busy {
+			f := r.w.img.sealed
+			samples, held = f.base/f.layout.block(), cap(f.tail)
+			x.mu.Unlock()
+			return samples, held
+		}
+		x.mu.Unlock()
+		runtime.Gosched()
+	}
 }
 
 // StopAt has a store ask before each step of what must outlive a crash; tests only.
