@@ -40,6 +40,7 @@ func (r *Recording) seal(j job) {
 	} else {
 		r.s.sealed(r, res)
 	}
+	r.shelve(j) // who waited for Sealed reads all of it
 	x.mu.Lock()
 	x.result = res
 	x.finished = err == nil
