@@ -239,6 +239,33 @@ func TestAudioThatIsReadHereStays(t *testing.T) {
 	}
 }
 
+// TestNothingMovesWhileAnOlderProcessLives: the one that handed the directory over may still read any of it.
+func TestNothingMovesWhileAnOlderProcessLives(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	folder := k.talk(72 * time.Hour)
+	cfg := k.cfg
+	cfg.Standby = true
+	next, err := New(cfg)
+	succeed(t, err)
+	defer next.Close() //nolint:errcheck // the folder goes with it
+	for range 2 {      // the look must not cost the older one its place
+		if n, err := k.s.MoveOut(t.Context(), k.policy()); n != 0 || err != nil || len(k.audio(folder)) != 2 {
+			t.Fatalf("%d moved beside another process, %v; left %v", n, err, k.audio(folder))
+		}
+	}
+	succeed(t, k.s.Release())
+	succeed(t, next.Claim())
+	for range 2 {
+		if n, err := next.MoveOut(t.Context(), k.policy()); n != 0 || err != nil || len(k.audio(folder)) != 2 {
+			t.Fatalf("%d moved while the older process lives, %v; left %v", n, err, k.audio(folder))
+		}
+	}
+	k.stop()
+	if n, err := next.MoveOut(t.Context(), k.policy()); n != 1 || err != nil || len(k.audio(folder)) != 0 {
+		t.Errorf("%d moved when it has ended, %v; left %v", n, err, k.audio(folder))
+	}
+}
+
 // TestTheAudioOfALaterCallOfADayGoesToo: that all of a day has gone says nothing of what is recorded in it later.
 func TestTheAudioOfALaterCallOfADayGoesToo(t *testing.T) {
 	k := newMover(t, Config{Format: FormatMulaw})
