@@ -229,11 +229,20 @@ func (s *Store) moveSome(ctx context.Context, folders []string, cfg MoveConfig) 
 			moved++
 		case errors.Is(err, ErrAway):
 			return moved, errors.Join(errs, fmt.Errorf("move %s: %w", folder, err))
-		case !errors.Is(err, ErrOnHold):
+		case !errors.Is(err, ErrOnHold) && !s.isErased(folder):
 			errs = errors.Join(errs, &moveError{folder, err})
 		}
 	}
 	return moved, errs
+}
+
+// isErased tells whether an erasure has a recording, or had it: what fails of it meanwhile, here or in the vault, is no fault.
+func (s *Store) isErased(folder string) bool {
+	if _, err := s.root.Lstat(intentName(folder)); err == nil { // first: it stands until all has gone
+		return true
+	}
+	_, err := s.root.Lstat(folder)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // moveError is why one recording's audio stays.
