@@ -42,7 +42,12 @@ func serveCalls(mux *http.ServeMux, cfg Config) {
 	c.watch(mux, cfg.Feed)
 	mux.HandleFunc("GET /calls/{id}/audio.wav", c.guard(func(w http.ResponseWriter, r *http.Request) { c.audio(w, r, "wav", "audio/wav") }))
 	mux.HandleFunc("GET /calls/{id}/audio.raw", c.guard(func(w http.ResponseWriter, r *http.Request) {
-		c.audio(w, r, r.URL.Query().Get("format"), "application/octet-stream")
+		format := r.URL.Query().Get("format")
+		if format == "wav" {
+			http.Error(w, "format: got wav, want s16le, mulaw or alaw; a WAV file is at audio.wav", http.StatusBadRequest)
+			return
+		}
+		c.audio(w, r, format, "application/octet-stream")
 	}))
 }
 

@@ -115,6 +115,9 @@ func TestCallsAreClosedToOthers(t *testing.T) {
 	if resp, _, _ := fetch(t, url+"/calls/any/audio.wav?loud=1", token); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("a question that is none: got %s", resp.Status)
 	}
+	if resp, body, _ := fetch(t, url+"/calls/any/audio.raw?format=wav", token); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "audio.wav") {
+		t.Errorf("a WAV file as raw audio: got %s, %q", resp.Status, body)
+	}
 }
 
 func TestWhoOnlyLooksIsNoListener(t *testing.T) {

@@ -29,6 +29,7 @@ type depot struct {
 	files map[string][]byte // by key
 	away  error
 	asked int
+	busy  func(folder string) error // while it is asked; nil: nothing
 }
 
 // take brings a recording there, as a vault does.
@@ -47,6 +48,11 @@ func (v *depot) Placed(_ context.Context, folder string) (*Place, error) {
 	v.asked++
 	if v.away != nil {
 		return nil, v.away
+	}
+	if v.busy != nil {
+		if err := v.busy(folder); err != nil {
+			return nil, err
+		}
 	}
 	p := &Place{Endpoint: "https://s3.test", Bucket: "calls", Prefix: folder}
 	for _, key := range slices.Sorted(maps.Keys(v.files)) {
@@ -236,6 +242,61 @@ func TestAudioThatIsReadHereStays(t *testing.T) {
 	wanted = nil
 	if n, err := k.s.MoveOut(t.Context(), policy); n != 1 || err != nil || len(k.audio(read)) != 0 {
 		t.Errorf("%d moved when nobody reads it, %v; left %v", n, err, k.audio(read))
+	}
+}
+
+// TestNothingMovesWhileAnOlderProcessLives: the one that handed the directory over may still read any of it.
+func TestNothingMovesWhileAnOlderProcessLives(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	folder := k.talk(72 * time.Hour)
+	cfg := k.cfg
+	cfg.Standby = true
+	next, err := New(cfg)
+	succeed(t, err)
+	defer next.Close() //nolint:errcheck // the folder goes with it
+	for range 2 {      // the look must not cost the older one its place
+		if n, err := k.s.MoveOut(t.Context(), k.policy()); n != 0 || err != nil || len(k.audio(folder)) != 2 {
+			t.Fatalf("%d moved beside another process, %v; left %v", n, err, k.audio(folder))
+		}
+	}
+	succeed(t, k.s.Release())
+	succeed(t, next.Claim())
+	for range 2 {
+		if n, err := next.MoveOut(t.Context(), k.policy()); n != 0 || err != nil || len(k.audio(folder)) != 2 {
+			t.Fatalf("%d moved while the older process lives, %v; left %v", n, err, k.audio(folder))
+		}
+	}
+	k.stop()
+	if n, err := next.MoveOut(t.Context(), k.policy()); n != 1 || err != nil || len(k.audio(folder)) != 0 {
+		t.Errorf("%d moved when it has ended, %v; left %v", n, err, k.audio(folder))
+	}
+}
+
+// TestAnErasureDuringAMoveIsNoFault, whether the vault finds the files gone, or the move comes after it, or once it is decided.
+func TestAnErasureDuringAMoveIsNoFault(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	folders := []string{k.talk(72 * time.Hour), k.talk(72 * time.Hour), k.talk(72 * time.Hour)}
+	crash := errors.New("not yet")
+	answers := map[string]error{folders[0]: errors.New("recording.json: no such file")}
+	k.v.busy = func(folder string) error {
+		if folder == folders[2] {
+			k.s.step = func(done string) error {
+				if done == "intent" {
+					return crash
+				}
+				return nil
+			}
+		}
+		if _, err := k.s.Erase(t.Context(), folder, "uid 7", "she asked"); err != nil && !errors.Is(err, crash) {
+			t.Error(err)
+		}
+		return answers[folder]
+	}
+	if n, err := k.s.MoveOut(t.Context(), k.policy()); n != 0 || err != nil {
+		t.Errorf("%d moved, %v, want none and no error", n, err)
+	}
+	if k.v.asked != len(folders) {
+		t.Errorf("the vault was asked %d times, want %d", k.v.asked, len(folders))
 	}
 }
 

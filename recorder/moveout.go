@@ -52,10 +52,14 @@ const (
 
 // MoveOut removes the audio of recordings whose time has come, that nobody reads here, that are on no legal hold, and that the vault has whole: it is asked for each. What is left of such a recording is
 // its manifest, events and signature, and moved.json, which names the objects. The evidence log says so before anything goes, and a crash at any moment leaves the audio here
-// or named there. It gives how many went, and with an error which could not; ErrAway ends the round.
+// or named there. It gives how many went, and with an error which could not; ErrAway ends the round. While another process still has the directory open, which handed it over to
+// us, nothing goes: who reads there nobody knows here.
 func (s *Store) MoveOut(ctx context.Context, cfg MoveConfig) (moved int, err error) {
 	if !s.claimed() {
 		return 0, fmt.Errorf("move: %s: %w", s.cfg.Dir, ErrInUse)
+	}
+	if alone, err := s.alone(); !alone || err != nil {
+		return 0, err
 	}
 	if cfg.Now.IsZero() {
 		cfg.Now = time.Now()
@@ -225,11 +229,20 @@ func (s *Store) moveSome(ctx context.Context, folders []string, cfg MoveConfig) 
 			moved++
 		case errors.Is(err, ErrAway):
 			return moved, errors.Join(errs, fmt.Errorf("move %s: %w", folder, err))
-		case !errors.Is(err, ErrOnHold):
+		case !errors.Is(err, ErrOnHold) && !s.isErased(folder):
 			errs = errors.Join(errs, &moveError{folder, err})
 		}
 	}
 	return moved, errs
+}
+
+// isErased tells whether an erasure has a recording, or had it: what fails of it meanwhile, here or in the vault, is no fault.
+func (s *Store) isErased(folder string) bool {
+	if _, err := s.root.Lstat(intentName(folder)); err == nil { // first: it stands until all has gone
+		return true
+	}
+	_, err := s.root.Lstat(folder)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // moveError is why one recording's audio stays.

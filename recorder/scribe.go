@@ -32,6 +32,7 @@ const (
 type scribe struct {
 	wrote, retry time.Time
 	on           bool // the file is there
+	stale        bool // it has, maybe, words that were taken back
 }
 
 // transcribes puts a recording on the list of those that have a transcript.
@@ -90,13 +91,15 @@ func (s *Store) transcribe(now time.Time, last bool) (left int) {
 	}
 	s.mu.Unlock()
 	for r, c := range list {
-		if now.Before(c.retry) && !last {
+		if now.Before(c.retry) && !last && !r.words.hasty() {
 			continue
 		}
 		done, err := s.writeLines(r, c, now, last)
 		switch {
 		case err != nil:
-			c.retry = now.Add(sealRetry)
+			if c.retry = now.Add(sealRetry); c.stale {
+				c.retry = now.Add(linesEvery)
+			}
 			s.complain(err, r.opened.Call)
 		case !done:
 			left++
@@ -122,28 +125,42 @@ func (s *Store) writeLines(r *Recording, c *scribe, now time.Time, last bool) (d
 		return true, nil
 	}
 	every := linesEvery + time.Duration(s.openNow())*perOpenRecording
-	if now.Sub(c.wrote) < every && !w.hasty() {
+	if now.Sub(c.wrote) < every && !w.hasty() && !c.stale {
 		return false, nil
 	}
-	lines, changed := w.take()
+	lines, changed, revoked := w.take()
 	if !changed {
 		return false, nil
 	}
-	c.wrote, c.on = now, true
-	if err = s.keepLines(r, lines); err != nil {
+	c.wrote, c.on, c.stale = now, true, c.stale || revoked
+	if err = s.keepLines(r, c, lines); err != nil {
 		w.again()
 	}
 	return false, err
 }
 
 // keepLines writes the pending file, unless the recording was erased meanwhile: that may be once it is sealed.
-func (s *Store) keepLines(r *Recording, lines []Line) error {
+func (s *Store) keepLines(r *Recording, c *scribe, lines []Line) error {
 	s.care.Lock()
 	defer s.care.Unlock()
 	if folder := inDay(r.day, r.base); !s.isDir(folder) && !s.isDir(folder+partialSuffix) {
+		c.stale = false
 		return nil
 	}
-	return s.putLines(r, lines)
+	return s.replaceLines(r, c, lines)
+}
+
+// replaceLines writes the pending file. Where the disk takes no other one, and that which is there has words that were taken back, it goes: that needs no room, and the rest of the
+// words is in memory. Else those would be there until there is room, and after a crash in the recording's folder. care is held.
+func (s *Store) replaceLines(r *Recording, c *scribe, lines []Line) error {
+	err := s.putLines(r, lines)
+	if err == nil {
+		c.stale = false
+	} else if c.stale {
+		e := s.dropPending(inDay(r.day, r.base))
+		c.stale, err = e != nil, errors.Join(err, e)
+	}
+	return err
 }
 
 // hasty tells whether words were taken back that are on the disk still.
@@ -183,14 +200,15 @@ func (s *Store) finishLines(r *Recording, c *scribe) error {
 	s.care.Lock()
 	defer s.care.Unlock()
 	folder := inDay(r.day, r.base)
-	lines, _ := r.words.take()
+	lines, _, revoked := r.words.take()
+	c.stale = c.stale || revoked
 	if len(lines) == 0 || !s.isDir(folder) { // nothing was said, or it was erased meanwhile
 		if !c.on {
 			return nil
 		}
-		return s.remove(pendingName(folder, r.key != nil))
+		return s.dropPending(folder)
 	}
-	if err := s.putLines(r, lines); err != nil {
+	if err := s.replaceLines(r, c, lines); err != nil {
 		return err
 	}
 	if err := s.syncUp(path.Dir(pendingName(folder, r.key != nil))); err != nil {

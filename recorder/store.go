@@ -188,6 +188,7 @@ type Store struct {
 	// Set by New, then constant.
 	cfg           Config
 	root          *os.Root
+	present       *os.File // the directory, shared with other stores of it
 	log           *slog.Logger
 	book          *evidence.Book // nil: nothing is signed
 	to            *recipients    // nil: nothing is encrypted
@@ -266,16 +267,19 @@ func New(cfg Config) (*Store, error) {
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
 	s.measure()
+	if err := s.enter(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
 	if cfg.Sign {
 		if s.book, err = evidence.OpenThrough(cfg.through, cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
-			return nil, errors.Join(fmt.Errorf("recorder: %w", err), root.Close())
+			return nil, errors.Join(fmt.Errorf("recorder: %w", err), s.leave(), root.Close())
 		}
 	}
 	if cfg.Standby {
 		return s, nil
 	}
 	if s.lock, err = s.takeLock(); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, s.Close())
 	}
 	if s.unfinished, err = s.findUnfinished(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -287,7 +291,7 @@ func New(cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	s.closing.Store(true)
 	s.endActs()
-	return errors.Join(s.Release(), s.root.Close(), s.closeBook())
+	return errors.Join(s.Release(), s.leave(), s.root.Close(), s.closeBook())
 }
 
 func (s *Store) closeBook() error {

@@ -84,6 +84,25 @@ func lockFile(f *os.File) error {
 	return lerr
 }
 
+// shareFile takes the file together with others that share it. It waits for one that has it alone.
+func shareFile(f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lerr error
+	if err := c.Control(func(fd uintptr) {
+		for {
+			if lerr = unix.Flock(int(fd), unix.LOCK_SH); !errors.Is(lerr, unix.EINTR) {
+				return
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	return lerr
+}
+
 // diskRoom is what a process without privileges may still write, and the size of all, in bytes.
 func diskRoom(dir string) (free, total int64, err error) {
 	var st unix.Statfs_t

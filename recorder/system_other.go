@@ -22,6 +22,9 @@ var errHeld = errors.New("held by another process")
 // lockFile does nothing here: only Linux keeps two processes from one directory.
 func lockFile(*os.File) error { return nil }
 
+// shareFile does nothing here, for the same reason.
+func shareFile(*os.File) error { return nil }
+
 // diskRoom is not known here.
 func diskRoom(dir string) (free, total int64, err error) {
 	return 0, 0, fmt.Errorf("disk free: %s: %w", dir, errors.ErrUnsupported)

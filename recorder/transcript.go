@@ -136,15 +136,15 @@ func (r *Recording) Unhear(consumer string, track uint32, from, samples int64) (
 	return lines
 }
 
-// take gives what is to be written, in the order of time; false: nothing has changed.
-func (w *words) take() ([]Line, bool) {
+// take gives what is to be written, in the order of time, and whether that is anything else than before, and less.
+func (w *words) take() (lines []Line, changed, revoked bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	changed := w.changed
+	changed, revoked = w.changed, w.revoked
 	w.changed, w.revoked = false, false
-	lines := slices.Clone(w.lines)
+	lines = slices.Clone(w.lines)
 	slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(a.FromSamples, b.FromSamples) })
-	return lines, changed
+	return lines, changed, revoked
 }
 
 // encodeLines writes lines as they stand in the file; with a key, encrypted.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/earshot/earshot/recorder"
@@ -161,6 +162,43 @@ func TestWordsThatAMaskTakesBackAreNowhere(t *testing.T) {
 		t.Errorf("got %+v, %v, want the other line", lines, err)
 	}
 	clean(t, dir)
+}
+
+// TestWordsThatAMaskTakesBackLeaveAFullDiskToo: at once, not when there is room; the others are written when there is.
+func TestWordsThatAMaskTakesBackLeaveAFullDiskToo(t *testing.T) {
+	g := &gremlin{}
+	dir := filepath.Join(t.TempDir(), "recordings")
+	cfg := recorder.Config{Dir: dir, Sign: true}
+	cfg.Beneath(g.through, g.fault)
+	s, stop := start(t, cfg)
+	r := spokenCall(t, s, "c")
+	r.Hear(line(0, 2000, "customer", "my name is Ann"))
+	r.Hear(line(2000, 2000, "customer", "it is 4111 1111"))
+	eventually(t, "they are on the disk", func() bool { return len(holds(t, dir, "4111 1111")) > 0 })
+	g.set(syscall.ENOSPC)
+	r.Unhear("asr", 1, 3000, 1000)
+	eventually(t, "they are off the full disk", func() bool { return len(holds(t, dir, "4111 1111")) == 0 })
+	r.Hear(line(4000, 2000, "customer", "thank you"))
+	r.Hear(line(6000, 2000, "customer", "it ends in 1881"))
+	g.set(nil)
+	r.Unhear("asr", 1, 6000, 2000)
+	eventually(t, "the others are written", func() bool { return len(holds(t, dir, "thank you")) > 0 && len(holds(t, dir, "my name is Ann")) > 0 })
+	if found := holds(t, dir, "1881"); len(found) > 0 {
+		t.Errorf("what was taken back is in %v", found)
+	}
+
+	// At the end of a process too: what it left would be brought into the folder by the next one.
+	r.Hear(line(7000, 500, "customer", "once more, 4242"))
+	r.Unhear("asr", 1, 4000, 2000)
+	eventually(t, "it is on the disk", func() bool { return len(holds(t, dir, "4242")) > 0 })
+	seal(t, r)
+	g.set(syscall.ENOSPC)
+	r.Unhear("asr", 1, 7000, 500)
+	r.EndWords()
+	stop()
+	if found := holds(t, dir, "4242"); len(found) > 0 {
+		t.Errorf("left in %v", found)
+	}
 }
 
 func TestNoWordOfAnEncryptedRecordingIsOnTheDiskInPlain(t *testing.T) {

@@ -61,6 +61,9 @@ func vconOf(root *os.Root, folder string, m *Manifest, cfg VConConfig) ([]byte, 
 			return nil, fmt.Errorf("vcon: %w", err)
 		}
 	}
+	if o.TranscriptSHA512, err = sha512Of(root, inDay(folder, TranscriptName)); err != nil {
+		return nil, fmt.Errorf("vcon: %w", err)
+	}
 	var events io.Reader
 	f, err := openFile(root, inDay(folder, EventsName))
 	switch {
@@ -84,29 +87,43 @@ func vconOf(root *os.Root, folder string, m *Manifest, cfg VConConfig) ([]byte, 
 	return out.Bytes(), nil
 }
 
-// audioOf hashes the audio, or takes it in.
+// audioOf hashes the audio, or takes it in. A call that goes on has none before its first sample.
 func audioOf(root *os.Root, name string, o vcon.Options, inline bool) (vcon.Options, error) {
+	if !inline {
+		var err error
+		o.SHA512, err = sha512Of(root, name)
+		return o, err
+	}
 	f, err := openFile(root, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil // of a call that goes on, before its first sample
+		return o, nil
 	}
 	if err != nil {
 		return o, err
 	}
 	defer f.Close()
-	if inline {
-		o.Inline, err = io.ReadAll(io.LimitReader(f, maxInline+1))
-		if len(o.Inline) > maxInline {
-			return o, fmt.Errorf("%s: larger than the %d MiB that a vCon takes in: leave it beside, or name its url", AudioName, maxInline>>20)
-		}
-		return o, err
+	o.Inline, err = io.ReadAll(io.LimitReader(f, maxInline+1))
+	if len(o.Inline) > maxInline {
+		return o, fmt.Errorf("%s: larger than the %d MiB that a vCon takes in: leave it beside, or name its url", AudioName, maxInline>>20)
 	}
+	return o, err
+}
+
+// sha512Of hashes a file; nil: it is not there.
+func sha512Of(root *os.Root, name string) ([]byte, error) {
+	f, err := openFile(root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	h := sha512.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return o, err
+		return nil, err
 	}
-	o.SHA512 = h.Sum(nil)
-	return o, nil
+	return h.Sum(nil), nil
 }
 
 // putVCon writes the vCon of a folder that is about to be sealed, if that is wanted.

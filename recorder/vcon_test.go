@@ -109,3 +109,35 @@ func TestAVConCanBeMadeAfterwards(t *testing.T) {
 		t.Errorf("no recording: got %v", err)
 	}
 }
+
+// TestAVConNamesTheTranscriptThatCameAfterTheSeal: the sealed one can't, one that is made afterwards does.
+func TestAVConNamesTheTranscriptThatCameAfterTheSeal(t *testing.T) {
+	s, stop := start(t, recorder.Config{VCon: true, Software: "earshot 1.0.0"})
+	r := spokenCall(t, s, "c")
+	r.Hear(line(0, 2000, "customer", "hello"))
+	res, _ := seal(t, r)
+	r.EndWords()
+	stop()
+	if got := vconIn(t, res.Dir).Analysis; len(got) != 0 {
+		t.Errorf("sealed with %+v", got)
+	}
+	var b bytes.Buffer
+	must(t, recorder.WriteVCon(&b, res.Dir, recorder.VConConfig{}))
+	checkVCon(t, b.Bytes())
+	var v vcon.VCon
+	must(t, json.Unmarshal(b.Bytes(), &v))
+	file, err := os.ReadFile(filepath.Join(res.Dir, recorder.TranscriptName))
+	must(t, err)
+	var schema struct {
+		ID string `json:"$id"`
+	}
+	must(t, json.Unmarshal([]byte(recorder.TranscriptSchema()), &schema))
+	sum := sha512.Sum512(file)
+	want := []vcon.Analysis{{
+		Type: "transcript", MediaType: "application/jsonl", Filename: recorder.TranscriptName, Vendor: "earshot", Product: "earshot 1.0.0", Schema: schema.ID,
+		ContentHash: "sha512-" + base64.RawURLEncoding.EncodeToString(sum[:]),
+	}}
+	if !slices.Equal(v.Analysis, want) {
+		t.Errorf("got %+v, want %+v", v.Analysis, want)
+	}
+}

@@ -20,9 +20,14 @@ type Options struct {
 	URL string
 	// Inline is the audio itself; nil: it is not in the vCon.
 	Inline []byte
+	// TranscriptSHA512 is the hash of transcript.jsonl beside the vCon, 64 octets; nil: there is none.
+	TranscriptSHA512 []byte
 	// Created is when the vCon was made; zero: when the recording ended, else when it began.
 	Created time.Time
 }
+
+// transcriptSchema names the form of a transcript's lines.
+const transcriptSchema = "https://github.com/earshot/earshot/docs/format/transcript.schema.json"
 
 // builder makes a vCon of a manifest.
 type builder struct {
@@ -38,8 +43,10 @@ func Build(recording []byte, events io.Reader, o Options) (*VCon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.SHA512) != 0 && len(o.SHA512) != 64 {
-		return nil, fmt.Errorf("vcon: SHA-512: got %d octets, want 64", len(o.SHA512))
+	for _, h := range [...][]byte{o.SHA512, o.TranscriptSHA512} {
+		if len(h) != 0 && len(h) != 64 {
+			return nil, fmt.Errorf("vcon: SHA-512: got %d octets, want 64", len(h))
+		}
 	}
 	if u, err := url.Parse(o.URL); o.URL != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 		return nil, errors.New("vcon: url: want one such as https://records.example.com/audio.wav")
@@ -57,6 +64,12 @@ func Build(recording []byte, events io.Reader, o Options) (*VCon, error) {
 		return nil, err
 	}
 	b.out.Dialog = []Dialog{d}
+	if len(o.TranscriptSHA512) > 0 {
+		b.out.Analysis = []Analysis{{
+			Type: "transcript", MediaType: "application/jsonl", Filename: "transcript.jsonl", Vendor: "earshot", Product: m.Software, Schema: transcriptSchema,
+			ContentHash: contentHash(o.TranscriptSHA512),
+		}}
+	}
 	if err := b.attach(); err != nil {
 		return nil, err
 	}
@@ -139,10 +152,13 @@ func (b *builder) dialog(o Options) Dialog {
 	}
 	d.URL = o.URL
 	if len(o.SHA512) > 0 {
-		d.ContentHash = "sha512-" + base64.RawURLEncoding.EncodeToString(o.SHA512)
+		d.ContentHash = contentHash(o.SHA512)
 	}
 	return d
 }
+
+// contentHash is a SHA-512 as the draft writes it.
+func contentHash(sum []byte) string { return "sha512-" + base64.RawURLEncoding.EncodeToString(sum) }
 
 // channels gives the parties of each channel, the silent ones too.
 func (b *builder) channels() []any {

@@ -19,7 +19,7 @@
 // # Limits
 //
 // Lines of events longer than 64 KiB, and more than 10,000 entries of a party history, are passed over. The digits of a keypad are left out,
-// whatever the events say: they may be those of a card.
+// whatever the events say: they may be those of a card. A transcript is named, not taken in.
 //
 // # Standards
 //

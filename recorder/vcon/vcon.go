@@ -19,6 +19,7 @@ type VCon struct {
 	CreatedAt   time.Time    `json:"created_at"`
 	Parties     []Party      `json:"parties"`
 	Dialog      []Dialog     `json:"dialog"`
+	Analysis    []Analysis   `json:"analysis,omitempty"`
 	Attachments []Attachment `json:"attachments"`
 }
 
@@ -53,6 +54,18 @@ type History struct {
 	Party int       `json:"party"`
 	Time  time.Time `json:"time"`
 	Event string    `json:"event"`
+}
+
+// Analysis is what was made of the recording: its transcript.
+type Analysis struct {
+	Type        string `json:"type"`
+	Dialog      int    `json:"dialog"`
+	MediaType   string `json:"mediatype"`
+	Filename    string `json:"filename"`
+	Vendor      string `json:"vendor"`
+	Product     string `json:"product,omitempty"`
+	Schema      string `json:"schema"`
+	ContentHash string `json:"content_hash"`
 }
 
 // Attachment is what else is known.

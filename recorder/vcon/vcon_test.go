@@ -217,7 +217,11 @@ func TestWhatCantBeAVConIsRefused(t *testing.T) {
 		"version": func() error { _, err := vcon.Build([]byte(`{"version":2}`), nil, vcon.Options{}); return err },
 		"rate":    func() error { _, err := vcon.Build([]byte(`{"version":1}`), nil, vcon.Options{}); return err },
 		"hash":    func() error { _, err := vcon.Build(example(t), nil, vcon.Options{SHA512: []byte{1}}); return err },
-		"url":     func() error { _, err := vcon.Build(example(t), nil, vcon.Options{URL: "http://x/y"}); return err },
+		"hash of the transcript": func() error {
+			_, err := vcon.Build(example(t), nil, vcon.Options{TranscriptSHA512: []byte{1}})
+			return err
+		},
+		"url": func() error { _, err := vcon.Build(example(t), nil, vcon.Options{URL: "http://x/y"}); return err },
 		"events break": func() error {
 			_, err := vcon.Build(example(t), iotest.ErrReader(errors.New("EIO")), vcon.Options{})
 			return err

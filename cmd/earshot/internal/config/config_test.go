@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,9 @@ func TestEachBadFileGivesItsMessage(t *testing.T) {
 			want, ok := strings.CutPrefix(strings.TrimSpace(line), "# want: ")
 			if ok && !strings.Contains("\n"+err.Error(), "\n"+want) {
 				t.Errorf("%s:\n got %v\nwant %s", f, err, want)
+			}
+			if n, ok := strings.CutPrefix(strings.TrimSpace(line), "# lines: "); ok && n != strconv.Itoa(len(errs)) {
+				t.Errorf("%s:\n got %v\nwant %s mistakes", f, err, n)
 			}
 		}
 		for _, e := range errs {

@@ -128,11 +128,13 @@ func (l *Loaded) checkVault(fail func(string, string, ...any)) {
 	if err := vault.CheckKey(v.Key); err != nil {
 		fail("record.vault.key", "%v", err)
 	}
-	if v.Lock.Mode != "none" {
+	switch {
+	case l.broken["record.vault.lock.mode"]: // whether it needs a time nobody knows
+	case v.Lock.Mode != "none":
 		if _, err := vault.ParsePeriod(v.Lock.For); err != nil {
 			fail("record.vault.lock.for", "%v", err)
 		}
-	} else if v.Lock.For != "" {
+	case v.Lock.For != "":
 		fail("record.vault.lock.mode", "none, and record.vault.lock.for is %s: want governance or compliance", v.Lock.For)
 	}
 	if v.KeepLocal != keepForever {
