@@ -272,6 +272,27 @@ func TestNothingMovesWhileAnOlderProcessLives(t *testing.T) {
 	}
 }
 
+// TestAStrangersLockOfTheDirectoryCostsAMoveAndNoMore: a script that runs under flock(1) stops nobody from recording.
+func TestAStrangersLockOfTheDirectoryCostsAMoveAndNoMore(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	folder := k.talk(72 * time.Hour)
+	k.stop()
+	script, err := os.Open(k.cfg.Dir)
+	succeed(t, err)
+	defer script.Close()
+	succeed(t, lockFile(script))
+	s, err := New(k.cfg)
+	succeed(t, err)
+	defer s.Close() //nolint:errcheck // the folder goes with it
+	if n, err := s.MoveOut(t.Context(), k.policy()); n != 0 || err != nil || len(k.audio(folder)) != 2 {
+		t.Errorf("%d moved, %v; left %v", n, err, k.audio(folder))
+	}
+	succeed(t, script.Close())
+	if n, err := s.MoveOut(t.Context(), k.policy()); n != 1 || err != nil || len(k.audio(folder)) != 0 {
+		t.Errorf("%d moved with the lock given back, %v; left %v", n, err, k.audio(folder))
+	}
+}
+
 // TestAnErasureDuringAMoveIsNoFault, whether the vault finds the files gone, or the move comes after it, or once it is decided.
 func TestAnErasureDuringAMoveIsNoFault(t *testing.T) {
 	k := newMover(t, Config{Format: FormatMulaw})

@@ -2,44 +2,52 @@ package recorder
 
 import (
 	"errors"
-	"fmt"
+	"log/slog"
 	"os"
+	"time"
 )
 
 // Each Store shares the lock of the directory itself as long as it lives, with or without `.lock`: after a hand-over the older process still reads, for its consumers, what it
 // recorded, and only it knows what. The kernel gives the share back however a process ends.
 
-// enter takes our share.
-func (s *Store) enter() error {
+// presentWithin bounds the wait for one that has the directory's lock alone: a store has it for a moment, a stranger's program as long as it likes.
+const presentWithin = time.Second
+
+// enter takes our share. Without it the store works as ever, and another process may take it for gone.
+func (s *Store) enter() {
 	f, err := s.root.Open(".")
 	if err != nil {
-		return fmt.Errorf("recorder: dir: %w", err)
-	}
-	if err := shareFile(f); err != nil {
-		return errors.Join(fmt.Errorf("recorder: %s: share: %w", s.cfg.Dir, err), f.Close())
+		s.log.Warn("recordings: no other process knows that this one reads here", slog.String("error", err.Error()))
+		return
 	}
 	s.present = f
-	return nil
+	err = shareFile(f)
+	for end := time.Now().Add(presentWithin); errors.Is(err, errHeld) && time.Now().Before(end); err = shareFile(f) {
+		time.Sleep(time.Millisecond)
+	}
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.log.Warn("recordings: no other process knows that this one reads here", slog.String("error", err.Error()))
+	}
 }
 
 // leave gives it back; safe twice.
 func (s *Store) leave() error {
+	if s.present == nil {
+		return nil
+	}
 	if err := s.present.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("recorder: dir: %w", err)
+		return err
 	}
 	return nil
 }
 
-// alone tells whether no other store of the directory lives. Call it with `.lock` held only: two that ask at once would not see each other.
-func (s *Store) alone() (bool, error) {
-	err := lockFile(s.present)
-	alone := err == nil
-	if errors.Is(err, errHeld) {
-		err = nil
+// alone tells whether no other store of the directory lives; where the file system locks no directories, it can't be known, and is taken to be so. Call it with `.lock` held
+// only: two that ask at once would not see each other.
+func (s *Store) alone() bool {
+	if s.present == nil {
+		return true
 	}
+	held := errors.Is(lockFile(s.present), errHeld)
 	// The kernel gives up our share before it tries for all: it is taken again in either case.
-	if err := errors.Join(err, shareFile(s.present)); err != nil {
-		return false, fmt.Errorf("%s: whether another process reads here: %w", s.cfg.Dir, err)
-	}
-	return alone, nil
+	return !errors.Is(shareFile(s.present), errHeld) && !held
 }

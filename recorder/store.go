@@ -188,7 +188,7 @@ type Store struct {
 	// Set by New, then constant.
 	cfg           Config
 	root          *os.Root
-	present       *os.File // the directory, shared with other stores of it
+	present       *os.File // the directory, shared with other stores of it; nil: it can't be opened
 	log           *slog.Logger
 	book          *evidence.Book // nil: nothing is signed
 	to            *recipients    // nil: nothing is encrypted
@@ -267,9 +267,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	s.wakeBytes = int(s.bufferSamples) / 2
 	s.measure()
-	if err := s.enter(); err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
+	s.enter()
 	if cfg.Sign {
 		if s.book, err = evidence.OpenThrough(cfg.through, cfg.Dir, cfg.KeyFile, cfg.Log); err != nil {
 			return nil, errors.Join(fmt.Errorf("recorder: %w", err), s.leave(), root.Close())

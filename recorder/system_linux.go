@@ -69,36 +69,22 @@ func syncfs(f *os.File) error {
 var errHeld = errors.New("held by another process")
 
 // lockFile takes the file for this process; the kernel gives it back however the process ends.
-func lockFile(f *os.File) error {
+func lockFile(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// shareFile takes the file together with others that share it; errHeld: somebody has it alone.
+func shareFile(f *os.File) error { return flock(f, unix.LOCK_SH) }
+
+func flock(f *os.File, how int) error {
 	c, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var lerr error
-	if err := c.Control(func(fd uintptr) { lerr = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+	if err := c.Control(func(fd uintptr) { lerr = unix.Flock(int(fd), how|unix.LOCK_NB) }); err != nil {
 		return err
 	}
 	if errors.Is(lerr, unix.EWOULDBLOCK) {
 		return errHeld
-	}
-	return lerr
-}
-
-// shareFile takes the file together with others that share it. It waits for one that has it alone.
-func shareFile(f *os.File) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var lerr error
-	if err := c.Control(func(fd uintptr) {
-		for {
-			if lerr = unix.Flock(int(fd), unix.LOCK_SH); !errors.Is(lerr, unix.EINTR) {
-				return
-			}
-		}
-	}); err != nil {
-		return err
 	}
 	return lerr
 }
