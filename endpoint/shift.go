@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,11 +107,11 @@ func (e *Endpoint) closed(id string) bool {
 	return e.calls[id] == nil
 }
 
-// awaitEnd waits until no call is left, and none may come, after Drain or HandedOver; false: ctx ended first.
+// awaitEnd waits until no call is left, and none may come, after Drain or HandedOver, and no consumer is still to get audio of one: stream bounds how long each may take. false: ctx ended first.
 func (e *Endpoint) awaitEnd(ctx context.Context) bool {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
+	for told := false; ; {
 		select {
 		case <-ctx.Done():
 			return false
@@ -124,11 +125,17 @@ func (e *Endpoint) awaitEnd(ctx context.Context) bool {
 		e.mu.Lock()
 		left := len(e.calls) + pending
 		e.mu.Unlock()
-		switch {
-		case left > 0, e.shift.lent.Load() && !over, !over && !e.shift.draining.Load():
-		default:
+		if left > 0 || e.shift.lent.Load() && !over || !over && !e.shift.draining.Load() {
+			continue
+		}
+		consumers := len(e.hub.Live())
+		if consumers == 0 {
 			e.log.Info("the last call has ended")
 			return true
+		}
+		if !told {
+			e.log.Info("the last call has ended, and consumers are still to get what they missed", slog.Int("consumers", consumers))
+			told = true
 		}
 	}
 }
