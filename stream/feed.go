@@ -141,6 +141,9 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 		select {
 		case f.hub.starts <- o.taker:
 			o.queued = true
+			if f.hub.closed.Load() {
+				f.hub.refuse()
+			}
 		default: // too many wait; the ring keeps the newest, the next batch tries again
 			f.hub.count.open.Add(-1)
 			f.hub.count.refused.Add(1)
