@@ -79,7 +79,7 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		o.hearing = end.hearing
 	}
 	if c.dial == nil {
-		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
+		o.taker = newProgram(end, environ(c, f.info, track, cfg.channels))
 	} else {
 		l := newLink(end, f.info, track)
 		if o.taker = l; c.Type == TypeAudioHook {
