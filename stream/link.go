@@ -175,7 +175,7 @@ func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	l.hearing.begin()
-	l.about.from = strconv.FormatInt(l.ring.position(), 10)
+	l.about.from = strconv.FormatInt(l.ring.position()-l.encoder.held(), 10)
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
