@@ -216,6 +216,7 @@ func (f *feed) meet(b *media.Batch) {
 func (f *feed) close(o *outlet) {
 	o.lane.finish()
 	o.ring.end()
+	o.hearing.shut()
 	if !o.queued {
 		o.taker.ended()
 		o.ring.letGo()

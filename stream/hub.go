@@ -80,7 +80,7 @@ type Answers struct {
 	Partial, Final int64 // utterances
 	Words          int64 // in the final ones
 	Malformed      int64 // messages that could not be read
-	Refused        int64 // utterances beyond what an engine may tell in a second
+	Refused        int64 // utterances beyond what an engine may tell in a second, or of a track that has no place in its call
 	Revoked        int64 // utterances that were not told, as a mask had taken back what they are about
 	Repeated       int64 // utterances that were not told again, by a connection that was given again what the one before had heard
 }

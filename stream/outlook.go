@@ -90,7 +90,7 @@ func (e *ending) done() {
 // ended implements taker.
 func (p *outlook) ended() {
 	if p.hearing != nil {
-		p.over.done()
+		p.hearing.ended()
 	}
 }
 
