@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,23 @@ func TestAudioHookServersFaultsEndTheSession(t *testing.T) {
 		n := len(h.out)
 		if err == nil || n < 2 || !strings.Contains(string(h.out[n-2].text), want) || !strings.Contains(string(h.out[n-1].text), `"reason":"error"`) {
 			t.Errorf("%s: got %v, said %d messages", want, err, n)
+		}
+	}
+}
+
+// TestMasksThatAConsumerIsStillToGetAreKeptApart: what was said between two of them is not masked; and for who is given them again.
+func TestMasksThatAConsumerIsStillToGetAreKeptApart(t *testing.T) {
+	var l link
+	var want []stretch
+	for i := range int64(maxMasked + 20) {
+		want = append(want, stretch{1000 * i, 1000*i + 300})
+		l.silenced(1000*i, 160)
+		l.silenced(1000*i+160, 140)
+	}
+	want = want[20:]
+	for _, c := range []struct{ pos, skip int64 }{{0, 0}, {want[50].from + 300, 51}, {want[50].from + 299, 50}, {1 << 40, maxMasked}, {0, 0}} {
+		if got := l.masksFrom(nil, c.pos); !slices.Equal(got, want[c.skip:]) {
+			t.Errorf("from %d on: got %d masks, want %d, from %v on", c.pos, len(got), maxMasked-c.skip, want[c.skip:])
 		}
 	}
 }

@@ -34,10 +34,14 @@ type link struct {
 	encoder *encoder
 	hook    hookPast // owned by run
 
-	// mu guards what masks took back and the consumer is still to be told of, and what they silence of what it is still to get.
-	mu            sync.Mutex
-	taken, masked revoked
+	// mu guards what masks took back and the consumer is still to be told of, and what they silence of its stream, of which it may be given the newest again.
+	mu     sync.Mutex
+	taken  revoked
+	masked []stretch // in order; at most maxMasked
 }
+
+// maxMasked bounds the masks that are remembered. Of the oldest the consumer gets the silence, which is in the ring anyway, and is not told why.
+const maxMasked = 256
 
 // tellRevoked notes it for the call's record, and for the consumer where that can be told. It is called by the shard.
 func (l *link) tellRevoked(from, samples int64) {
@@ -53,15 +57,22 @@ func (l *link) tellRevoked(from, samples int64) {
 func (l *link) silenced(from, samples int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.masked.add(stretch{from, from + samples})
+	l.masked = joined(l.masked, stretch{from, from + samples})
+	if over := len(l.masked) - maxMasked; over > 0 {
+		l.masked = slices.Delete(l.masked, 0, over)
+	}
 }
 
-// masksFrom appends what masks silence from a position on, and forgets what lies before.
+// masksFrom appends what masks silence from a position on.
 func (l *link) masksFrom(all []stretch, pos int64) []stretch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.masked.ranges = slices.DeleteFunc(l.masked.ranges, func(s stretch) bool { return s.to <= pos })
-	return append(all, l.masked.ranges...)
+	for _, s := range l.masked {
+		if s.to > pos {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // tell tells the consumer what was taken back since the last time.
