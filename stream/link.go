@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -276,6 +277,7 @@ func (l *link) patience(ctx context.Context) time.Duration {
 // left tells how a session ended; wait > 0: and when the next begins.
 func (l *link) left(reason string, err error, wait time.Duration) {
 	if wait == 0 {
+		l.tellUnsent(math.MaxInt64)
 		l.giveUp()
 	}
 	l.tellLost()
