@@ -121,7 +121,7 @@ func (p *past) fetch(r *ring, pos int64, dst []int16) (groups int) {
 	return all
 }
 
-// lose counts n groups from pos on; what was lost elsewhere before is told first, so that each range is exact.
+// lose counts n groups from pos on; where they can't be named beside what was lost before, that is told first, so that each range is exact.
 func (p *past) lose(r *ring, pos, n int64) {
 	if !r.lose(pos, n) && p.tell != nil {
 		p.tell()
