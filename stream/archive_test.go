@@ -87,7 +87,8 @@ func TestAReaderHasEverySampleOrIsToldThatNobodyHasIt(t *testing.T) {
 			var sum atomic.Int64
 			r := newRing(time.Second, minMessage, channels, &sum)
 			var told []stretch
-			p := &past{archive: s}
+			var caught atomic.Int64
+			p := &past{archive: s, caught: &caught}
 			tell := func() {
 				told = append(told, r.takeLost().runs...)
 			}
@@ -126,6 +127,9 @@ func TestAReaderHasEverySampleOrIsToldThatNobodyHasIt(t *testing.T) {
 			}
 			if most := int64(time.Since(began)/sampleTime)*catchUpRate + int64(chunkSamples); s.had() > most {
 				t.Errorf("seed %d: %d samples of the archive in %v", seed, s.had(), time.Since(began))
+			}
+			if n := caught.Load(); n != s.had() {
+				t.Errorf("seed %d: counted %d samples of the archive, want %d", seed, n, s.had())
 			}
 			r.letGo()
 			writer.Wait()

@@ -87,7 +87,9 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		}
 	}
 	if c.CatchUp && f.opt.Archive != nil {
-		r.keep(&past{archive: f.opt.Archive, voice: Voice{Track: cfg.track, Channels: cfg.channels, Role: call.RoleMix}, rate: f.hub.pace.rate, tell: func() { o.taker.tellLost() }})
+		r.keep(&past{
+			archive: f.opt.Archive, voice: Voice{Track: cfg.track, Channels: cfg.channels, Role: call.RoleMix}, rate: f.hub.pace.rate, tell: func() { o.taker.tellLost() }, caught: &c.tally.caughtUp,
+		})
 	}
 	cfg.revoked = o.taker.tellRevoked
 	o.lane = newLane(cfg, r)
