@@ -36,7 +36,9 @@ func (l *lane) miss(from, samples int64) {
 // lateness is what a consumer was given something else for, because it came too late. The shard adds, the hub takes.
 type lateness struct {
 	mu  sync.Mutex
-	was revoked
+	was []stretch // in order; at most maxRuns
+	// between is how many samples of was were not late: of more runs the last takes in what lies between.
+	between int64
 }
 
 // add takes over what a lane has missed.
@@ -44,27 +46,40 @@ func (t *lateness) add(l *lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range l.lates.ranges {
-		t.was.add(s)
+		t.was = joined(t.was, s)
+		if n := len(t.was); n > maxRuns {
+			t.between += t.was[n-1].from - t.was[n-2].to
+			t.was[n-2].to = t.was[n-1].to
+			t.was = t.was[:n-1]
+		}
 	}
 	l.lates.ranges = l.lates.ranges[:0]
 }
 
-func (t *lateness) take() (ranges []stretch) {
+// take gives what was late since it was last asked: where, and how many samples.
+func (t *lateness) take() (ranges []stretch, samples int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ranges, t.was.ranges = t.was.ranges, nil
-	return ranges
+	for _, r := range t.was {
+		samples += r.to - r.from
+	}
+	ranges, samples = t.was, samples-t.between
+	t.was, t.between = nil, 0
+	return ranges, samples
+}
+
+// runs is how many there are to take.
+func (t *lateness) runs() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.was)
 }
 
 // tellLate puts into the call's record where the recording has what the consumer has not: it came too late for it.
 func (p *outlook) tellLate() bool {
-	ranges := p.late.take()
+	ranges, samples := p.late.take()
 	if len(ranges) == 0 {
 		return false
-	}
-	samples := int64(0)
-	for _, r := range ranges {
-		samples += r.to - r.from
 	}
 	p.tellDropped(ranges, samples, tooLate)
 	return true

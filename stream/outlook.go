@@ -55,7 +55,7 @@ type outlook struct {
 const reportMost = 60
 
 func (p *outlook) report() {
-	if p.left > 0 && p.ring.lostRuns() < maxRuns/2 {
+	if p.left > 0 && p.ring.lostRuns() < maxRuns/2 && p.late.runs() < maxRuns/2 {
 		p.left--
 		return
 	}

@@ -2,8 +2,8 @@ package stream
 
 import "slices"
 
-// maxRevoked bounds the ranges that one batch takes back; of more, the nearest become one.
-const maxRevoked = 8
+// maxRevoked bounds the ranges that one batch takes back, or has too late; of more, the last two become one.
+const maxRevoked = 32
 
 // stretch is a range of call time, in samples.
 type stretch struct{ from, to int64 }
