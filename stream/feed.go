@@ -133,7 +133,7 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 	if o.hearing != nil && o.track != 0 && int(o.track) <= len(b.Tracks) {
 		o.hearing.place(&b.Tracks[o.track-1])
 	}
-	if late := o.lane.late - o.told; late > 0 {
+	if late := o.lane.late - o.told; late > 0 || len(o.lane.moves) > 0 {
 		f.hub.count.late.Add(late)
 		o.told = o.lane.late
 		o.late.add(o.lane)

@@ -72,7 +72,7 @@ func (s *source) move(offset int64) {
 	if s.seen && s.offset != offset {
 		s.was, s.moved = s.offset, s.end-s.offset
 	}
-	s.offset = offset
+	s.offset, s.behind = offset, 0
 }
 
 // withdraw silences a range as far as nobody has read it, and gives what of it was read.
