@@ -71,6 +71,7 @@ var metrics = []metric{
 	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_connections_total", "Connections to consumers, and processes, by name.", func(c Consumer) int64 { return c.Connections }),
 	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_reconnects_total", "Of these, those after the first of a call or track.", func(c Consumer) int64 { return c.Reconnects }),
 	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_dropped_samples_total", "Samples that consumers lost, by name.", func(c Consumer) int64 { return c.DroppedSamples }),
+	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_caught_up_samples_total", "Samples that consumers were given from the recording, by name.", func(c Consumer) int64 { return c.CaughtUpSamples }),
 	perConsumer(prometheus.CounterValue, "earshot_stream_consumer_sent_octets_total", "Octets that consumers took, by name.", func(c Consumer) int64 { return c.SentOctets }),
 	seconds(perConsumer(prometheus.GaugeValue, "earshot_stream_consumer_lag_seconds", "Audio that waits for a consumer: the longest now, by name.", func(c Consumer) int64 { return int64(c.Lag) })),
 	gauge("earshot_supervise_waiting_calls", "Wanted calls that the pool has no room for.", func(s *Snapshot) float64 { return float64(s.SuperviseWaiting) }),

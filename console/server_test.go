@@ -108,6 +108,13 @@ earshot_sip_events_total{event="register_sent"} 12
 earshot_sip_registered 1
 earshot_stream_answers_total{what="final"} 12
 earshot_stream_answers_total{what="malformed"} 1
+earshot_stream_consumer_caught_up_samples_total{consumer="asr"} 4000
+earshot_stream_consumer_connected{consumer="asr"} 1
+earshot_stream_consumer_connections_total{consumer="asr"} 3
+earshot_stream_consumer_dropped_samples_total{consumer="asr"} 7000
+earshot_stream_consumer_lag_seconds{consumer="asr"} 0.5
+earshot_stream_consumer_reconnects_total{consumer="asr"} 2
+earshot_stream_consumer_sent_octets_total{consumer="asr"} 64000
 earshot_stream_dropped_samples_total 8000
 earshot_stream_given_up_total 1
 earshot_stream_late_samples_total 320
@@ -139,7 +146,8 @@ func TestMetricsHaveTheirNames(t *testing.T) {
 		DiskFreeBytes: 1e9, RecorderErrors: 2, Recordings: 3, DiskLevel: 1, DiskFault: true, UnwrittenSamples: 80, LastSync: 250 * time.Millisecond, Repaired: 5, Moved: 2, ErasuresWaiting: 1, ErasuresOldest: time.Hour,
 		StreamDroppedSamples: 8000, StreamLateSamples: 320, StreamRevokedSamples: 80, CallsMasked: map[string]int64{"pci": 1}, Masks: map[string]int64{"pci": 3}, Unmasks: map[string]int64{"pci": 2}, StreamPrograms: 4, StreamRestarts: 9, StreamGivenUp: 1, StreamRefused: 6,
 		StreamAnswers: map[string]int64{"final": 12, "malformed": 1}, LostLines: 2,
-		VaultQueued: 3, VaultOldest: 90 * time.Second, VaultRecordings: 7, VaultSentBytes: 5000, VaultFailures: map[string]int64{"denied": 4}, VaultTrouble: true,
+		StreamConsumers: map[string]console.Consumer{"asr": {Connected: 1, Connections: 3, Reconnects: 2, DroppedSamples: 7000, CaughtUpSamples: 4000, SentOctets: 64000, Lag: 500 * time.Millisecond}},
+		VaultQueued:     3, VaultOldest: 90 * time.Second, VaultRecordings: 7, VaultSentBytes: 5000, VaultFailures: map[string]int64{"denied": 4}, VaultTrouble: true,
 		WebhooksWaiting: 1, WebhooksDelivered: 9, WebhooksFailed: map[string]int64{"tries": 2},
 		SuperviseRequests: map[string]int64{"2xx": 30, "429": 1}, SuperviseWaiting: 8, LoggedIn: true,
 	})

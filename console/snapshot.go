@@ -16,12 +16,13 @@ type Check struct {
 
 // Consumer counts what all consumers of one name did since start.
 type Consumer struct {
-	Connected      int64 // now
-	Connections    int64 // and processes, that were there
-	Reconnects     int64
-	DroppedSamples int64
-	SentOctets     int64
-	Lag            time.Duration // the longest now
+	Connected       int64 // now
+	Connections     int64 // and processes, that were there
+	Reconnects      int64
+	DroppedSamples  int64
+	CaughtUpSamples int64 // that came from the recording
+	SentOctets      int64
+	Lag             time.Duration // the longest now
 }
 
 // Snapshot is the state of the process as plain data. Map keys are closed sets; they become metric labels.

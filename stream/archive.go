@@ -50,9 +50,10 @@ type past struct {
 	// Set by who makes it, then constant.
 	archive Archive
 	voice   Voice
-	rate    int64  // how much faster than spoken; 0: catchUpRate
-	back    int64  // how much before the ring's first sample the reader begins
-	tell    func() // tells of what was lost, before something else is
+	rate    int64         // how much faster than spoken; 0: catchUpRate
+	back    int64         // how much before the ring's first sample the reader begins
+	tell    func()        // tells of what was lost, before something else is
+	caught  *atomic.Int64 // counts samples that came from the archive; nil: nobody asks
 
 	shelf Shelf     // nil: nothing is missing
 	due   time.Time // when more may be read
@@ -107,7 +108,10 @@ func (p *past) fetch(r *ring, pos int64, dst []int16) (groups int) {
 	switch {
 	case n > 0:
 		p.since = time.Time{}
-		return min(n, all)
+		if n = min(n, all); p.caught != nil {
+			p.caught.Add(int64(n))
+		}
+		return n
 	case gone > 0:
 		all = min(gone, all)
 	case p.since.IsZero():
@@ -121,7 +125,7 @@ func (p *past) fetch(r *ring, pos int64, dst []int16) (groups int) {
 	return all
 }
 
-// lose counts n groups from pos on; what was lost elsewhere before is told first, so that each range is exact.
+// lose counts n groups from pos on; where they can't be named beside what was lost before, that is told first, so that each range is exact.
 func (p *past) lose(r *ring, pos, n int64) {
 	if !r.lose(pos, n) && p.tell != nil {
 		p.tell()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,11 +87,10 @@ func TestAReaderHasEverySampleOrIsToldThatNobodyHasIt(t *testing.T) {
 			var sum atomic.Int64
 			r := newRing(time.Second, minMessage, channels, &sum)
 			var told []stretch
-			p := &past{archive: s}
+			var caught atomic.Int64
+			p := &past{archive: s, caught: &caught}
 			tell := func() {
-				if d := r.takeLost(); d.samples > 0 {
-					told = append(told, stretch{d.from, d.from + d.samples})
-				}
+				told = append(told, r.takeLost().runs...)
 			}
 			p.tell = tell
 			r.keep(p)
@@ -127,6 +127,9 @@ func TestAReaderHasEverySampleOrIsToldThatNobodyHasIt(t *testing.T) {
 			}
 			if most := int64(time.Since(began)/sampleTime)*catchUpRate + int64(chunkSamples); s.had() > most {
 				t.Errorf("seed %d: %d samples of the archive in %v", seed, s.had(), time.Since(began))
+			}
+			if n := caught.Load(); n != s.had() {
+				t.Errorf("seed %d: counted %d samples of the archive, want %d", seed, n, s.had())
 			}
 			r.letGo()
 			writer.Wait()
@@ -174,6 +177,33 @@ func write(rnd *rand.Rand, r *ring, s *shelved, samples int64) {
 	s.edge = samples
 	s.mu.Unlock()
 	r.end()
+}
+
+// TestWhatNobodyHasIsNamedRunByRun in one event, exactly: where that can't be, what was lost before is taken first.
+func TestWhatNobodyHasIsNamedRunByRun(t *testing.T) {
+	var sum atomic.Int64
+	r := newRing(time.Second, minMessage, 1, &sum)
+	r.keep(&past{archive: quietArchive{}})
+	var want []stretch
+	for i := range int64(maxRuns) {
+		at := 1000 * i
+		if !r.lose(at, 100) || !r.lose(at+100, 50) {
+			t.Fatalf("run %d was refused", i)
+		}
+		want = append(want, stretch{at, at + 150})
+	}
+	end := want[maxRuns-1].to
+	for what, pos := range map[string]int64{"one run too many": end + 1, "given again, and lost again": end - 1, "and before that": 0} {
+		if r.lose(pos, 1) {
+			t.Errorf("%s was not refused", what)
+		}
+	}
+	if d := r.takeLost(); !slices.Equal(d.runs, want) || d.from != 0 || d.samples != 150*maxRuns || sum.Load() != d.samples {
+		t.Errorf("got %+v, counted %d, want %v", d, sum.Load(), want)
+	}
+	if !r.lose(0, 1) {
+		t.Error("refused, though nothing was lost since")
+	}
 }
 
 // TestAnArchiveThatStandsStillKeepsNobodyFromWhatIsSaid: after a while what it lacks is silence, told as lost.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,6 +46,7 @@ type audiohook struct {
 type hookPast struct {
 	position int64 // up to which the server was given audio, or told why not
 	sessions []continued
+	unsent   drops // what the server did not want, and the call was not told of yet
 }
 
 // continued names an earlier session of the same stream.
@@ -108,6 +110,7 @@ func (c *Consumer) hookSecret() ([]byte, error) {
 
 // dialAudioHook opens the WebSocket and the session.
 func dialAudioHook(ctx context.Context, l *link) (session, error) {
+	l.tellUnsent(l.ring.position()) // what lies behind is given again
 	a := &audiohook{
 		hook: &hook{id: randomUUID(), group: l.channels, position: min(l.hook.position, l.ring.position())}, link: l,
 		in: make(chan hookMessage, hookBacklog), wrong: make(chan error, 1), start: time.Now(),
@@ -274,23 +277,28 @@ func (a *audiohook) write(pos int64, b []byte) error {
 	if err == nil {
 		a.masks = a.link.masksFrom(a.masks[:0], pos)
 		a.audio(pos, b, a.masks)
-		a.tell(a.takeUnsent(false))
+		a.link.hook.unsent = a.takeUnsent(false)
+		a.link.tellUnsent(math.MaxInt64)
+	} else {
+		a.unsent.add(pos, int64(len(b)/a.group))
 	}
 	sent := a.flush()
+	if err == nil && sent == nil {
+		a.keepPast()
+		if !a.renew {
+			return nil
+		}
+		err = errRenew
+	}
+	a.link.hook.unsent = a.takeUnsent(true) // told when it is known from where the next session goes on
 	switch {
+	case errors.Is(err, errRenew):
 	case err != nil:
-		a.tell(a.takeUnsent(true))
 		a.goodbye()
-		return err
-	case sent != nil:
-		return sent
+	default:
+		err = sent
 	}
-	a.keepPast()
-	if a.renew {
-		a.tell(a.takeUnsent(true))
-		return errRenew
-	}
-	return nil
+	return err
 }
 
 // keepPast keeps for the next session what this one came to.
@@ -300,10 +308,20 @@ func (a *audiohook) keepPast() {
 	past.sessions[len(past.sessions)-1] = continued{a.id, a.server, a.hook.seq}
 }
 
-// tell puts into the call's record what the server did not want.
-func (a *audiohook) tell(d drops) {
-	if d.samples > 0 {
-		a.link.tellDropped([]stretch{{d.from, d.from + d.samples}}, d.samples, "the consumer paused it")
+// tellUnsent puts into the call's record what the server did not want of what lies before a position, and forgets the rest.
+func (l *link) tellUnsent(before int64) {
+	d := l.hook.unsent
+	l.hook.unsent = drops{}
+	var runs []stretch
+	span := int64(0)
+	for _, r := range d.runs {
+		if r.to = min(r.to, before); r.from < r.to {
+			runs = append(runs, r)
+			span += r.to - r.from
+		}
+	}
+	if runs != nil {
+		l.tellDropped(runs, min(span, d.samples), "the consumer paused it")
 	}
 }
 
@@ -315,7 +333,9 @@ func (a *audiohook) finish(ctx context.Context) error {
 	if a.renew {
 		reason = "reconnect"
 	}
-	a.tell(a.takeUnsent(true))
+	if unsent := a.takeUnsent(true); unsent.samples > 0 { // else it is kept from a session that is renewed
+		a.link.hook.unsent = unsent
+	}
 	a.hook.close(reason)
 	if err = errors.Join(err, a.flush()); err == nil && a.state == hookClosing {
 		_ = a.await(ctx, func() bool { return a.state != hookClosing })

@@ -42,13 +42,18 @@ func (h *hook) audio(pos int64, b []byte, masks []stretch) {
 	if pos > h.position { // the ring lost it
 		h.skip(pos)
 	}
-	if before := min(h.position-pos, n); before > 0 { // the server does not want it
-		b, n = b[before*int64(h.group):], n-before
-	}
 	for n > 0 {
 		masked, run := maskAt(masks, h.position, n)
 		h.hold(byMask, masked)
-		h.give(b[:run*int64(h.group)], run)
+		if early := h.discard - h.position; early > 0 {
+			run = min(run, early)
+		}
+		if h.discard > h.position && h.holds == 0 {
+			h.withhold(run)
+			h.skip(h.position + run)
+		} else {
+			h.give(b[:run*int64(h.group)], run)
+		}
 		b, n = b[run*int64(h.group):], n-run
 	}
 }
@@ -97,15 +102,12 @@ func (h *hook) give(b []byte, n int64) {
 
 // withhold counts what the server did not want, from the position on.
 func (h *hook) withhold(n int64) {
-	if h.unsent.samples == 0 {
-		h.unsent.from = h.position
-	}
-	h.unsent.samples += n
+	h.unsent.add(h.position, n)
 }
 
 // takeUnsent gives what the server did not want since it was last asked, once that is over; last: also if it is not.
 func (h *hook) takeUnsent(last bool) (d drops) {
-	if wanted := h.state == hookOpen && h.holds&byServer == 0 && len(h.wants) > 0; wanted || last {
+	if wanted := h.state == hookOpen && h.holds&byServer == 0 && len(h.wants) > 0 && h.position >= h.discard; wanted || last {
 		d, h.unsent = h.unsent, drops{}
 	}
 	return d

@@ -27,6 +27,7 @@ type hook struct {
 	seq      int64 // of our last message
 	server   int64 // of its last one
 	position int64 // of the next sample
+	discard  int64 // before which the server wants none
 	holds    uint8 // who has the stream paused
 	paused   int64 // since which position
 	unsent   drops // what the server did not want since that was last told
@@ -211,10 +212,7 @@ func (h *hook) opened(m hookMessage) error {
 		if err != nil {
 			return h.fatal(400, "discardTo: "+err.Error())
 		}
-		if at := int64(to / sampleTime); at > h.position {
-			h.withhold(at - h.position)
-			h.skip(at)
-		}
+		h.discard = int64(to / sampleTime)
 	}
 	if p.StartPaused {
 		h.hold(byServer, true)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,68 @@ func TestAudioHookServersFaultsEndTheSession(t *testing.T) {
 		n := len(h.out)
 		if err == nil || n < 2 || !strings.Contains(string(h.out[n-2].text), want) || !strings.Contains(string(h.out[n-1].text), `"reason":"error"`) {
 			t.Errorf("%s: got %v, said %d messages", want, err, n)
+		}
+	}
+}
+
+// TestWhatAServerWillNotWantIsLostWhenItIsSaid: it asks for an hour to be discarded, and the call ends before: what never was is not lost. A mask in it is a mask.
+func TestWhatAServerWillNotWantIsLostWhenItIsSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		discardTo string
+		unsent    int64
+		runs      []stretch
+		given     int64
+	}{
+		"an hour":       {discardTo: "PT3600S", unsent: 1500, runs: []stretch{{0, 500}, {600, 1600}}},
+		"some of it":    {discardTo: "PT0.1S", unsent: 700, runs: []stretch{{0, 500}, {600, 800}}, given: 800},
+		"what has been": {discardTo: "PT0S", given: 1500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &hook{id: "i", group: 1, seq: 1}
+			err := h.take(hookMessage{Version: "2", ID: "i", Type: "opened", Seq: 1, ClientSeq: 1, Parameters: json.RawMessage(
+				`{"media":[{"type":"audio","format":"PCMU","channels":["external"],"rate":8000}],"discardTo":"` + c.discardTo + `"}`)})
+			if err != nil || h.position != 0 || h.unsent.samples != 0 {
+				t.Fatalf("opened: %v, at %d, %d samples lost", err, h.position, h.unsent.samples)
+			}
+			var told []drops
+			at, given := int64(0), int64(0)
+			for range 10 {
+				h.audio(at, make([]byte, 160), []stretch{{500, 600}})
+				at += 160
+				for _, m := range h.out {
+					given += int64(len(m.audio))
+				}
+				h.out = h.out[:0]
+				if d := h.takeUnsent(false); d.samples > 0 {
+					told = append(told, d)
+				}
+			}
+			if d := h.takeUnsent(true); d.samples > 0 {
+				told = append(told, d)
+			}
+			if h.position != at || given != c.given || c.unsent > 0 != (len(told) == 1) {
+				t.Fatalf("at %d, given %d, told %+v, want %d, %d, and %d told at once", h.position, given, told, at, c.given, c.unsent)
+			}
+			if len(told) == 1 && (told[0].samples != c.unsent || !slices.Equal(told[0].runs, c.runs)) {
+				t.Errorf("told %+v, want %d in %v", told[0], c.unsent, c.runs)
+			}
+		})
+	}
+}
+
+// TestMasksThatAConsumerIsStillToGetAreKeptApart: what was said between two of them is not masked; and for who is given them again.
+func TestMasksThatAConsumerIsStillToGetAreKeptApart(t *testing.T) {
+	var l link
+	var want []stretch
+	for i := range int64(maxMasked + 20) {
+		want = append(want, stretch{1000 * i, 1000*i + 300})
+		l.silenced(1000*i, 160)
+		l.silenced(1000*i+160, 140)
+	}
+	want = want[20:]
+	for _, c := range []struct{ pos, skip int64 }{{0, 0}, {want[50].from + 300, 51}, {want[50].from + 299, 50}, {1 << 40, maxMasked}, {0, 0}} {
+		if got := l.masksFrom(nil, c.pos); !slices.Equal(got, want[c.skip:]) {
+			t.Errorf("from %d on: got %d masks, want %d, from %v on", c.pos, len(got), maxMasked-c.skip, want[c.skip:])
 		}
 	}
 }

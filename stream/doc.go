@@ -24,7 +24,7 @@
 // (hold, a stalled network) and another goes on, the stream waits for it ([Config].Wait, 100 ms), then goes on with silence in
 // its place; when all are silent, it waits 1 s, so that a short stall costs nothing. Where a consumer takes longer messages than 20 ms, it waits
 // as much longer. What comes for a place that is gone is
-// counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present.
+// counted in [Totals] as LateSamples; a side of which nothing else comes for 2 s is moved to the present, which the call's events say too.
 //
 // Who wants to see it in the stream has a header before each message ([HeaderOctets]): the position, and when the packet with that sample was
 // captured, exact to a packet. [Hub.Live] says who has which call's audio, how far behind, and what it lost; [Hub.Consumers] counts by name.

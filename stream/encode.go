@@ -23,7 +23,7 @@ type encoder struct {
 	raised   []int16    // what it gave
 	channels int
 	rate     int
-	began    bool
+	began    bool // it was given samples since it held nothing
 	// stamps put a header before each message; nil: there is none.
 	stamps *stamps
 }
@@ -97,7 +97,7 @@ func (e *encoder) held() int64 {
 // are the samples themselves.
 func (e *encoder) encode(out []byte, pcm []int16, last bool) []byte {
 	out = out[:0]
-	e.began = true
+	e.began = !last // then nothing is held back any more
 	if e.up != nil {
 		e.raised = e.up.next(e.raised[:0], pcm)
 		if last {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/zaf/g711"
@@ -42,6 +43,18 @@ func TestUpsamplingKeepsEverySampleInItsPlace(t *testing.T) {
 		if got := newUpsampler(factor, 1).flush(nil); len(got) != 0 {
 			t.Errorf("nothing in: %d samples out", len(got))
 		}
+	}
+}
+
+func TestNothingIsHeldBackAfterTheLast(t *testing.T) {
+	e := newEncoder(FormatS16LE, 16000, 1)
+	got := []int64{e.held()}
+	for _, last := range []bool{false, true} {
+		e.encode(nil, make([]int16, 160), last)
+		got = append(got, e.held())
+	}
+	if want := []int64{0, upsampleAhead, 0}; !slices.Equal(got, want) {
+		t.Errorf("held before, between and after: got %v, want %v", got, want)
 	}
 }
 

@@ -79,7 +79,7 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		o.hearing = end.hearing
 	}
 	if c.dial == nil {
-		o.taker = &program{outlook: end, env: environ(c, f.info, track, cfg.channels)}
+		o.taker = newProgram(end, environ(c, f.info, track, cfg.channels))
 	} else {
 		l := newLink(end, f.info, track)
 		if o.taker = l; c.Type == TypeAudioHook {
@@ -87,7 +87,9 @@ func (f *feed) open(c *Consumer, cfg laneConfig, track *media.TrackState) *outle
 		}
 	}
 	if c.CatchUp && f.opt.Archive != nil {
-		r.keep(&past{archive: f.opt.Archive, voice: Voice{Track: cfg.track, Channels: cfg.channels, Role: call.RoleMix}, rate: f.hub.pace.rate, tell: func() { o.taker.tellLost() }})
+		r.keep(&past{
+			archive: f.opt.Archive, voice: Voice{Track: cfg.track, Channels: cfg.channels, Role: call.RoleMix}, rate: f.hub.pace.rate, tell: func() { o.taker.tellLost() }, caught: &c.tally.caughtUp,
+		})
 	}
 	cfg.revoked = o.taker.tellRevoked
 	o.lane = newLane(cfg, r)
@@ -131,7 +133,7 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 	if o.hearing != nil && o.track != 0 && int(o.track) <= len(b.Tracks) {
 		o.hearing.place(&b.Tracks[o.track-1])
 	}
-	if late := o.lane.late - o.told; late > 0 {
+	if late := o.lane.late - o.told; late > 0 || len(o.lane.moves) > 0 {
 		f.hub.count.late.Add(late)
 		o.told = o.lane.late
 		o.late.add(o.lane)
@@ -141,6 +143,9 @@ func (f *feed) pass(o *outlet, b *media.Batch) {
 		select {
 		case f.hub.starts <- o.taker:
 			o.queued = true
+			if f.hub.closed.Load() {
+				f.hub.refuse()
+			}
 		default: // too many wait; the ring keeps the newest, the next batch tries again
 			f.hub.count.open.Add(-1)
 			f.hub.count.refused.Add(1)
@@ -213,6 +218,7 @@ func (f *feed) meet(b *media.Batch) {
 func (f *feed) close(o *outlet) {
 	o.lane.finish()
 	o.ring.end()
+	o.hearing.shut()
 	if !o.queued {
 		o.taker.ended()
 		o.ring.letGo()

@@ -51,7 +51,14 @@ type hearing struct {
 	taken []stretch
 	// known is up to where earlier connections told final words, toldTo up to where any did: one that catches up hears again what the one before had heard.
 	known, toldTo [maxChannels]int64
-	early         []heard // from before the track was placed; at most maxHeard
+	early         []early // what was heard before the track was placed, over all connections; at most maxHeard
+	nowhere, gone bool    // the track is never placed; no connection comes any more
+}
+
+// early is an utterance and where it lies on the track, which has no place in the call yet.
+type early struct {
+	heard
+	pos, samples int64
 }
 
 // newHearing is nil for a consumer that nobody listens to.
@@ -111,7 +118,6 @@ func (h *hearing) give(pos int64, octets int) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.earlyLocked()
 	if h.outlook.stamps != nil {
 		octets -= HeaderOctets
 	}
@@ -123,6 +129,36 @@ func (h *hearing) place(t *media.TrackState) {
 	if t.Placed && (!h.placed.Load() || h.offset.Load() != t.Offset) {
 		h.offset.Store(t.Offset)
 		h.placed.Store(true)
+		h.settle()
+	}
+}
+
+// shut is called by the shard when the track ends: it is placed then, or never.
+func (h *hearing) shut() {
+	if h != nil && !h.placed.Load() {
+		h.settle()
+	}
+}
+
+// settle tells what was heard before the track was placed; where it never is, that goes nowhere. The shard calls it.
+func (h *hearing) settle() {
+	placed, n := h.placed.Load(), &h.outlook.hub.count
+	h.mu.Lock()
+	for _, x := range h.early {
+		switch {
+		case !placed:
+			n.answersRefused.Add(1)
+		case h.overlapsLocked(x.pos, x.samples): // since it was heard
+			n.answersRevoked.Add(1)
+		default:
+			h.sayLocked(x.heard, x.pos, x.samples)
+		}
+	}
+	awaited := h.gone && len(h.early) > 0
+	h.early, h.nowhere = nil, !placed
+	h.mu.Unlock()
+	if awaited {
+		h.outlook.over.done()
 	}
 }
 
@@ -144,7 +180,6 @@ func (h *hearing) hear(message []byte) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.earlyLocked()
 	list, err := h.read(message)
 	if err != nil {
 		h.malformedLocked(err)
@@ -211,7 +246,7 @@ func (h *hearing) oneLocked(x heard) {
 	case !x.inCall:
 		h.said[x.channel] = max(h.said[x.channel], min(x.to, h.clock.now()))
 	}
-	h.tellLocked(x)
+	h.tellLocked(x, true)
 }
 
 // allowLocked tells whether the engine may tell one more.
@@ -225,40 +260,41 @@ func (h *hearing) allowLocked(now time.Time) bool {
 	return true
 }
 
-// earlyLocked tells what was heard before it was known where the track lies.
-func (h *hearing) earlyLocked() {
-	if len(h.early) == 0 || !h.placed.Load() {
-		return
-	}
-	for _, x := range h.early {
-		h.tellLocked(x)
-	}
-	h.early = nil
-}
-
-// tellLocked tells it to the call, unless a mask took it back.
-func (h *hearing) tellLocked(x heard) {
-	o := h.outlook
-	if !h.placed.Load() && len(h.early) < maxHeard {
-		h.early = append(h.early, x)
-		return
-	}
+// tellLocked tells it to the call, as soon as its track has a place there, unless a mask took it back. whole: its end is heard, too.
+func (h *hearing) tellLocked(x heard, whole bool) {
+	n := &h.outlook.hub.count
 	pos, samples := h.clock.span(x.from, x.to)
 	if x.inCall {
 		pos, samples = h.clock.within(x.from, x.to)
 	}
 	if pos+samples/2 < h.known[x.channel] { // engines' times differ a little from one hearing to the next
 		h.guess[x.channel] = heard{}
-		o.hub.count.answersRepeated.Add(1)
+		n.answersRepeated.Add(1)
 		return
 	}
 	if h.overlapsLocked(pos, samples) {
 		h.guess[x.channel] = heard{}
-		o.hub.count.answersRevoked.Add(1)
+		n.answersRevoked.Add(1)
 		return
 	}
-	if x.final {
+	switch {
+	case h.placed.Load():
+		h.sayLocked(x, pos, samples)
+	case len(h.early) < maxHeard && !h.nowhere:
+		h.early = append(h.early, early{x, pos, samples})
+	default:
+		n.answersRefused.Add(1)
+		return
+	}
+	if x.final && whole {
 		h.toldTo[x.channel] = max(h.toldTo[x.channel], pos+samples)
+	}
+}
+
+// sayLocked says what was heard, and where.
+func (h *hearing) sayLocked(x heard, pos, samples int64) {
+	o := h.outlook
+	if x.final {
 		o.hub.count.answersFinal.Add(1)
 		o.hub.count.answersWords.Add(int64(len(strings.Fields(x.text))))
 	} else {
@@ -302,6 +338,9 @@ func (h *hearing) revoke(from, samples int64) {
 		h.taken = h.taken[:copy(h.taken, h.taken[1:])]
 	}
 	h.taken = append(h.taken, stretch{from, from + samples})
+	if !h.placed.Load() { // nothing was told
+		return
+	}
 	to := from + samples + takenMargin
 	from = max(0, from-takenMargin)
 	h.outlook.eventAt(call.EventTranscriptRevoked, from, h.stretch(from, to-from))
@@ -314,15 +353,22 @@ func (h *hearing) end() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.placed.Store(true) // a track that ends before it is placed lies where it began
-	h.earlyLocked()
-	told := h.toldTo // guesses may lack an end, which the next connection is to tell
 	for _, x := range h.guess {
 		if x.text != "" {
 			x.final = true
-			h.tellLocked(x)
+			h.tellLocked(x, false) // the next connection is to tell the end
 		}
 	}
-	h.toldTo = told
 	h.guess = [maxChannels]heard{}
+}
+
+// ended is called once no connection comes any more. The call is told of it when all that was heard has been.
+func (h *hearing) ended() {
+	h.mu.Lock()
+	h.gone = true
+	waits := len(h.early) > 0
+	h.mu.Unlock()
+	if !waits {
+		h.outlook.over.done()
+	}
 }

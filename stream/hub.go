@@ -80,7 +80,7 @@ type Answers struct {
 	Partial, Final int64 // utterances
 	Words          int64 // in the final ones
 	Malformed      int64 // messages that could not be read
-	Refused        int64 // utterances beyond what an engine may tell in a second
+	Refused        int64 // utterances beyond what an engine may tell in a second, or of a track that has no place in its call
 	Revoked        int64 // utterances that were not told, as a mask had taken back what they are about
 	Repeated       int64 // utterances that were not told again, by a connection that was given again what the one before had heard
 }
@@ -88,7 +88,7 @@ type Answers struct {
 // Options of one call's streams.
 type Options struct {
 	// Notify takes events for the call's record: stream_started, stream_dropped, revoked, stream_ended. It must not block; it is
-	// called from goroutines of Run and, with revoked, by the sink's caller. Nil discards.
+	// called from goroutines of Run and, with revoked and where Run has ended, by the sink's caller. Nil discards.
 	Notify func(call.Event)
 	// Ended is called once, when no transcript comes any more: the sink has ended, and every consumer that answers has. It must not block. Nil: nobody is told.
 	Ended func()
@@ -151,6 +151,7 @@ func (h *Hub) Reload(consumers []Consumer) error {
 func (h *Hub) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer h.refuse()
 	defer h.closed.Store(true)
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
@@ -169,6 +170,19 @@ func (h *Hub) Run(ctx context.Context) error {
 			h.tell()
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// refuse has nobody wait to be started any more: Run has ended, or ends. Who puts somebody there looks at closed afterwards and calls it too, so that none is left. Safe from anywhere.
+func (h *Hub) refuse() {
+	for {
+		select {
+		case p := <-h.starts:
+			h.count.open.Add(-1)
+			p.never()
+		default:
+			return
 		}
 	}
 }

@@ -2,9 +2,11 @@ package stream_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,5 +155,47 @@ func TestReloadedConsumersAreThoseOfCallsToCome(t *testing.T) {
 		if got := read(t, filepath.Join(dir, name)); !bytes.Equal(got, wanted(20*ptime, 2, 1)) {
 			t.Errorf("%s: %d bytes, want the call's %d", name, len(got), 20*ptime*4)
 		}
+	}
+}
+
+// TestNobodyIsLeftWaitingWhenRunEnds: who waits to be started then, or comes afterwards, is told, and what its consumer would have had is told as lost.
+func TestNobodyIsLeftWaitingWhenRunEnds(t *testing.T) {
+	const calls = 20 // of those that wait a Run whose context has ended begins each second one
+	for name, fedBefore := range map[string]bool{"it waits": true, "it comes afterwards": false} {
+		t.Run(name, func(t *testing.T) {
+			h, err := stream.New(stream.Config{Consumers: []stream.Consumer{{Type: stream.TypeWebSocket, URL: "ws://127.0.0.1:1/", Answers: "json"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.Quicken(h)
+			var told record
+			var ended atomic.Int64
+			var sinks []media.Sink
+			for range calls {
+				s := h.Open(info(), stream.Options{Notify: told.notify, Ended: func() { ended.Add(1) }})
+				if fedBefore {
+					feed(s, 1, 0, 1)
+				}
+				sinks = append(sinks, s)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := h.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range sinks {
+				if !fedBefore {
+					feed(s, 1, 0, 1)
+				}
+				s.End(call.Cause{})
+			}
+			lost := int64(0)
+			for _, e := range told.of(call.EventStreamDropped) {
+				lost += e.Facts["samples"].(int64)
+			}
+			if got := h.Totals(); ended.Load() != calls || got.Open != 0 || lost != calls*ptime || got.DroppedSamples != lost {
+				t.Errorf("of %d calls %d were told of the end, %d consumers are open, %d samples told as lost of %d", calls, ended.Load(), got.Open, lost, got.DroppedSamples)
+			}
+		})
 	}
 }

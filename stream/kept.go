@@ -81,7 +81,7 @@ func (r *ring) rewind(groups, floor int64) {
 	r.next = max(r.first, min(floor, r.next), back-back%wholeMS)
 }
 
-// lose counts n groups from pos on as lost; false: others are counted that don't touch them, and are to be taken first.
+// lose counts n groups from pos on as lost; false: what was lost before is to be taken first, as they do not lie behind it, or a run of their own would be one too many.
 func (r *ring) lose(pos, n int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,8 +89,10 @@ func (r *ring) lose(pos, n int64) bool {
 }
 
 func (r *ring) loseLocked(pos, n int64) bool {
-	if r.lost.samples > 0 && r.lost.from+r.lost.samples != pos {
-		return false
+	if runs := r.lost.runs; len(runs) > 0 {
+		if end := runs[len(runs)-1].to; pos < end || pos > end && len(runs) == maxRuns {
+			return false
+		}
 	}
 	r.lost.add(pos, n)
 	r.sum.Add(n)

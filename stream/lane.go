@@ -68,6 +68,7 @@ type lane struct {
 	// late counts samples that came when their place was gone; lates has where, until somebody takes it.
 	late    int64
 	lates   revoked
+	moves   []move // of sides, until somebody takes them; at most maxMoves
 	started bool
 	// zero is where the call's timeline begins on media's clock.
 	zero time.Duration
@@ -94,6 +95,8 @@ type source struct {
 	offset int64
 	// was is where it lay for what is before moved, on the track; moved 0: it was never moved.
 	was, moved int64
+	// behind is how much later it goes out than it lies in the recording.
+	behind int64
 	// end is the position after the last sample given, or assumed.
 	end int64
 	// at is the sweep that brought the last frame.
@@ -302,6 +305,7 @@ func (l *lane) catchUp(s *source, from, end int64, now time.Duration) int64 {
 	case s.lateSince == 0:
 		s.lateSince = now
 	case now-s.lateSince > patience:
+		l.tellMove(s, from)
 		s.was, s.moved = s.offset, from-s.offset
 		s.offset += l.base - from
 		s.lateSince = 0

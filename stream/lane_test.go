@@ -427,6 +427,15 @@ func TestASenderWhoseClockStoodStillIsHeardAgain(t *testing.T) {
 	if got := l.late; got < 2*media.SampleRate || got > 5*media.SampleRate/2 {
 		t.Errorf("%d late, want those of 2 s", got)
 	}
+	if len(l.moves) != 1 || l.moves[0].sides != left {
+		t.Fatalf("moved: %+v, want the customer", l.moves)
+	}
+	m := l.moves[0]
+	for i := int64(0); i < pos-m.from; i++ {
+		if got, want := out.pcm[m.from+m.by+i], sampleAt(1, m.from+i); got != want {
+			t.Fatalf("moved by %d: sample %d of the side is %d, want %d", m.by, m.from+i, got, want)
+		}
+	}
 }
 
 func TestListenersHearFromNowOn(t *testing.T) {

@@ -1,6 +1,11 @@
 package stream
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+
+	"github.com/earshot/earshot/call"
+)
 
 // tooLate is the reason of stream_dropped for what the recording has, and came when its place in a stream was gone.
 const tooLate = "it came too late"
@@ -33,10 +38,40 @@ func (l *lane) miss(from, samples int64) {
 	l.lates.add(stretch{from, from + samples})
 }
 
+// maxMoves bounds the moves of sides that nobody has taken yet: each takes a side patience.
+const maxMoves = 8
+
+// move says that a side goes out later than it lies in the recording, by samples, from a position of that on. sides are its own.
+type move struct {
+	from, by int64
+	sides    uint8
+}
+
+// tellMove notes that a side goes on where the lane is, instead of from a position on.
+func (l *lane) tellMove(s *source, from int64) {
+	from -= s.behind
+	s.behind = l.base - from
+	if len(l.moves) < maxMoves {
+		l.moves = append(l.moves, move{from, s.behind, s.sides})
+	}
+}
+
+// text says it to people.
+func (m move) text(channels int) string {
+	who := "a party"
+	if channels == 2 && m.sides != both {
+		who = map[uint8]string{left: "the customer", right: "the agent"}[m.sides]
+	}
+	return fmt.Sprintf("what %s says from %d on comes %d samples later than in the recording", who, m.from, m.by)
+}
+
 // lateness is what a consumer was given something else for, because it came too late. The shard adds, the hub takes.
 type lateness struct {
 	mu  sync.Mutex
-	was revoked
+	was []stretch // in order; at most maxRuns
+	// between is how many samples of was were not late: of more runs the last takes in what lies between.
+	between int64
+	moves   []move // at most maxMoves
 }
 
 // add takes over what a lane has missed.
@@ -44,28 +79,48 @@ func (t *lateness) add(l *lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range l.lates.ranges {
-		t.was.add(s)
+		t.was = joined(t.was, s)
+		if n := len(t.was); n > maxRuns {
+			t.between += t.was[n-1].from - t.was[n-2].to
+			t.was[n-2].to = t.was[n-1].to
+			t.was = t.was[:n-1]
+		}
 	}
 	l.lates.ranges = l.lates.ranges[:0]
+	t.moves = append(t.moves, l.moves...)
+	t.moves = t.moves[max(0, len(t.moves)-maxMoves):]
+	l.moves = l.moves[:0]
 }
 
-func (t *lateness) take() (ranges []stretch) {
+// take gives what was late since it was last asked: where, and how many samples; and which sides were moved.
+func (t *lateness) take() (ranges []stretch, samples int64, moves []move) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ranges, t.was.ranges = t.was.ranges, nil
-	return ranges
-}
-
-// tellLate puts into the call's record where the recording has what the consumer has not: it came too late for it.
-func (p *outlook) tellLate() bool {
-	ranges := p.late.take()
-	if len(ranges) == 0 {
-		return false
-	}
-	samples := int64(0)
-	for _, r := range ranges {
+	for _, r := range t.was {
 		samples += r.to - r.from
 	}
-	p.tellDropped(ranges, samples, tooLate)
-	return true
+	ranges, samples, moves = t.was, samples-t.between, t.moves
+	t.was, t.between, t.moves = nil, 0, nil
+	return ranges, samples, moves
+}
+
+// runs is how many there are to take.
+func (t *lateness) runs() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.was)
+}
+
+// tellLate puts into the call's record where the recording has what the consumer has not, as it came too late for it, and which sides the consumer has elsewhere for that.
+func (p *outlook) tellLate() bool {
+	ranges, samples, moves := p.late.take()
+	if len(ranges) > 0 {
+		p.tellDropped(ranges, samples, tooLate)
+	}
+	for _, m := range moves {
+		p.eventAt(call.EventStreamDropped, m.from, map[string]any{
+			"consumer": p.consumer.Name, "samples": int64(0), "from_samples": m.from, "reason": tooLate, "text": m.text(p.channels),
+		})
+	}
+	return len(ranges)+len(moves) > 0
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -63,4 +64,43 @@ func TestWhatIsExactWaitsForItsPlace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A side that was moved to the present, as all of it came too late for long, is told of: whose it is, from where on, and by how much.
+func TestAMovedSideIsToldOf(t *testing.T) {
+	h, err := New(Config{Consumers: []Consumer{{Name: "asr", Command: []string{"cat"}, Per: PerCall}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []call.Event
+	f := h.Open(call.Info{ID: "c", Expected: []call.Party{{Role: call.RoleCustomer}, {Role: call.RoleAgent}}}, Options{Notify: func(e call.Event) { told = append(told, e) }}).(*feed)
+	tracks := []media.TrackState{state(1, call.RoleCustomer, 0, true), state(2, call.RoleAgent, 0, true)}
+	pos := int64(0)
+	for i := range int64(1000) {
+		b := media.Batch{Zero: zeroAt, Now: at((i + 1) * ptime), Tracks: tracks}
+		b.Frames = append(b.Frames, run(2, media.KindReceived, i*ptime, ptime, b.Now))
+		if i < 50 || i >= 250 && i < 500 || i >= 700 { // its clock stands still twice, for 4 s
+			b.Frames = append(b.Frames, run(1, media.KindReceived, pos, ptime, b.Now))
+			pos += ptime
+		}
+		f.Write(&b)
+	}
+	moves := slices.Clone(f.calls[0].late.moves)
+	if f.calls[0].taker.tellLost(); len(moves) != 2 || moves[0].by < 2*media.SampleRate || moves[1].by < moves[0].by+2*media.SampleRate {
+		t.Fatalf("moved: %+v", moves)
+	}
+	var texts []string
+	for _, e := range told {
+		if text, ok := e.Facts["text"].(string); ok && e.Type == call.EventStreamDropped && e.Facts["reason"] == tooLate && e.Facts["samples"] == int64(0) {
+			texts = append(texts, text)
+		}
+	}
+	var want []string
+	for _, m := range moves {
+		want = append(want, fmt.Sprintf("what the customer says from %d on comes %d samples later than in the recording", m.from, m.by))
+	}
+	if !slices.Equal(texts, want) {
+		t.Errorf("told %q, want %q", texts, want)
+	}
+	f.End(call.Cause{})
 }

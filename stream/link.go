@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -34,10 +35,14 @@ type link struct {
 	encoder *encoder
 	hook    hookPast // owned by run
 
-	// mu guards what masks took back and the consumer is still to be told of, and what they silence of what it is still to get.
-	mu            sync.Mutex
-	taken, masked revoked
+	// mu guards what masks took back and the consumer is still to be told of, and what they silence of its stream, of which it may be given the newest again.
+	mu     sync.Mutex
+	taken  revoked
+	masked []stretch // in order; at most maxMasked
 }
+
+// maxMasked bounds the masks that are remembered. Of the oldest the consumer gets the silence, which is in the ring anyway, and is not told why.
+const maxMasked = 256
 
 // tellRevoked notes it for the call's record, and for the consumer where that can be told. It is called by the shard.
 func (l *link) tellRevoked(from, samples int64) {
@@ -53,15 +58,22 @@ func (l *link) tellRevoked(from, samples int64) {
 func (l *link) silenced(from, samples int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.masked.add(stretch{from, from + samples})
+	l.masked = joined(l.masked, stretch{from, from + samples})
+	if over := len(l.masked) - maxMasked; over > 0 {
+		l.masked = slices.Delete(l.masked, 0, over)
+	}
 }
 
-// masksFrom appends what masks silence from a position on, and forgets what lies before.
+// masksFrom appends what masks silence from a position on.
 func (l *link) masksFrom(all []stretch, pos int64) []stretch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.masked.ranges = slices.DeleteFunc(l.masked.ranges, func(s stretch) bool { return s.to <= pos })
-	return append(all, l.masked.ranges...)
+	for _, s := range l.masked {
+		if s.to > pos {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // tell tells the consumer what was taken back since the last time.
@@ -175,7 +187,7 @@ func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	l.hearing.begin()
-	l.about.from = strconv.FormatInt(l.ring.position(), 10)
+	l.about.from = strconv.FormatInt(l.ring.position()-l.encoder.held(), 10)
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
@@ -265,6 +277,7 @@ func (l *link) patience(ctx context.Context) time.Duration {
 // left tells how a session ended; wait > 0: and when the next begins.
 func (l *link) left(reason string, err error, wait time.Duration) {
 	if wait == 0 {
+		l.tellUnsent(math.MaxInt64)
 		l.giveUp()
 	}
 	l.tellLost()

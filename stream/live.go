@@ -36,12 +36,13 @@ type Live struct {
 
 // ConsumerTotals counts what all consumers of one name did since start.
 type ConsumerTotals struct {
-	Connected      int64         // now
-	Connections    int64         // and processes, that were there
-	Reconnects     int64         // of these, after the first of a call or track
-	DroppedSamples int64         // at 8000 Hz
-	SentOctets     int64         // headers included
-	Lag            time.Duration // the longest now
+	Connected       int64         // now
+	Connections     int64         // and processes, that were there
+	Reconnects      int64         // of these, after the first of a call or track
+	DroppedSamples  int64         // at 8000 Hz
+	CaughtUpSamples int64         // at 8000 Hz: came from the recording, as they were missed, or given again
+	SentOctets      int64         // headers included
+	Lag             time.Duration // the longest now
 }
 
 const (
@@ -53,7 +54,7 @@ const (
 
 // tally counts for all consumers of one name.
 type tally struct {
-	connected, connections, reconnects, dropped, octets atomic.Int64
+	connected, connections, reconnects, dropped, caughtUp, octets atomic.Int64
 }
 
 // progress is how one consumer of one call gets on.
@@ -153,7 +154,8 @@ func (h *Hub) Consumers() map[string]ConsumerTotals {
 	h.mu.Lock()
 	for name, t := range h.tallies {
 		out[name] = ConsumerTotals{
-			Connected: t.connected.Load(), Connections: t.connections.Load(), Reconnects: t.reconnects.Load(), DroppedSamples: t.dropped.Load(), SentOctets: t.octets.Load(),
+			Connected: t.connected.Load(), Connections: t.connections.Load(), Reconnects: t.reconnects.Load(), DroppedSamples: t.dropped.Load(), CaughtUpSamples: t.caughtUp.Load(),
+			SentOctets: t.octets.Load(),
 		}
 	}
 	h.mu.Unlock()

@@ -22,6 +22,8 @@ type taker interface {
 	tellRevoked(from, samples int64)
 	// ended is called once run has ended, or never will begin.
 	ended()
+	// never is called instead of run where that will never begin; of a sink's caller too: it does not block.
+	never()
 	// rest waits for the end of the call, or of ctx: who was given up is shown as such as long as that lasts.
 	rest(ctx context.Context)
 	// live shows how it gets on.
@@ -53,7 +55,7 @@ type outlook struct {
 const reportMost = 60
 
 func (p *outlook) report() {
-	if p.left > 0 && p.ring.lostRuns() < maxRuns/2 {
+	if p.left > 0 && p.ring.lostRuns() < maxRuns/2 && p.late.runs() < maxRuns/2 {
 		p.left--
 		return
 	}
@@ -88,8 +90,15 @@ func (e *ending) done() {
 // ended implements taker.
 func (p *outlook) ended() {
 	if p.hearing != nil {
-		p.over.done()
+		p.hearing.ended()
 	}
+}
+
+// never implements taker.
+func (p *outlook) never() {
+	p.giveUp()
+	p.ring.letGo()
+	p.ended()
 }
 
 // ringEnded tells whether the call is over.

@@ -29,7 +29,13 @@ const (
 // program is one consumer of one call or track: a ring, and the process that reads it, started again as configured.
 type program struct {
 	outlook
-	env []string // set by feed, then constant
+	env []string // set by newProgram, then constant
+	// encoder serves one process after the other: what it holds back goes to the next. Owned by run, and by pump meanwhile.
+	encoder *encoder
+}
+
+func newProgram(o outlook, env []string) *program {
+	return &program{outlook: o, env: env, encoder: o.makeEncoder()}
 }
 
 // outcome is how one process ended.
@@ -50,7 +56,7 @@ func (p *program) run(ctx context.Context) {
 		r.pace = r.pace.forCatchUp()
 	}
 	for {
-		from := p.ring.position()
+		from := p.from()
 		o := p.once(ctx)
 		if o.reason == endedCall || o.reason == endedKilled {
 			p.leave(o, 0)
@@ -69,10 +75,16 @@ func (p *program) run(ctx context.Context) {
 		if !again || !p.pause(ctx, wait) {
 			return
 		}
-		p.ring.rewind(p.consumer.overlapSamples(p.channels), from)
+		if overlap := p.consumer.overlapSamples(p.channels); p.ring.past != nil && overlap > 0 {
+			p.ring.rewind(overlap+p.encoder.held(), from)
+			p.encoder = p.makeEncoder()
+		}
 		p.hub.count.restarts.Add(1)
 	}
 }
+
+// from is the position of the first sample that the next process is given.
+func (p *program) from() int64 { return p.ring.position() - p.encoder.held() }
 
 // pause waits before a restart; false: the call ended meanwhile, and what the program lacks of it is lost.
 func (p *program) pause(ctx context.Context, wait time.Duration) bool {
@@ -114,7 +126,7 @@ func (p *program) once(ctx context.Context) outcome {
 	}
 	errs := p.lines("stderr")
 	cmd := exec.CommandContext(life, p.consumer.Command[0], p.consumer.Command[1:]...) //nolint:gosec // the user's own program
-	cmd.Env = append(slices.Clone(p.env), "CALL_FROM_SAMPLES="+strconv.FormatInt(p.ring.position(), 10))
+	cmd.Env = append(slices.Clone(p.env), "CALL_FROM_SAMPLES="+strconv.FormatInt(p.from(), 10))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, slowly(out), slowly(errs)
 	cmd.WaitDelay = p.hub.pace.pipeWait
 	ownGroup(cmd)
@@ -230,8 +242,7 @@ func (p *program) within(ctx context.Context, d time.Duration, done <-chan struc
 
 // pump writes the ring's audio to the process until the ring ends, the process takes no more, or quit.
 func (p *program) pump(audio *os.File, quit *atomic.Bool) {
-	e := p.makeEncoder()
-	ended := p.ring.relay(e, quit, func(pos int64, b []byte) bool {
+	ended := p.ring.relay(p.encoder, quit, func(pos int64, b []byte) bool {
 		p.hearing.give(pos, len(b))
 		n, err := audio.Write(b)
 		p.sent(n)

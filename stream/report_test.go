@@ -49,6 +49,40 @@ func TestWhatAHangingConsumerLosesIsToldEverMoreSeldom(t *testing.T) {
 	}
 }
 
+// What comes too late is named run by run, and what lies between and was given is not counted: also where there are more runs than an event names.
+func TestWhatIsLateIsToldRunByRun(t *testing.T) {
+	for _, packets := range []int64{20, 100} { // each second one is late
+		var dropped atomic.Int64
+		var told []call.Event
+		p := &outlook{
+			consumer: &Consumer{Name: "asr"}, ring: newRing(minBuffer, minMessage, 1, &dropped), late: &lateness{}, notify: func(e call.Event) { told = append(told, e) },
+		}
+		var l lane
+		for i := range packets {
+			if i%2 == 0 {
+				l.miss(i*ptime, ptime)
+			}
+			if i%10 == 9 {
+				p.late.add(&l)
+			}
+		}
+		p.left = reportMost // it told of something a moment ago
+		if packets/2 < maxRuns/2 {
+			if p.report(); len(told) > 0 {
+				t.Errorf("%d runs: told already", packets/2)
+			}
+			p.left = 0
+		}
+		p.report()
+		if len(told) != 1 || told[0].Facts["samples"] != packets/2*ptime {
+			t.Fatalf("%d runs: told %+v, want %d samples", packets/2, told, packets/2*ptime)
+		}
+		if runs := told[0].Facts["runs"].([][2]int64); len(runs) != int(min(packets/2, maxRuns)) || runs[1] != [2]int64{2 * ptime, ptime} {
+			t.Errorf("%d runs: told of %v", packets/2, runs)
+		}
+	}
+}
+
 func TestConsumersOfOneNameAreToldApart(t *testing.T) {
 	h, err := New(Config{Consumers: []Consumer{{Command: []string{"cat"}}, {Command: []string{"cat"}, Per: PerCall}, {Command: []string{"cat"}, Name: "other"}}})
 	if err != nil {

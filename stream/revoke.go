@@ -2,8 +2,8 @@ package stream
 
 import "slices"
 
-// maxRevoked bounds the ranges that one batch takes back; of more, the nearest become one.
-const maxRevoked = 8
+// maxRevoked bounds the ranges that one batch takes back, or has too late; of more, the last two become one.
+const maxRevoked = 32
 
 // stretch is a range of call time, in samples.
 type stretch struct{ from, to int64 }
@@ -15,19 +15,24 @@ type revoked struct{ ranges []stretch }
 
 // add joins a range to those it touches.
 func (v *revoked) add(s stretch) {
-	i := 0
-	for i < len(v.ranges) && v.ranges[i].to < s.from {
-		i++
-	}
-	j := i
-	for ; j < len(v.ranges) && v.ranges[j].from <= s.to; j++ {
-		s = stretch{min(s.from, v.ranges[j].from), max(s.to, v.ranges[j].to)}
-	}
-	v.ranges = slices.Replace(v.ranges, i, j, s)
+	v.ranges = joined(v.ranges, s)
 	if n := len(v.ranges); n > maxRevoked {
 		v.ranges[n-2].to = v.ranges[n-1].to
 		v.ranges = v.ranges[:n-1]
 	}
+}
+
+// joined joins a range to those it touches, of some that are in order and don't touch.
+func joined(ranges []stretch, s stretch) []stretch {
+	i := 0
+	for i < len(ranges) && ranges[i].to < s.from {
+		i++
+	}
+	j := i
+	for ; j < len(ranges) && ranges[j].from <= s.to; j++ {
+		s = stretch{min(s.from, ranges[j].from), max(s.to, ranges[j].to)}
+	}
+	return slices.Replace(ranges, i, j, s)
 }
 
 // mask silences what a source gave before and the lane still holds, and has taken back what has gone on. Samples before the source was
@@ -67,7 +72,7 @@ func (s *source) move(offset int64) {
 	if s.seen && s.offset != offset {
 		s.was, s.moved = s.offset, s.end-s.offset
 	}
-	s.offset = offset
+	s.offset, s.behind = offset, 0
 }
 
 // withdraw silences a range as far as nobody has read it, and gives what of it was read.

@@ -32,6 +32,7 @@ type tape struct {
 	packets int64
 	masked  int64 // samples from 0 on; they are silence
 	reads   int
+	given   int64 // samples
 }
 
 func (a *tape) Open(v stream.Voice) stream.Shelf { return &tapeShelf{a, v} }
@@ -62,6 +63,7 @@ func (s *tapeShelf) Read(pos int64, pcm []int16) (n, gone int) {
 			}
 		}
 	}
+	s.given += int64(max(0, n))
 	return max(0, n), 0
 }
 
@@ -156,6 +158,11 @@ func shifted(t *testing.T, c stream.Consumer, killed func() bool, outlets int) {
 		return killed() && strings.Count(told.reasons(), "call_ended") == outlets
 	})
 	stop()
+	for name, c := range h.Consumers() {
+		if c.CaughtUpSamples != a.given {
+			t.Errorf("%s: counted %d samples from the recording, want %d", name, c.CaughtUpSamples, a.given)
+		}
+	}
 	if n := h.Totals().DroppedSamples; n != 0 || a.reads == 0 {
 		t.Errorf("%d samples lost, the archive was read %d times", n, a.reads)
 	}
