@@ -272,6 +272,35 @@ func TestNothingMovesWhileAnOlderProcessLives(t *testing.T) {
 	}
 }
 
+// TestAMoveEndsWithTheHandOver: the vault may take its time for one recording, and the other process's streams read the next by then.
+func TestAMoveEndsWithTheHandOver(t *testing.T) {
+	k := newMover(t, Config{Format: FormatMulaw})
+	folders := []string{k.talk(72 * time.Hour), k.talk(72 * time.Hour), k.talk(72 * time.Hour)}
+	var next *Store
+	k.v.busy = func(string) (err error) {
+		if next != nil {
+			return nil
+		}
+		cfg := k.cfg
+		cfg.Standby = true
+		next, err = New(cfg)
+		succeed(t, err)
+		succeed(t, k.s.Release())
+		succeed(t, next.Claim())
+		return nil
+	}
+	n, err := k.s.MoveOut(t.Context(), k.policy())
+	if n != 0 || err != nil {
+		t.Errorf("%d moved, %v, want none", n, err)
+	}
+	for _, folder := range folders {
+		if len(k.audio(folder)) != 2 {
+			t.Errorf("%s: left %v", folder, k.audio(folder))
+		}
+	}
+	succeed(t, next.Close())
+}
+
 // TestAStrangersLockOfTheDirectoryCostsAMoveAndNoMore: a script that runs under flock(1) stops nobody from recording.
 func TestAStrangersLockOfTheDirectoryCostsAMoveAndNoMore(t *testing.T) {
 	k := newMover(t, Config{Format: FormatMulaw})

@@ -40,6 +40,8 @@ type MoveConfig struct {
 const (
 	// moveEvery is how often it is looked for audio that may go.
 	moveEvery = time.Minute
+	// tellAside is after how many rounds in a row it is told that another program has the directory.
+	tellAside = 10
 	// moveBatch is for how many recordings the evidence log is read once.
 	moveBatch = 100
 	// fetchedStays is how long audio stays at least that was brought back.
@@ -221,6 +223,9 @@ func (s *Store) moveSome(ctx context.Context, folders []string, cfg MoveConfig) 
 		if err == nil {
 			err = said[folder].held(folder)
 		}
+		if !s.claimed() || !s.alone() { // the vault took its time, and another process has come
+			return moved, errs
+		}
 		if err == nil {
 			err = s.moveOne(folder, place, said[folder], cfg.Now)
 		}
@@ -350,8 +355,15 @@ func (s *Store) MoveOutAlways(ctx context.Context, cfg MoveConfig) error {
 	tick := time.NewTicker(moveEvery)
 	defer tick.Stop()
 	told := map[string]bool{}
+	aside := 0 // rounds in a row
 	for {
 		if s.claimed() { // else who has the lock does it
+			if aside++; s.alone() {
+				aside = 0
+			}
+			if aside == tellAside {
+				s.log.Warn("nothing moves to the vault while another program has the recordings' directory locked: an older earshot whose calls go on, or a script under flock", slog.String("dir", s.cfg.Dir))
+			}
 			if _, err := s.MoveOut(ctx, cfg); err != nil && ctx.Err() == nil {
 				s.tellMoves(told, err)
 			}
