@@ -40,6 +40,9 @@ func TestADrainedProcessEndsWhenItsConsumersHaveWhatTheyMissed(t *testing.T) {
 		t.Fatalf("ended before its consumer had anything: %v", err)
 	case <-time.After(4 * time.Second): // longer than consumers have when everything is to end
 	}
+	if text := draining(w); text != "no new calls; the end comes when consumers have what they missed of the last ones: 1 left" {
+		t.Errorf("status: %q", text)
+	}
 	e.is(false)
 	w.ends("its consumer has all")
 	_ = l.Close()
@@ -57,4 +60,14 @@ func TestADrainedProcessEndsWhenItsConsumersHaveWhatTheyMissed(t *testing.T) {
 			t.Fatalf("sample %d is %d, want %d", i, g, v)
 		}
 	}
+}
+
+// draining is what the status says of it.
+func draining(w *worker) string {
+	for _, c := range w.Status().Checks {
+		if c.Name == "draining" {
+			return c.Text
+		}
+	}
+	return ""
 }

@@ -172,7 +172,11 @@ func (e *Endpoint) shiftStatus(s *Status) {
 	on, calls := e.Draining()
 	s.Draining = on
 	if on {
-		s.Checks = append(s.Checks, Check{Name: "draining", Text: fmt.Sprintf("no new calls; the end comes with the last of %d", calls)})
+		text := fmt.Sprintf("no new calls; the end comes with the last of %d", calls)
+		if n := len(e.hub.Live()); calls == 0 && n > 0 {
+			text = fmt.Sprintf("no new calls; the end comes when consumers have what they missed of the last ones: %d left", n)
+		}
+		s.Checks = append(s.Checks, Check{Name: "draining", Text: text})
 	}
 	s.Older = e.olderStatus()
 }

@@ -160,7 +160,7 @@ func (l *link) run(ctx context.Context) {
 		if l.ringEnded() && over.IsZero() {
 			over = time.Now()
 		}
-		if !over.IsZero() && (time.Since(over) > l.patience(ctx) || l.ring.empty()) {
+		if !over.IsZero() && (time.Since(over) > l.patience(ctx) || l.ring.sinceEnd() >= catchUpWithin || l.ring.empty()) {
 			l.ring.pass(given)
 			l.left(endedFailed, err, 0)
 			return
@@ -235,21 +235,30 @@ func (l *link) once(ctx context.Context) error {
 	return s.ended(errLeft)
 }
 
-// watch calls quit once the far side is gone, and closes the session where everything is to end and it does not: a write that hangs, and who waits for its last words, must
-// not keep the process. It returns when over is closed.
+// watch calls quit once the far side is gone, and closes the session where everything is to end and it does not, or where it takes a call's last audio ever more slowly: a write
+// that hangs, who waits for its last words and who is late by more than a call's end bears must not keep the process. It returns when over is closed.
 func (l *link) watch(ctx context.Context, s session, over <-chan struct{}, quit func()) {
-	gone, end := s.gone(), ctx.Done()
-	var late <-chan time.Time
+	gone, end, ended := s.gone(), ctx.Done(), l.ring.ended
+	var last, late <-chan time.Time
+	hurry := func() {
+		end, last = nil, nil
+		late = time.After(2 * l.hub.pace.hurry) // as long as a program has
+	}
 	for {
 		select {
 		case <-gone:
 			gone = nil
 			quit()
-		case <-end:
-			end = nil
-			t := time.NewTimer(2 * l.hub.pace.hurry) // as long as a program has
+		case <-ended:
+			ended = nil
+			t := time.NewTimer(catchUpWithin - l.ring.sinceEnd())
 			defer t.Stop()
-			late = t.C
+			last = t.C
+		case <-last:
+			l.ring.hurry()
+			hurry()
+		case <-end:
+			hurry()
 		case <-late:
 			s.close()
 		case <-over:

@@ -175,7 +175,7 @@ func (p *program) cutOff(err error) bool {
 	return ok && p.ring.past != nil && (!e.Exited() || !p.ring.empty())
 }
 
-// awaitAudio lets a process that catches up have what it missed, also when the call has ended, for as long as it takes some: its grace begins then.
+// awaitAudio lets a process that catches up have what it missed, also when the call has ended, for as long as it takes some, but not for ever: its grace begins then.
 func (p *program) awaitAudio(ctx context.Context, exited, given <-chan struct{}) {
 	if p.ring.past == nil {
 		return
@@ -185,12 +185,16 @@ func (p *program) awaitAudio(ctx context.Context, exited, given <-chan struct{})
 		return
 	case <-p.ring.ended:
 	}
+	last := time.NewTimer(catchUpWithin - p.ring.sinceEnd())
+	defer last.Stop()
 	tick := time.NewTicker(p.hub.pace.grace)
 	defer tick.Stop()
 	for at := int64(-1); at != p.ring.position(); {
 		at = p.ring.position()
 		select {
 		case <-tick.C:
+		case <-last.C:
+			return
 		case <-exited:
 			return
 		case <-given:

@@ -44,7 +44,8 @@ type ring struct {
 	first, given int64
 	next         int64 // with a past: the position of the next group for the reader; before pos: that was lost here
 	over         bool  // end was called
-	off          bool  // nobody reads any more: writes are taken and forgotten
+	overAt       time.Time
+	off          bool // nobody reads any more: writes are taken and forgotten
 	lost         drops
 }
 
@@ -200,13 +201,23 @@ func (r *ring) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.over {
-		r.over = true
+		r.over, r.overAt = true, time.Now()
 		close(r.ended)
 		if r.past != nil && !r.past.left {
 			r.past.last = time.AfterFunc(catchUpWithin, r.hurry)
 		}
 		r.stir()
 	}
+}
+
+// sinceEnd is how long ago end was called; 0: it was not.
+func (r *ring) sinceEnd() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over {
+		return 0
+	}
+	return time.Since(r.overAt)
 }
 
 // abandon makes the ring take and forget what comes, for nobody wants it; what it held is lost and counted.

@@ -32,7 +32,11 @@ func (d *daemon) HandOver(ctx context.Context, l *console.Link) {
 		return
 	}
 	if o := d.ep.Status().Older; o != nil {
-		_ = l.Send(console.Line{Type: console.LineNo, Why: fmt.Sprintf("process %d, whose work this one took over, still has %d calls: wait for its end", o.PID, len(o.Calls))})
+		what := fmt.Sprintf("has %d calls", len(o.Calls))
+		if len(o.Calls) == 0 {
+			what = "gives consumers what they missed"
+		}
+		_ = l.Send(console.Line{Type: console.LineNo, Why: fmt.Sprintf("process %d, whose work this one took over, still %s: wait for its end", o.PID, what)})
 		d.handing.Store(false)
 		return
 	}
