@@ -83,7 +83,8 @@ func (a *account) tell() {
 	}
 }
 
-// TestEachSampleIsGivenWhereItSaysOrToldAsLost, once, over connections between and in which the ring loses some; also of those that the upsampler holds back.
+// TestEachSampleIsGivenWhereItSaysOrToldAsLost, once, over connections between and in which the ring loses some; also of those that the upsampler holds back, and of messages
+// that are not taken whole.
 func TestEachSampleIsGivenWhereItSaysOrToldAsLost(t *testing.T) {
 	for seed := range uint64(60) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
@@ -91,7 +92,6 @@ func TestEachSampleIsGivenWhereItSaysOrToldAsLost(t *testing.T) {
 		channels, rate := 1+rnd.IntN(2), 8000*(1+rnd.IntN(3))
 		a := &account{t: t, seed: seed, r: newRing(100*time.Millisecond, minMessage, channels, &sum), e: newEncoder(FormatS16LE, rate, channels)}
 		a.r.begin(0)
-		never := func() bool { return false }
 		for range 30 {
 			a.say(160 * rnd.Int64N(10))
 			if a.r.ready() {
@@ -99,7 +99,7 @@ func TestEachSampleIsGivenWhereItSaysOrToldAsLost(t *testing.T) {
 					if rnd.IntN(3) == 0 {
 						a.say(160 * rnd.Int64N(10))
 					}
-				}, never)
+				}, func() bool { return rnd.IntN(5) == 0 })
 			}
 			a.tell()
 		}
@@ -108,7 +108,9 @@ func TestEachSampleIsGivenWhereItSaysOrToldAsLost(t *testing.T) {
 			a.r.abandon()
 		} else {
 			a.r.end()
-			a.connect(1000, func() {}, never)
+			a.connect(1000, func() {}, func() bool { return rnd.IntN(5) == 0 })
+			a.r.forget(a.e)
+			a.r.abandon()
 		}
 		a.tell()
 		total := int64(0)

@@ -211,10 +211,13 @@ func (l *link) once(ctx context.Context) error {
 			l.hearing.give(pos, len(b))
 			failed = s.write(pos, b)
 		}
-		if failed == nil {
-			l.sent(len(b))
+		if errors.Is(failed, errRenew) { // it was given this one
+			quit.Store(true)
+		} else if failed != nil {
+			return false
 		}
-		return failed == nil
+		l.sent(len(b))
+		return true
 	})
 	switch {
 	case ended:

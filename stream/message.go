@@ -84,13 +84,26 @@ func (r *ring) give(e *encoder, s *scratch, pos int64, pcm []int16, write func(p
 	n := int64(len(pcm) / r.channels)
 	if held := e.held(); held > 0 && pos != e.next {
 		if from := e.next - held; !s.write(e, from, e.encode(s.out, nil, true), write) {
-			r.miss(from, held)
+			r.untaken(from, held)
+			r.untaken(pos, n)
 			return false
 		}
 	}
 	from := pos - e.held()
 	e.next = pos + n
-	return s.write(e, from, e.encode(s.out, pcm, n == 0), write)
+	if !s.write(e, from, e.encode(s.out, pcm, n == 0), write) {
+		r.untaken(from, e.next-e.held()-from)
+		return false
+	}
+	return true
+}
+
+// untaken is told of n groups from a position on that somebody was to be given, and did not take whole: they are lost, unless there is a past, from which who comes back is given
+// what he may not have.
+func (r *ring) untaken(pos, n int64) {
+	if r.past == nil && n > 0 {
+		r.miss(pos, n)
+	}
 }
 
 // write has octets written, with their header where one is wanted.

@@ -246,7 +246,7 @@ func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 		p.hearing.give(pos, len(b))
 		n, err := audio.Write(b)
 		p.sent(n)
-		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
+		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses, this too
 	})
 	if ended {
 		_ = audio.Close()
