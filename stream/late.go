@@ -30,7 +30,7 @@ func (l *lane) shift(s *source, by int64) {
 	}
 }
 
-// miss counts samples that came when their place was gone.
+// miss counts samples that came when their place was gone, from a position on as the recording has it.
 //
 //earshot:hot
 func (l *lane) miss(from, samples int64) {

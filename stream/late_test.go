@@ -85,9 +85,12 @@ func TestAMovedSideIsToldOf(t *testing.T) {
 		}
 		f.Write(&b)
 	}
-	moves := slices.Clone(f.calls[0].late.moves)
+	moves, late := slices.Clone(f.calls[0].late.moves), slices.Clone(f.calls[0].late.was)
 	if f.calls[0].taker.tellLost(); len(moves) != 2 || moves[0].by < 2*media.SampleRate || moves[1].by < moves[0].by+2*media.SampleRate {
 		t.Fatalf("moved: %+v", moves)
+	}
+	if want := []stretch{{50 * ptime, moves[0].from}, {300 * ptime, moves[1].from}}; !slices.Equal(late, want) { // where the recording has it, also once it was moved
+		t.Errorf("late: %v, want %v", late, want)
 	}
 	var texts []string
 	for _, e := range told {
