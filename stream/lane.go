@@ -67,7 +67,7 @@ type lane struct {
 
 	// late counts samples that came when their place was gone; lates has where, until somebody takes it.
 	late    int64
-	lates   revoked
+	lates   lates
 	moves   []move // of sides, until somebody takes them; at most maxMoves
 	started bool
 	// zero is where the call's timeline begins on media's clock.
