@@ -274,21 +274,26 @@ func (a *audiohook) write(pos int64, b []byte) error {
 	if err == nil {
 		err = a.look(time.Since(a.start))
 	}
+	before := a.unsent
+	before.runs = slices.Clone(before.runs)
 	if err == nil {
 		a.masks = a.link.masksFrom(a.masks[:0], pos)
 		a.audio(pos, b, a.masks)
-		a.link.hook.unsent = a.takeUnsent(false)
-		a.link.tellUnsent(math.MaxInt64)
-	} else {
+	} else if a.link.ring.past != nil {
 		a.unsent.add(pos, int64(len(b)/a.group))
 	}
 	sent := a.flush()
 	if err == nil && sent == nil {
+		a.link.hook.unsent = a.takeUnsent(false)
+		a.link.tellUnsent(math.MaxInt64)
 		a.keepPast()
 		if !a.renew {
 			return nil
 		}
 		err = errRenew
+	}
+	if !errors.Is(err, errRenew) && a.link.ring.past == nil {
+		a.unsent = before // the ring counts this message whole
 	}
 	a.link.hook.unsent = a.takeUnsent(true) // told when it is known from where the next session goes on
 	switch {

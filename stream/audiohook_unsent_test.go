@@ -17,7 +17,7 @@ func TestWhatAServerPausedBeforeItsConnectionBrokeIsTold(t *testing.T) {
 			s := listenHook(t)
 			s.plays = func(n int, k *hookSession, _ string) { k.startPaused = n == 1 }
 			c := hookConsumer(s.url, stream.PerTrack)
-			c.CatchUp = catchUp
+			c.CatchUp, c.Buffer = catchUp, time.Minute // packets come many times as fast as they are spoken: nothing is to fall over
 			h, stop := start(t, c)
 			stream.Patient(h)
 			var told record

@@ -23,7 +23,8 @@ type encoder struct {
 	raised   []int16    // what it gave
 	channels int
 	rate     int
-	began    bool // it was given samples since it held nothing
+	began    bool  // it was given samples since it held nothing
+	next     int64 // the position behind the last sample that it was given; set by who gives
 	// stamps put a header before each message; nil: there is none.
 	stamps *stamps
 }
@@ -91,6 +92,14 @@ func (e *encoder) held() int64 {
 		return 0
 	}
 	return int64(upsampleAhead)
+}
+
+// reset forgets what is held back.
+func (e *encoder) reset() {
+	e.began = false
+	if e.up != nil {
+		e.up.reset()
+	}
 }
 
 // encode gives the bytes of interleaved samples; last also those that were held back. They lie in out, from its beginning on, or

@@ -219,7 +219,11 @@ func (f *feed) close(o *outlet) {
 	o.lane.finish()
 	o.ring.end()
 	o.hearing.shut()
-	if !o.queued {
+	switch {
+	case o.queued:
+	case o.begun: // nobody could start it, until the end
+		o.taker.never()
+	default:
 		o.taker.ended()
 		o.ring.letGo()
 	}

@@ -87,8 +87,9 @@ type Answers struct {
 
 // Options of one call's streams.
 type Options struct {
-	// Notify takes events for the call's record: stream_started, stream_dropped, revoked, stream_ended. It must not block; it is
-	// called from goroutines of Run and, with revoked and where Run has ended, by the sink's caller. Nil discards.
+	// Notify takes events for the call's record: stream_started, stream_dropped, revoked, stream_ended, transcript, transcript_revoked. It must not block; it is
+	// called from goroutines of Run and by the sink's caller: with revoked and transcript_revoked, with transcript of what was heard before its track was placed, and with
+	// stream_dropped of who was never started. Nil discards.
 	Notify func(call.Event)
 	// Ended is called once, when no transcript comes any more: the sink has ended, and every consumer that answers has. It must not block. Nil: nobody is told.
 	Ended func()

@@ -67,7 +67,7 @@ type lane struct {
 
 	// late counts samples that came when their place was gone; lates has where, until somebody takes it.
 	late    int64
-	lates   revoked
+	lates   lates
 	moves   []move // of sides, until somebody takes them; at most maxMoves
 	started bool
 	// zero is where the call's timeline begins on media's clock.
@@ -252,7 +252,7 @@ func (l *lane) callTime(at time.Duration) int64 { return int64((at - l.zero) / s
 //earshot:hot
 func (l *lane) place(s *source, f *media.Frame, now time.Duration) {
 	if f.Kind == media.KindLate {
-		l.miss(s.offset+f.Pos, f.Samples)
+		l.miss(s.offset+f.Pos-s.behind, f.Samples)
 		return
 	}
 	if !s.seen {
@@ -335,7 +335,7 @@ func (l *lane) add(s *source, from int64, pcm []int16) {
 	at := max(from, s.end, l.base)
 	if skip := at - from; skip > 0 {
 		skip = min(skip, int64(len(pcm)))
-		l.miss(from, skip)
+		l.miss(from-s.behind, skip)
 		pcm = pcm[skip:]
 	}
 	if len(pcm) == 0 {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/earshot/earshot/call"
@@ -26,16 +27,51 @@ func (l *lane) shift(s *source, by int64) {
 	s.own = s.buf
 	s.offset, s.end = s.offset+by, s.end+by
 	if from, to := min(s.first, s.first+by), l.base+max(0, by); from < l.base { // what was late before lies elsewhere, too
-		l.lates.add(stretch{max(0, from), to})
+		from = max(0, from)
+		l.lates.add(stretch{from, to}, to-from)
 	}
 }
 
-// miss counts samples that came when their place was gone.
+// lates are ranges of which so many samples each were late: all, but where there were too many ranges.
+//
+// Invariant: ranges are in order and don't touch; at most maxRuns; of more, the last two become one.
+type lates struct {
+	ranges  []stretch
+	samples []int64 // by range
+}
+
+// add joins a range, of which so many samples were late, to those it touches.
+func (v *lates) add(s stretch, samples int64) {
+	i := 0
+	for i < len(v.ranges) && v.ranges[i].to < s.from {
+		i++
+	}
+	j, all := i, samples == s.to-s.from
+	for ; j < len(v.ranges) && v.ranges[j].from <= s.to; j++ {
+		r := v.ranges[j]
+		samples, all = samples+v.samples[j], all && v.samples[j] == r.to-r.from
+		s = stretch{min(s.from, r.from), max(s.to, r.to)}
+	}
+	if span := s.to - s.from; all || samples > span { // some were late twice, as of two sides
+		samples = span
+	}
+	v.ranges, v.samples = slices.Replace(v.ranges, i, j, s), slices.Replace(v.samples, i, j, samples)
+	if n := len(v.ranges); n > maxRuns {
+		v.ranges[n-2].to = v.ranges[n-1].to
+		v.samples[n-2] += v.samples[n-1]
+		v.clip(n - 1)
+	}
+}
+
+// clip keeps the first n.
+func (v *lates) clip(n int) { v.ranges, v.samples = v.ranges[:n], v.samples[:n] }
+
+// miss counts samples that came when their place was gone, from a position on as the recording has it.
 //
 //earshot:hot
 func (l *lane) miss(from, samples int64) {
 	l.late += samples
-	l.lates.add(stretch{from, from + samples})
+	l.lates.add(stretch{from, from + samples}, samples)
 }
 
 // maxMoves bounds the moves of sides that nobody has taken yet: each takes a side patience.
@@ -67,26 +103,19 @@ func (m move) text(channels int) string {
 
 // lateness is what a consumer was given something else for, because it came too late. The shard adds, the hub takes.
 type lateness struct {
-	mu  sync.Mutex
-	was []stretch // in order; at most maxRuns
-	// between is how many samples of was were not late: of more runs the last takes in what lies between.
-	between int64
-	moves   []move // at most maxMoves
+	mu    sync.Mutex
+	was   lates
+	moves []move // at most maxMoves
 }
 
 // add takes over what a lane has missed.
 func (t *lateness) add(l *lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range l.lates.ranges {
-		t.was = joined(t.was, s)
-		if n := len(t.was); n > maxRuns {
-			t.between += t.was[n-1].from - t.was[n-2].to
-			t.was[n-2].to = t.was[n-1].to
-			t.was = t.was[:n-1]
-		}
+	for i, s := range l.lates.ranges {
+		t.was.add(s, l.lates.samples[i])
 	}
-	l.lates.ranges = l.lates.ranges[:0]
+	l.lates.clip(0)
 	t.moves = append(t.moves, l.moves...)
 	t.moves = t.moves[max(0, len(t.moves)-maxMoves):]
 	l.moves = l.moves[:0]
@@ -96,11 +125,11 @@ func (t *lateness) add(l *lane) {
 func (t *lateness) take() (ranges []stretch, samples int64, moves []move) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, r := range t.was {
-		samples += r.to - r.from
+	for _, n := range t.was.samples {
+		samples += n
 	}
-	ranges, samples, moves = t.was, samples-t.between, t.moves
-	t.was, t.between, t.moves = nil, 0, nil
+	ranges, moves = t.was.ranges, t.moves
+	t.was, t.moves = lates{}, nil
 	return ranges, samples, moves
 }
 
@@ -108,7 +137,7 @@ func (t *lateness) take() (ranges []stretch, samples int64, moves []move) {
 func (t *lateness) runs() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.was)
+	return len(t.was.ranges)
 }
 
 // tellLate puts into the call's record where the recording has what the consumer has not, as it came too late for it, and which sides the consumer has elsewhere for that.

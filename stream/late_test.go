@@ -85,9 +85,12 @@ func TestAMovedSideIsToldOf(t *testing.T) {
 		}
 		f.Write(&b)
 	}
-	moves := slices.Clone(f.calls[0].late.moves)
+	moves, late := slices.Clone(f.calls[0].late.moves), slices.Clone(f.calls[0].late.was.ranges)
 	if f.calls[0].taker.tellLost(); len(moves) != 2 || moves[0].by < 2*media.SampleRate || moves[1].by < moves[0].by+2*media.SampleRate {
 		t.Fatalf("moved: %+v", moves)
+	}
+	if want := []stretch{{50 * ptime, moves[0].from}, {300 * ptime, moves[1].from}}; !slices.Equal(late, want) { // where the recording has it, also once it was moved
+		t.Errorf("late: %v, want %v", late, want)
 	}
 	var texts []string
 	for _, e := range told {
@@ -103,4 +106,25 @@ func TestAMovedSideIsToldOf(t *testing.T) {
 		t.Errorf("told %q, want %q", texts, want)
 	}
 	f.End(call.Cause{})
+}
+
+// What was late is counted once and whole: also where a range comes to lie in what stands between two that were made one, and where one batch has more than are told apart.
+func TestWhatIsLateIsCountedToTheSample(t *testing.T) {
+	for name, batch := range map[string]int64{"a batch each": 1, "in one batch": maxRuns + 100} {
+		for again, want := range map[int64]int64{2*maxRuns - 1: ptime, 2: 0, 1: ptime} {
+			var l lane
+			p := &lateness{}
+			for i := range int64(maxRuns + 8) {
+				l.miss(2*i*ptime, ptime)
+				if i%batch == batch-1 {
+					p.add(&l)
+				}
+			}
+			l.miss(again*ptime, ptime)
+			p.add(&l)
+			if _, n, _ := p.take(); n != (maxRuns+8)*ptime+want {
+				t.Errorf("%s, packet %d as well: told %d samples, want %d", name, again, n, (maxRuns+8)*ptime+want)
+			}
+		}
+	}
 }

@@ -123,7 +123,7 @@ func (l *link) run(ctx context.Context) {
 	away := time.Now() // when the consumer was there last
 	var over time.Time // since when the call has ended, and something is left for the consumer
 	for {
-		began, from := time.Now(), l.ring.position()-l.encoder.held() // that it holds back, this connection is given first
+		began, from := time.Now(), l.ring.resume(l.encoder)
 		err := l.once(ctx)
 		if err == nil {
 			l.left(endedCall, nil, 0)
@@ -133,7 +133,7 @@ func (l *link) run(ctx context.Context) {
 			l.left(endedFailed, err, 0)
 			return
 		}
-		given := l.ring.position()
+		given := l.ring.position() - l.encoder.held()
 		renewed := errors.Is(err, errRenew) // it was given all
 		settled, longest := l.hub.pace.settled, l.hub.pace.longest
 		if l.ring.past != nil {
@@ -187,7 +187,7 @@ func (l *link) once(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	l.hearing.begin()
-	l.about.from = strconv.FormatInt(l.ring.position()-l.encoder.held(), 10)
+	l.about.from = strconv.FormatInt(l.ring.resume(l.encoder), 10)
 	s, err := l.consumer.dial(limited, l)
 	if err != nil {
 		return err // there is no session then
@@ -211,10 +211,13 @@ func (l *link) once(ctx context.Context) error {
 			l.hearing.give(pos, len(b))
 			failed = s.write(pos, b)
 		}
-		if failed == nil {
-			l.sent(len(b))
+		if errors.Is(failed, errRenew) { // it was given this one
+			quit.Store(true)
+		} else if failed != nil {
+			return false
 		}
-		return failed == nil
+		l.sent(len(b))
+		return true
 	})
 	switch {
 	case ended:
@@ -287,7 +290,7 @@ func (l *link) patience(ctx context.Context) time.Duration {
 func (l *link) left(reason string, err error, wait time.Duration) {
 	if wait == 0 {
 		l.tellUnsent(math.MaxInt64)
-		l.giveUp()
+		l.giveUp(l.encoder)
 	}
 	l.tellLost()
 	facts := map[string]any{"consumer": l.consumer.Name, "reason": reason}

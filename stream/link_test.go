@@ -302,8 +302,8 @@ func TestConsumerThatDiesOftenMissesOnlyWhatWasOnItsWay(t *testing.T) {
 	if end != packets*ptime {
 		t.Errorf("the last sample given is %d, want %d", end, packets*ptime)
 	}
-	if h.Totals().DroppedSamples != 0 || missed > deaths*int64(64<<10) {
-		t.Errorf("%d samples dropped by us, %d on their way to a dead consumer", h.Totals().DroppedSamples, missed)
+	if n := h.Totals().DroppedSamples; n > deaths*1600 || missed > deaths*int64(64<<10) { // of each connection the message that it broke at
+		t.Errorf("%d samples dropped by us, %d on their way to a dead consumer", n, missed)
 	}
 }
 

@@ -150,7 +150,9 @@ func (l *Listener) WriteTo(w io.Writer) (sum int64, err error) {
 	write := func(b []byte) bool {
 		var n int
 		n, err = w.Write(b)
-		sum += int64(n)
+		if sum += int64(n); err != nil {
+			l.ring.quit() // he has gone: nothing is lost on him
+		}
 		return err == nil
 	}
 	if l.stamps != nil && l.cfg.Started != nil {

@@ -69,17 +69,71 @@ func (r *ring) relay(e *encoder, quit *atomic.Bool, write func(pos int64, b []by
 			scratches.Put(s)
 			return false
 		}
-		pos -= e.held()
-		out := e.encode(s.out, s.pcm[:n], n == 0)
-		if len(out) > 0 && e.stamps != nil {
-			s.whole = append(e.stamps.header(s.whole[:0], pos, len(out)), out...)
-			out = s.whole
-		}
-		well := len(out) == 0 || write(pos, out)
+		well := r.give(e, s, pos, s.pcm[:n], write)
 		scratches.Put(s)
 		if !well || n == 0 {
 			return well
 		}
 	}
 	return false
+}
+
+// give has what was taken from a position on written; nothing taken: what the encoder still holds, as the last. What the encoder holds lies before that, unless the ring lost
+// what is between: then it goes out first, at its own position.
+func (r *ring) give(e *encoder, s *scratch, pos int64, pcm []int16, write func(pos int64, b []byte) bool) bool {
+	n := int64(len(pcm) / r.channels)
+	if held := e.held(); held > 0 && pos != e.next {
+		if from := e.next - held; !s.write(e, from, e.encode(s.out, nil, true), write) {
+			r.untaken(from, held)
+			r.untaken(pos, n)
+			return false
+		}
+	}
+	from := pos - e.held()
+	e.next = pos + n
+	if !s.write(e, from, e.encode(s.out, pcm, n == 0), write) {
+		r.untaken(from, e.next-e.held()-from)
+		return false
+	}
+	return true
+}
+
+// untaken is told of n groups from a position on that somebody was to be given, and did not take whole: they are lost, unless there is a past, from which who comes back is given
+// what he may not have.
+func (r *ring) untaken(pos, n int64) {
+	if r.past == nil && n > 0 {
+		r.miss(pos, n)
+	}
+}
+
+// write has octets written, with their header where one is wanted.
+func (s *scratch) write(e *encoder, pos int64, out []byte, write func(pos int64, b []byte) bool) bool {
+	if len(out) == 0 {
+		return true
+	}
+	if e.stamps != nil {
+		s.whole = append(e.stamps.header(s.whole[:0], pos, len(out)), out...)
+		out = s.whole
+	}
+	return write(pos, out)
+}
+
+// resume gives the position of the first sample that the next connection is given: that of what the encoder holds, unless the ring lost what follows. Then it is lost, too: all
+// that a connection gets after its first sample is to lie behind that without a hole, as far as can be.
+func (r *ring) resume(e *encoder) int64 {
+	pos := r.position()
+	held := e.held()
+	if held > 0 && pos != e.next {
+		r.forget(e)
+		held = 0
+	}
+	return pos - held
+}
+
+// forget loses what the encoder holds.
+func (r *ring) forget(e *encoder) {
+	if held := e.held(); held > 0 {
+		r.miss(e.next-held, held)
+		e.reset()
+	}
 }

@@ -96,7 +96,7 @@ func (p *outlook) ended() {
 
 // never implements taker.
 func (p *outlook) never() {
-	p.giveUp()
+	p.giveUp(nil)
 	p.ring.letGo()
 	p.ended()
 }
@@ -150,9 +150,12 @@ func (p *outlook) tellRevoked(from, samples int64) {
 	p.eventAt(call.EventRevoked, from, map[string]any{"consumer": p.consumer.Name, "samples": samples, "from_samples": from})
 }
 
-// giveUp makes the ring forget what comes, and tells what the consumer will never have.
-func (p *outlook) giveUp() {
+// giveUp makes the ring forget what comes, and tells what the consumer will never have; of what its encoder holds, too, where it has one.
+func (p *outlook) giveUp(e *encoder) {
 	p.tellLost()
+	if e != nil {
+		p.ring.forget(e)
+	}
 	p.ring.abandon()
 	p.tellLost()
 }

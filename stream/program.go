@@ -84,7 +84,7 @@ func (p *program) run(ctx context.Context) {
 }
 
 // from is the position of the first sample that the next process is given.
-func (p *program) from() int64 { return p.ring.position() - p.encoder.held() }
+func (p *program) from() int64 { return p.ring.resume(p.encoder) }
 
 // pause waits before a restart; false: the call ended meanwhile, and what the program lacks of it is lost.
 func (p *program) pause(ctx context.Context, wait time.Duration) bool {
@@ -100,7 +100,7 @@ func (p *program) pause(ctx context.Context, wait time.Duration) bool {
 	case <-over:
 	case <-ctx.Done():
 	}
-	p.giveUp()
+	p.giveUp(p.encoder)
 	return false
 }
 
@@ -250,7 +250,7 @@ func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 		p.hearing.give(pos, len(b))
 		n, err := audio.Write(b)
 		p.sent(n)
-		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses
+		return err == nil // else it closed its input, or ended: await sees which; the ring counts what it misses, this too
 	})
 	if ended {
 		_ = audio.Close()
@@ -260,7 +260,7 @@ func (p *program) pump(audio *os.File, quit *atomic.Bool) {
 // leave tells how a process ended, and what comes next: wait > 0 is a restart.
 func (p *program) leave(o outcome, wait time.Duration) {
 	if wait == 0 {
-		p.giveUp()
+		p.giveUp(p.encoder)
 	}
 	p.tellLost()
 	facts := map[string]any{"consumer": p.consumer.Name, "reason": o.reason}

@@ -2,7 +2,7 @@ package stream
 
 import "slices"
 
-// maxRevoked bounds the ranges that one batch takes back, or has too late; of more, the last two become one.
+// maxRevoked bounds the ranges that one batch takes back; of more, the last two become one.
 const maxRevoked = 32
 
 // stretch is a range of call time, in samples.

@@ -73,6 +73,18 @@ func (d *drops) add(from, n int64) {
 	d.runs = append(d.runs, stretch{from, from + n})
 }
 
+// insert notes n samples from a position on, wherever they lie among the others; of too many runs the last two become one.
+func (d *drops) insert(from, n int64) {
+	d.samples += n
+	d.total += n
+	d.runs = joined(d.runs, stretch{from, from + n})
+	if k := len(d.runs) - 1; k == maxRuns {
+		d.runs[k-1].to = d.runs[k].to
+		d.runs = d.runs[:k]
+	}
+	d.from = d.runs[0].from
+}
+
 // newRing makes a ring that holds length, and wakes its reader for a message; both are not 0, and a message finds room in it.
 func newRing(length, message time.Duration, channels int, sum *atomic.Int64) *ring {
 	groups := int(length / sampleTime)
@@ -293,6 +305,20 @@ func (r *ring) read(dst []int16) (pos int64, n int) {
 		r.given = r.pos
 	}
 	return pos, n
+}
+
+// miss counts n groups from a position on as lost that were read, and that nobody got.
+func (r *ring) miss(pos, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.missLocked(pos, n)
+}
+
+func (r *ring) missLocked(pos, n int64) {
+	if !r.off {
+		r.lost.insert(pos, n)
+		r.sum.Add(n)
+	}
 }
 
 // lostRuns is how many runs of samples were lost since takeLost.

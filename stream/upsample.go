@@ -81,9 +81,13 @@ func (u *upsampler) between(p *phase, at int) int16 {
 // flush appends what next held back.
 func (u *upsampler) flush(out []int16) []int16 {
 	out = u.next(out, make([]int16, upsampleAhead*u.channels))
-	u.hist = u.hist[:0]
-	u.hist = append(u.hist, make([]int16, upsampleBefore*u.channels)...)
+	u.reset()
 	return out
+}
+
+// reset begins anew, after silence.
+func (u *upsampler) reset() {
+	u.hist = append(u.hist[:0], make([]int16, upsampleBefore*u.channels)...)
 }
 
 // clip limits a sum to a sample.
