@@ -2,9 +2,10 @@ package recorder
 
 import (
 	"errors"
-	"log/slog"
 	"os"
 	"time"
+
+	"github.com/earshot/earshot/internal/attr"
 )
 
 // Each Store shares the lock of the directory itself as long as it lives, with or without `.lock`: after a hand-over the older process still reads, for its consumers, what it
@@ -15,18 +16,15 @@ const presentWithin = time.Second
 
 // enter takes our share. Without it the store works as ever, and another process may take it for gone.
 func (s *Store) enter() {
-	f, err := s.root.Open(".")
-	if err != nil {
-		s.log.Warn("recordings: no other process knows that this one reads here", slog.String("error", err.Error()))
-		return
+	var err error
+	if s.present, err = s.root.Open("."); err == nil {
+		err = shareFile(s.present)
 	}
-	s.present = f
-	err = shareFile(f)
-	for end := time.Now().Add(presentWithin); errors.Is(err, errHeld) && time.Now().Before(end); err = shareFile(f) {
+	for end := time.Now().Add(presentWithin); errors.Is(err, errHeld) && time.Now().Before(end); err = shareFile(s.present) {
 		time.Sleep(time.Millisecond)
 	}
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		s.log.Warn("recordings: no other process knows that this one reads here", slog.String("error", err.Error()))
+		s.log.Warn("recordings: no other process knows that this one reads here", attr.Err(err))
 	}
 }
 

@@ -58,7 +58,7 @@ func (l *link) tellRevoked(from, samples int64) {
 func (l *link) silenced(from, samples int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.masked = joined(l.masked, stretch{from, from + samples})
+	l.masked = joined(l.masked, stretch{from, from + samples}, math.MaxInt) // the oldest go instead
 	if over := len(l.masked) - maxMasked; over > 0 {
 		l.masked = slices.Delete(l.masked, 0, over)
 	}

@@ -15,15 +15,11 @@ type revoked struct{ ranges []stretch }
 
 // add joins a range to those it touches.
 func (v *revoked) add(s stretch) {
-	v.ranges = joined(v.ranges, s)
-	if n := len(v.ranges); n > maxRevoked {
-		v.ranges[n-2].to = v.ranges[n-1].to
-		v.ranges = v.ranges[:n-1]
-	}
+	v.ranges = joined(v.ranges, s, maxRevoked)
 }
 
-// joined joins a range to those it touches, of some that are in order and don't touch.
-func joined(ranges []stretch, s stretch) []stretch {
+// joined joins a range to those it touches, of some that are in order and don't touch; of more than most, the last two become one.
+func joined(ranges []stretch, s stretch, most int) []stretch {
 	i := 0
 	for i < len(ranges) && ranges[i].to < s.from {
 		i++
@@ -32,7 +28,12 @@ func joined(ranges []stretch, s stretch) []stretch {
 	for ; j < len(ranges) && ranges[j].from <= s.to; j++ {
 		s = stretch{min(s.from, ranges[j].from), max(s.to, ranges[j].to)}
 	}
-	return slices.Replace(ranges, i, j, s)
+	ranges = slices.Replace(ranges, i, j, s)
+	if n := len(ranges); n > most {
+		ranges[n-2].to = ranges[n-1].to
+		ranges = ranges[:n-1]
+	}
+	return ranges
 }
 
 // mask silences what a source gave before and the lane still holds, and has taken back what has gone on. Samples before the source was

@@ -77,11 +77,7 @@ func (d *drops) add(from, n int64) {
 func (d *drops) insert(from, n int64) {
 	d.samples += n
 	d.total += n
-	d.runs = joined(d.runs, stretch{from, from + n})
-	if k := len(d.runs) - 1; k == maxRuns {
-		d.runs[k-1].to = d.runs[k].to
-		d.runs = d.runs[:k]
-	}
+	d.runs = joined(d.runs, stretch{from, from + n}, maxRuns)
 	d.from = d.runs[0].from
 }
 
@@ -311,10 +307,6 @@ func (r *ring) read(dst []int16) (pos int64, n int) {
 func (r *ring) miss(pos, n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.missLocked(pos, n)
-}
-
-func (r *ring) missLocked(pos, n int64) {
 	if !r.off {
 		r.lost.insert(pos, n)
 		r.sum.Add(n)
